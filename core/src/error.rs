@@ -1,0 +1,215 @@
+//! What can go wrong, in the words of this service and free of any transport.
+//! A variant exists only if a client would act differently; HTTP statuses live in `edge::problem` alone.
+
+use crate::model::{ByteSize, FileType};
+
+/// The result of everything that can fail in a way a client may see.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Every failure a client can be told about. The text of each variant is one sentence for a person.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No token, or one that proves nothing. All token failures look the same from outside.
+    #[error("Sign in to continue.")]
+    Unauthenticated,
+    /// The session exists, but the user still has a step to finish before it counts.
+    #[error("Finish signing in to continue.")]
+    SessionPending,
+    /// The caller is known and lacks the admin role.
+    #[error("Only an administrator can do this.")]
+    AdminOnly,
+    /// A signed URL that is malformed, forged, expired or revoked.
+    #[error("This link is not valid or has expired.")]
+    BadSignature,
+    /// Unknown, deleted, malformed or somebody else's: never told apart.
+    #[error("There is nothing here.")]
+    NotFound,
+    /// The file exists and its thumbnail cannot be made.
+    #[error("No thumbnail is available: {reason}.")]
+    ThumbnailUnavailable {
+        /// Why, for a person.
+        reason: String,
+    },
+    /// A query parameter or a field has a value outside its range.
+    #[error("The value of {parameter} is not valid: {reason}.")]
+    InvalidParameter {
+        /// The parameter's name as the client wrote it.
+        parameter: &'static str,
+        /// What is wrong with the value.
+        reason: String,
+    },
+    /// The body is not what the endpoint reads.
+    #[error("The request body is not valid: {reason}.")]
+    InvalidBody {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An upload without a single part named `files`.
+    #[error("The upload holds no file: send at least one part named files.")]
+    NoFiles,
+    /// The body ended before it was complete.
+    #[error("The upload stopped before it was complete.")]
+    IncompleteBody,
+    /// Nothing arrived for too long.
+    #[error("The request took too long to arrive.")]
+    RequestTimeout,
+    /// A file of a type that a browser must not show inline.
+    #[error("This file can be downloaded but not shown in place.")]
+    NotStreamable,
+    /// The path exists and has no such method.
+    #[error("This method is not supported here.")]
+    MethodNotAllowed,
+    /// The file changed since the client read it (`If-Match`).
+    #[error("The file has changed since it was read.")]
+    PreconditionFailed,
+    /// The state of the thing does not allow the operation.
+    #[error("{reason}.")]
+    Conflict {
+        /// Why not, for a person.
+        reason: String,
+    },
+    /// A single file over the limit.
+    #[error("The file is larger than the limit of {}.", max_bytes.formatted())]
+    FileTooLarge {
+        /// The limit.
+        max_bytes: ByteSize,
+    },
+    /// More files in one request than allowed.
+    #[error("At most {max_files} files can be sent at once.")]
+    TooManyFiles {
+        /// The limit.
+        max_files: usize,
+    },
+    /// A body other than file content over its limit.
+    #[error("The request is larger than the limit of {}.", max_bytes.formatted())]
+    BodyTooLarge {
+        /// The limit.
+        max_bytes: ByteSize,
+    },
+    /// The user's quota does not hold the bytes.
+    #[error("Not enough storage: {} of {} is used.", total_bytes.formatted(), max_bytes.formatted())]
+    QuotaExceeded {
+        /// Bytes of stored files, trash included.
+        total_bytes: ByteSize,
+        /// Bytes promised to uploads under way.
+        reserved_bytes: ByteSize,
+        /// The quota.
+        max_bytes: ByteSize,
+    },
+    /// The content is not of the declared `fileType`.
+    #[error("The file was sent as {declared} but its content is {found}.")]
+    TypeMismatch {
+        /// What the client said.
+        declared: FileType,
+        /// What the content is, for a person.
+        found: String,
+    },
+    /// Content this service never stores.
+    #[error("Files of this kind are not accepted: {found}.")]
+    TypeRefused {
+        /// What the content is, for a person.
+        found: String,
+    },
+    /// The request's `Content-Type` is not one the endpoint reads.
+    #[error("The content type of the request is not supported here: send {expected}.")]
+    UnsupportedContentType {
+        /// What to send.
+        expected: &'static str,
+    },
+    /// Too many requests or uploads for now.
+    #[error("Too many requests: try again in {retry_after_seconds} s.")]
+    TooManyRequests {
+        /// When to come back.
+        retry_after_seconds: u64,
+    },
+    /// A part the service needs does not answer.
+    #[error("The service is not available right now: {part} does not answer.")]
+    Unavailable {
+        /// The failing part: `database`, `volume`, `keys`.
+        part: &'static str,
+    },
+    /// The service is stopping or at its limit of connections.
+    #[error("The service is restarting: try again in a moment.")]
+    Draining,
+    /// The volume has no room left, or is below its floor.
+    #[error("The storage volume is full.")]
+    VolumeFull,
+    /// Anything else: a fault of ours. The cause is logged and never sent.
+    #[error("Something went wrong on our side.")]
+    Internal(#[source] anyhow::Error),
+}
+
+impl Error {
+    /// The stable name a program can act on. Never changes once released.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::SessionPending => "session_pending",
+            Self::AdminOnly => "admin_only",
+            Self::BadSignature => "bad_signature",
+            Self::NotFound => "not_found",
+            Self::ThumbnailUnavailable { .. } => "thumbnail_unavailable",
+            Self::InvalidParameter { .. } => "invalid_parameter",
+            Self::InvalidBody { .. } => "invalid_body",
+            Self::NoFiles => "no_files",
+            Self::IncompleteBody => "incomplete_body",
+            Self::RequestTimeout => "request_timeout",
+            Self::NotStreamable => "not_streamable",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::Conflict { .. } => "conflict",
+            Self::FileTooLarge { .. } => "file_too_large",
+            Self::TooManyFiles { .. } => "too_many_files",
+            Self::BodyTooLarge { .. } => "body_too_large",
+            Self::QuotaExceeded { .. } => "quota_exceeded",
+            Self::TypeMismatch { .. } => "type_mismatch",
+            Self::TypeRefused { .. } => "type_refused",
+            Self::UnsupportedContentType { .. } => "unsupported_content_type",
+            Self::TooManyRequests { .. } => "too_many_requests",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Draining => "draining",
+            Self::VolumeFull => "volume_full",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// A parameter outside its range.
+    pub fn invalid_parameter(parameter: &'static str, reason: impl Into<String>) -> Self {
+        Self::InvalidParameter { parameter, reason: reason.into() }
+    }
+
+    /// A body that does not parse.
+    pub fn invalid_body(reason: impl Into<String>) -> Self {
+        Self::InvalidBody { reason: reason.into() }
+    }
+}
+
+impl From<anyhow::Error> for Error {
+    fn from(cause: anyhow::Error) -> Self {
+        Self::Internal(cause)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    /// Postgres that cannot be reached, is shutting down or has no connection left is a 503; the rest is our fault.
+    fn from(cause: sqlx::Error) -> Self {
+        let unreachable = match &cause {
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Tls(_) => true,
+            // 08: connection exceptions, 57: shutdown, 53: out of connections or memory.
+            sqlx::Error::Database(e) => {
+                e.code().is_some_and(|c| ["08", "57", "53"].iter().any(|p| c.starts_with(p)))
+            }
+            _ => false,
+        };
+        if unreachable {
+            tracing::warn!(error = %cause, "database does not answer");
+            Self::Unavailable { part: "database" }
+        } else {
+            Self::Internal(anyhow::Error::new(cause).context("database"))
+        }
+    }
+}
