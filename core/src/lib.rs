@@ -1,8 +1,12 @@
 //! The core of Jam Storage: everything that is true without knowing which endpoint is calling.
 //! Directions: `ids, model, error, clock, config` <- `db | blob | media | auth` <- `app` <- `ops` <- `edge`.
 
+pub mod blob;
 pub mod clock;
 pub mod config;
+pub mod db;
 pub mod error;
 pub mod ids;
 pub mod model;
+
+pub use error::{Error, Result};

@@ -434,8 +434,19 @@ pub struct File {
     pub updated_at: OffsetDateTime,
     /// When it went to the trash.
     pub deleted_at: Option<OffsetDateTime>,
+    /// Epochs that its signed URLs must carry.
+    pub url_epochs: UrlEpochs,
     /// What was made from it.
     pub derivatives: Vec<Derivative>,
+}
+
+/// Counters that revoke signed URLs when they are raised: one a user, one a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UrlEpochs {
+    /// The owner's.
+    pub user: i32,
+    /// The file's.
+    pub file: i32,
 }
 
 /// Bytes and files of one type.
