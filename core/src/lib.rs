@@ -1,6 +1,7 @@
 //! The core of Jam Storage: everything that is true without knowing which endpoint is calling.
 //! Directions: `ids, model, error, clock, config` <- `db | blob | media | auth` <- `app` <- `ops` <- `edge`.
 
+pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod error;
