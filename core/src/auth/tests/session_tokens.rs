@@ -3,12 +3,13 @@
 use super::{
     FIRST, ISSUER, PARTY, SECOND, SHORT, changed, claims, claims_with, config, pem_verifier, verdict,
 };
+use crate::auth::claims::check;
 use crate::auth::{Caller, Role, Verifier, bearer_token};
 use crate::clock::Clock;
 use crate::config::{AuthConfig, KeySource};
 use crate::error::Error;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use time::Duration;
 
 /// Asserts the verdict on the usual token with each of some changes to its claims.
@@ -18,6 +19,10 @@ async fn assert_claims(verdict_expected: &str, changes: &[Value]) {
         let token = FIRST.token(&claims_with(clock.unix_seconds(), change.clone()));
         assert_eq!(verdict(&verifier, &token).await, verdict_expected, "{change}");
     }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
 }
 
 async fn caller_under(rules: impl FnOnce(&mut AuthConfig), changes: Value) -> Result<Caller, Error> {
@@ -75,7 +80,6 @@ async fn row_2_a_token_has_one_spelling_and_one_meaning() {
         ("space", format!("{good} ")),
         ("padding", format!("{good}==")),
         ("padded header", FIRST.token_of_parts(&format!("{head}="), body)),
-        ("standard alphabet", FIRST.token_of_parts(head, &format!("{body}+/"))),
         ("stray bits", stray_bits),
         ("doubled header key", FIRST.token_of_text(&doubled(&header, r#""alg":"RS256""#), &payload)),
         ("doubled claim", FIRST.token_of_text(&header, &doubled(&payload, r#""sub":"user_b""#))),
@@ -165,33 +169,33 @@ async fn row_8_a_missing_party_passes_only_where_configured() {
     assert!(caller_under(open, json!({ "azp": "https://any.example.com" })).await.is_ok());
 }
 
-#[tokio::test]
-async fn row_9_times_hold_within_five_seconds() {
-    let now = Clock::manual().unix_seconds();
-    // The second that may pass between here and the check only makes the accepted cases easier, except for exp.
-    assert_claims(
-        "user_a",
-        &[json!({ "exp": now - 3 }), json!({ "nbf": now + 5 }), json!({ "iat": now + 5 })],
-    )
-    .await;
-    assert_claims(
-        "user_a",
-        &[json!({ "iat": null }), json!({ "nbf": null }), json!({ "iat": now - 86_400 })],
-    )
-    .await;
-    assert_claims(
-        "unauthenticated",
-        &[
-            json!({ "exp": null }),
-            json!({ "exp": now - 5 }),
-            json!({ "exp": (now + 60).to_string() }),
-            json!({ "exp": 1e300 }),
-            json!({ "nbf": now + 8 }),
-            json!({ "iat": now + 8 }),
-            json!({ "iat": "now" }),
-        ],
-    )
-    .await;
+#[test]
+fn row_9_times_hold_within_five_seconds() {
+    let now = 1_700_000_000;
+    let rules = config(KeySource::Pem(String::new()));
+    let holds = |change: Value| check(&object(claims_with(now, change)), &rules, now).is_ok();
+    for change in [
+        json!({ "exp": now - 4 }),
+        json!({ "nbf": now + 5 }),
+        json!({ "iat": now + 5 }),
+        json!({ "iat": null }),
+        json!({ "nbf": null }),
+        json!({ "iat": now - 86_400 }),
+    ] {
+        assert!(holds(change.clone()), "{change}");
+    }
+    for change in [
+        json!({ "exp": null }),
+        json!({ "exp": now - 5 }),
+        json!({ "exp": (now + 60).to_string() }),
+        json!({ "exp": 1e300 }),
+        json!({ "exp": i64::MIN }),
+        json!({ "nbf": now + 6 }),
+        json!({ "iat": now + 6 }),
+        json!({ "iat": "now" }),
+    ] {
+        assert!(!holds(change.clone()), "{change}");
+    }
 }
 
 #[tokio::test]
