@@ -7,7 +7,7 @@ CREATE TABLE uploads (
   , id             uuid        NOT NULL
     -- The id the finished file will have.
   , file_id        uuid        NOT NULL
-  , state          text        NOT NULL DEFAULT 'receiving' CHECK (state IN ('receiving', 'finalizing'))
+  , state          text        NOT NULL DEFAULT 'receiving' CHECK (state IN ('receiving', 'finalizing', 'cancelling'))
   , reserved_bytes bigint      NOT NULL CHECK (reserved_bytes >= 0)
   , staging_path   text        NOT NULL
     -- Where the finished bytes go; settled before they are renamed.
