@@ -11,6 +11,8 @@ mod sound;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub(super) use picture::exchanges_sides;
+
 use super::limits::MediaLimits;
 use super::sniff::{Class, Sniffed};
 use super::source::Source;

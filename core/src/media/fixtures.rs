@@ -21,6 +21,12 @@ pub(super) fn by_ffmpeg(name: &str, arguments: &str) -> File {
     File::open(path).unwrap()
 }
 
+/// The same tracks in a file of this name, with more arguments.
+pub(super) fn remuxed(file: &File, name: &str, arguments: &str) -> File {
+    let descriptor = std::os::fd::AsRawFd::as_raw_fd(file);
+    by_ffmpeg(name, &format!("-i /proc/{}/fd/{descriptor} -c copy {arguments}", std::process::id()))
+}
+
 /// An open file with these bytes and no name.
 pub(super) fn file_of(bytes: &[u8]) -> File {
     let mut file = tempfile::tempfile().unwrap();

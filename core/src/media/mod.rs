@@ -3,12 +3,16 @@
 //! Never knows a user, a row, HTTP or where a file lives.
 
 pub mod facts;
-#[cfg(test)]
-mod fixtures;
 pub mod limits;
 pub mod sniff;
+pub mod thumbnail;
+
+#[cfg(test)]
+mod fixtures;
+mod jpeg_header;
 mod source;
 
 pub use facts::{Facts, facts};
 pub use limits::{MediaError, MediaLimits};
 pub use sniff::{Class, Sniffed, is_inline_safe, sniff};
+pub use thumbnail::{Picture, PictureFormat, image_thumbnail};

@@ -3,7 +3,7 @@ use std::os::unix::fs::FileExt;
 use image::ImageFormat;
 
 use super::*;
-use crate::media::fixtures::{by_ffmpeg, encoded, file_of, with_orientation};
+use crate::media::fixtures::{by_ffmpeg, encoded, file_of, remuxed, with_orientation};
 use crate::media::sniff;
 
 const PICTURES: &str = "-f lavfi -i testsrc=size=320x180:rate=10:duration=3";
@@ -48,12 +48,8 @@ fn films_tell_their_size_and_length_in_every_container() {
 
 #[test]
 fn a_rotated_film_has_the_size_that_is_shown() {
-    let straight = by_ffmpeg("a.mp4", &format!("{PICTURES} -c:v libx264"));
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("straight.mp4");
-    std::io::copy(&mut &straight, &mut File::create(&path).unwrap()).unwrap();
-    let input = path.display();
-    let turned = by_ffmpeg("turned.mp4", &format!("-i {input} -c copy -metadata:s:v:0 rotate=90"));
+    let straight = by_ffmpeg("straight.mp4", &format!("{PICTURES} -c:v libx264"));
+    let turned = remuxed(&straight, "turned.mp4", "-metadata:s:v:0 rotate=90");
     check(&turned, 180, 320, 3.0);
 }
 

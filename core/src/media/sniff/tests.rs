@@ -39,7 +39,7 @@ fn frames(header: [u8; 4], length: usize) -> Vec<u8> {
 #[test]
 fn content_decides_whatever_the_name_says() {
     let transport_stream = {
-        let mut packet = vec![0u8; 188];
+        let mut packet = [0u8; 188];
         packet[0] = 0x47;
         packet.repeat(4)
     };
