@@ -1,0 +1,69 @@
+//! A file's size on the screen and length in time, read from its headers.
+//! Invariant: costs milliseconds and a bounded number of bytes, however large or hostile the file is.
+//! Never decodes a picture, never starts a program; what it cannot tell cheaply is `None`.
+
+mod avi;
+mod iso_base_media;
+mod matroska;
+mod picture;
+mod sound;
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub(super) use picture::exchanges_sides;
+
+use super::limits::MediaLimits;
+use super::sniff::{Class, Sniffed};
+use super::source::Source;
+
+/// What the headers say.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Facts {
+    /// Width in pixels as displayed: after orientation, rotation and sample aspect ratio.
+    pub width: Option<u32>,
+    /// Height in pixels as displayed.
+    pub height: Option<u32>,
+    /// Playing time in seconds; positive and finite.
+    pub duration_seconds: Option<f64>,
+}
+
+impl Facts {
+    fn of_picture(width: u32, height: u32) -> Self {
+        let known = width > 0 && height > 0;
+        Self { width: known.then_some(width), height: known.then_some(height), duration_seconds: None }
+    }
+
+    fn lasting(self, seconds: Option<f64>) -> Self {
+        Self { duration_seconds: seconds.filter(|s| s.is_finite() && *s > 0.0), ..self }
+    }
+}
+
+/// Reads the facts of a file that was sniffed. Blocking. The file's cursor stays where it is.
+#[must_use]
+pub fn facts(file: &File, sniffed: &Sniffed, limits: &MediaLimits) -> Facts {
+    let Ok(source) = Source::new(file, limits.max_header_bytes) else { return Facts::default() };
+    // The parsers of other people's crates meet hostile bytes here: a panic in one is a fact not known.
+    catch_unwind(AssertUnwindSafe(|| read(source, sniffed))).ok().flatten().unwrap_or_default()
+}
+
+fn read(mut source: Source<'_>, sniffed: &Sniffed) -> Option<Facts> {
+    match (sniffed.class, sniffed.mime) {
+        (Class::Image, mime) => picture::facts(source, mime),
+        (_, "video/mp4" | "video/quicktime" | "video/x-m4v" | "video/3gpp" | "audio/mp4") => {
+            iso_base_media::facts(&mut source)
+        }
+        (_, "video/x-matroska" | "video/webm") => matroska::facts(&mut source),
+        (_, "video/x-msvideo") => avi::facts(&mut source),
+        (Class::Audio, mime) => sound::facts(source, mime),
+        (Class::Video | Class::Other | Class::Refused, _) => None,
+    }
+}
+
+/// Turns a size by a quarter.
+const fn turned((width, height): (u32, u32)) -> (u32, u32) {
+    (height, width)
+}
+
+#[cfg(test)]
+mod tests;

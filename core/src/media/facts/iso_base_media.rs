@@ -1,0 +1,245 @@
+//! Facts of ISO base media files (ISO 14496-12): MP4, QuickTime, M4A, 3GP, whole or in fragments.
+//! Own code, because the libraries read every sample table and give up at the first codec they do not know.
+
+use std::ops::Range;
+
+use super::{Facts, turned};
+use crate::media::source::Source;
+
+/// A box: its type and where its content lies.
+struct Box4 {
+    kind: [u8; 4],
+    body: Range<u64>,
+}
+
+/// The boxes that lie in `range`, one after another.
+struct Boxes<'s, 'f> {
+    source: &'s mut Source<'f>,
+    range: Range<u64>,
+}
+
+impl Iterator for Boxes<'_, '_> {
+    type Item = Box4;
+
+    fn next(&mut self) -> Option<Box4> {
+        let start = self.range.start;
+        let head: [u8; 8] = self.source.bytes(start)?;
+        let (size, kind) = (be32(&head, 0)?, [head[4], head[5], head[6], head[7]]);
+        let (header, length) = match size {
+            0 => (8, self.range.end.checked_sub(start)?),
+            1 => (16, u64::from_be_bytes(self.source.bytes(start + 8)?)),
+            _ => (8, u64::from(size)),
+        };
+        let end = start.checked_add(length)?;
+        // A truncated file's last box reaches beyond the end.
+        let body = start + header..end.min(self.range.end);
+        if length < header || body.start > body.end {
+            return None;
+        }
+        self.range.start = end;
+        Some(Box4 { kind, body })
+    }
+}
+
+fn boxes<'s, 'f>(source: &'s mut Source<'f>, range: &Range<u64>) -> Boxes<'s, 'f> {
+    Boxes { source, range: range.clone() }
+}
+
+/// The content of the first box of this type in `range`.
+fn find(source: &mut Source<'_>, range: &Range<u64>, kind: &[u8; 4]) -> Option<Range<u64>> {
+    boxes(source, range).find(|found| &found.kind == kind).map(|found| found.body)
+}
+
+/// What `moov` says, `movie` and `fragments` in seconds.
+#[derive(Default)]
+struct Movie {
+    size: Option<(u32, u32)>,
+    seconds: f64,
+    tracks: Vec<Track>,
+}
+
+struct Track {
+    id: u32,
+    timescale: u32,
+    /// In units of the time scale; 0 in fragmented files.
+    duration: u64,
+    /// As displayed, if it is a picture track.
+    size: Option<(u32, u32)>,
+}
+
+/// Size and length of a film or sound.
+pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
+    let whole = 0..source.len();
+    let moov = find(source, &whole, b"moov")?;
+    let movie = movie(source, &moov);
+    let mut seconds = movie.seconds;
+    if seconds == 0.0 {
+        seconds = movie.tracks.iter().map(|t| ratio(t.duration, t.timescale)).fold(0.0, f64::max);
+    }
+    if seconds == 0.0 {
+        seconds = fragments(source, &moov, &movie.tracks).unwrap_or(0.0);
+    }
+    let (width, height) = movie.size.unwrap_or_default();
+    Some(Facts::of_picture(width, height).lasting(Some(seconds)))
+}
+
+fn movie(source: &mut Source<'_>, moov: &Range<u64>) -> Movie {
+    let mut movie = Movie::default();
+    let mut timescale = 0;
+    let parts: Vec<Box4> = boxes(source, moov).take(256).collect();
+    for part in parts {
+        match &part.kind {
+            b"mvhd" => {
+                if let Some((scale, duration)) = time_header(source, &part.body) {
+                    timescale = scale;
+                    movie.seconds = ratio(duration, scale);
+                }
+            }
+            b"mvex" => {
+                if let Some(duration) = extended_duration(source, &part.body) {
+                    movie.seconds = movie.seconds.max(ratio(duration, timescale));
+                }
+            }
+            b"trak" => movie.tracks.extend(track(source, &part.body)),
+            _ => {}
+        }
+    }
+    let area = |(width, height): &(u32, u32)| u64::from(*width) * u64::from(*height);
+    movie.size = movie.tracks.iter().filter_map(|track| track.size).max_by_key(area);
+    movie
+}
+
+/// Time scale and duration of `mvhd` or `mdhd`, which start alike.
+fn time_header(source: &mut Source<'_>, body: &Range<u64>) -> Option<(u32, u64)> {
+    let content = source.up_to(body.start, 32)?;
+    let (scale, duration) = match content.first()? {
+        0 => (be32(&content, 12)?, u64::from(be32(&content, 16)?)),
+        _ => (be32(&content, 20)?, be64(&content, 24)?),
+    };
+    // All ones mean that nobody knows.
+    let is_known = duration < u64::from(u32::MAX);
+    Some((scale, if is_known { duration } else { 0 }))
+}
+
+fn extended_duration(source: &mut Source<'_>, mvex: &Range<u64>) -> Option<u64> {
+    let mehd = find(source, mvex, b"mehd")?;
+    let content = source.up_to(mehd.start, 12)?;
+    if content.first()? == &0 { be32(&content, 4).map(u64::from) } else { be64(&content, 4) }
+}
+
+fn track(source: &mut Source<'_>, trak: &Range<u64>) -> Option<Track> {
+    let tkhd = find(source, trak, b"tkhd")?;
+    let mdia = find(source, trak, b"mdia")?;
+    let hdlr = find(source, &mdia, b"hdlr")?;
+    let mdhd = find(source, &mdia, b"mdhd")?;
+    let (timescale, duration) = time_header(source, &mdhd)?;
+    let handler: [u8; 12] = source.bytes(hdlr.start)?;
+    let content = source.up_to(tkhd.start, 96)?;
+    // Version 1 has three times of 8 bytes instead of 4 before what follows.
+    let wide = if content.first()? == &0 { 0 } else { 12 };
+    let id = be32(&content, if wide == 0 { 12 } else { 20 })?;
+    let size = if &handler[8..] == b"vide" { displayed(source, &content, wide, &mdia) } else { None };
+    Some(Track { id, timescale, duration, size })
+}
+
+/// The size in `tkhd`, which counts the sample aspect ratio, or else that of the sample description,
+/// turned as the matrix says.
+fn displayed(source: &mut Source<'_>, tkhd: &[u8], wide: usize, mdia: &Range<u64>) -> Option<(u32, u32)> {
+    const FIXED_POINT_BITS: u32 = 16;
+    let fixed = |at: usize| be32(tkhd, at + wide).map(|value| (value + (1 << 15)) >> FIXED_POINT_BITS);
+    let size = match (fixed(76)?, fixed(80)?) {
+        (0, _) | (_, 0) => coded(source, mdia)?,
+        size => size,
+    };
+    // The matrix maps (x, y) to (a x + c y, b x + d y): a turn by a quarter has no a and d.
+    let (a, b) = (be32(tkhd, 40 + wide)?, be32(tkhd, 44 + wide)?);
+    Some(if a == 0 && b != 0 { turned(size) } else { size })
+}
+
+fn coded(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<(u32, u32)> {
+    let minf = find(source, mdia, b"minf")?;
+    let stbl = find(source, &minf, b"stbl")?;
+    let stsd = find(source, &stbl, b"stsd")?;
+    const ENTRY: u64 = 8;
+    const SIZE_IN_ENTRY: u64 = 32;
+    let [w1, w0, h1, h0] = source.bytes(stsd.start + ENTRY + SIZE_IN_ENTRY)?;
+    Some((u32::from(u16::from_be_bytes([w1, w0])), u32::from(u16::from_be_bytes([h1, h0]))))
+}
+
+/// The length of a fragmented file in seconds: by its segment index, else by the end of its last fragment.
+fn fragments(source: &mut Source<'_>, moov: &Range<u64>, tracks: &[Track]) -> Option<f64> {
+    let after = moov.end..source.len();
+    let mut last = None;
+    for part in boxes(source, &after) {
+        match &part.kind {
+            b"sidx" => return segment_index(source, &part.body),
+            b"moof" => last = Some(part.body),
+            _ => {}
+        }
+    }
+    let parts: Vec<Box4> = boxes(source, &last?).take(64).collect();
+    let ends = parts
+        .iter()
+        .filter(|part| &part.kind == b"traf")
+        .filter_map(|traf| end_of(source, &traf.body, tracks));
+    ends.reduce(f64::max)
+}
+
+/// The sum of the subsegments of a `sidx`.
+fn segment_index(source: &mut Source<'_>, body: &Range<u64>) -> Option<f64> {
+    let content = source.up_to(body.start, (body.end - body.start).min(1 << 20))?;
+    let timescale = be32(&content, 8)?;
+    let entries = if content.first()? == &0 { 24 } else { 32 };
+    let ticks: u64 =
+        content.get(entries..)?.chunks_exact(12).filter_map(|entry| be32(entry, 4)).map(u64::from).sum();
+    Some(ratio(ticks, timescale))
+}
+
+/// When a track's fragment ends, in seconds.
+fn end_of(source: &mut Source<'_>, traf: &Range<u64>, tracks: &[Track]) -> Option<f64> {
+    let tfhd = find(source, traf, b"tfhd")?;
+    let header = source.up_to(tfhd.start, 32)?;
+    let (flags, id) = (be32(&header, 0)? & 0xFF_FFFF, be32(&header, 4)?);
+    let track = tracks.iter().find(|track| track.id == id)?;
+    let tfdt = find(source, traf, b"tfdt")?;
+    let time = source.up_to(tfdt.start, 12)?;
+    let start = if time.first()? == &0 { u64::from(be32(&time, 4)?) } else { be64(&time, 4)? };
+    const BASE_DATA_OFFSET: u32 = 1;
+    const DESCRIPTION_INDEX: u32 = 2;
+    const DEFAULT_DURATION: u32 = 8;
+    let at = 8
+        + if flags & BASE_DATA_OFFSET == 0 { 0 } else { 8 }
+        + if flags & DESCRIPTION_INDEX == 0 { 0 } else { 4 };
+    let default = if flags & DEFAULT_DURATION == 0 { 0 } else { be32(&header, at)? };
+    let runs: Vec<Box4> = boxes(source, traf).filter(|part| &part.kind == b"trun").take(64).collect();
+    let ticks: u64 = runs.iter().filter_map(|run| run_duration(source, &run.body, default)).sum();
+    Some(ratio(start.checked_add(ticks)?, track.timescale))
+}
+
+/// How long the samples of a `trun` last, in units of the track's time scale.
+fn run_duration(source: &mut Source<'_>, trun: &Range<u64>, default: u32) -> Option<u64> {
+    let content = source.up_to(trun.start, (trun.end - trun.start).min(1 << 18))?;
+    let (flags, count) = (be32(&content, 0)?, be32(&content, 4)?);
+    const DATA_OFFSET: u32 = 0x1;
+    const FIRST_FLAGS: u32 = 0x4;
+    const DURATION: u32 = 0x100;
+    const PER_SAMPLE: u32 = 0xF00;
+    if flags & DURATION == 0 {
+        return u64::from(count).checked_mul(u64::from(default));
+    }
+    let first = 8 + 4 * (flags & (DATA_OFFSET | FIRST_FLAGS)).count_ones() as usize;
+    let entry = 4 * (flags & PER_SAMPLE).count_ones() as usize;
+    Some(content.get(first..)?.chunks_exact(entry).filter_map(|sample| be32(sample, 0)).map(u64::from).sum())
+}
+
+fn ratio(ticks: u64, timescale: u32) -> f64 {
+    if timescale == 0 { 0.0 } else { ticks as f64 / f64::from(timescale) }
+}
+
+fn be32(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn be64(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_be_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}

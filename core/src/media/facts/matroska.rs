@@ -1,0 +1,224 @@
+//! Facts of Matroska and WebM files (RFC 9559), also of those that a browser records without a length.
+//! Own code, because the libraries allocate what an element's header promises.
+
+use std::ops::Range;
+
+use super::{Facts, turned};
+use crate::media::source::Source;
+
+const SEGMENT: u32 = 0x1853_8067;
+const INFO: u32 = 0x1549_A966;
+const TIMESTAMP_SCALE: u32 = 0x2A_D7B1;
+const DURATION: u32 = 0x4489;
+const TRACKS: u32 = 0x1654_AE6B;
+const TRACK_ENTRY: u32 = 0xAE;
+const VIDEO: u32 = 0xE0;
+const PIXEL_WIDTH: u32 = 0xB0;
+const PIXEL_HEIGHT: u32 = 0xBA;
+const DISPLAY_WIDTH: u32 = 0x54B0;
+const DISPLAY_HEIGHT: u32 = 0x54BA;
+const DISPLAY_UNIT: u32 = 0x54B2;
+const PROJECTION: u32 = 0x7670;
+const PROJECTION_POSE_ROLL: u32 = 0x7675;
+const CLUSTER: u32 = 0x1F43_B675;
+const TIMESTAMP: u32 = 0xE7;
+const BLOCK_GROUP: u32 = 0xA0;
+const BLOCK: u32 = 0xA1;
+const SIMPLE_BLOCK: u32 = 0xA3;
+
+/// How much of the end is searched for the last cluster when the length is not written down, in bytes.
+const TAIL: u64 = 2 << 20;
+
+struct Element {
+    id: u32,
+    body: Range<u64>,
+    /// The size is not known, as in live recordings: the element lasts until another of its level.
+    open: bool,
+}
+
+/// The elements that lie in `range`, one after another.
+struct Elements<'s, 'f> {
+    source: &'s mut Source<'f>,
+    range: Range<u64>,
+}
+
+impl Iterator for Elements<'_, '_> {
+    type Item = Element;
+
+    fn next(&mut self) -> Option<Element> {
+        if self.range.start >= self.range.end {
+            return None;
+        }
+        let head = self.source.up_to(self.range.start, 12)?;
+        let (id, id_length) = vint(&head, true)?;
+        let (size, size_length) = vint(head.get(id_length..)?, false)?;
+        let open = size == (1 << (7 * size_length)) - 1;
+        let start = self.range.start + (id_length + size_length) as u64;
+        let end = if open { self.range.end } else { start.checked_add(size)?.min(self.range.end) };
+        self.range.start = end;
+        Some(Element { id: u32::try_from(id).ok()?, body: start..end.max(start), open })
+    }
+}
+
+fn elements<'s, 'f>(source: &'s mut Source<'f>, range: &Range<u64>) -> Elements<'s, 'f> {
+    Elements { source, range: range.clone() }
+}
+
+/// A number of variable length (RFC 8794) and how many bytes it takes; an id keeps its length marker.
+fn vint(bytes: &[u8], keep_marker: bool) -> Option<(u64, usize)> {
+    let first = *bytes.first()?;
+    let length = first.leading_zeros() as usize + 1;
+    if length > 8 {
+        return None;
+    }
+    let value = bytes.get(..length)?.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+    let marker = 1u64 << (7 * length);
+    Some((if keep_marker { value } else { value & (marker - 1) }, length))
+}
+
+struct Segment {
+    /// Nanoseconds in a unit of time.
+    scale: u64,
+    /// In units of time.
+    duration: Option<f64>,
+    size: Option<(u32, u32)>,
+}
+
+/// Size and length of a film or sound.
+pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
+    let whole = 0..source.len();
+    let body = elements(source, &whole).find(|element| element.id == SEGMENT)?.body;
+    let segment = segment(source, &body);
+    let units = segment.duration.or_else(|| last_timestamp(source));
+    let (width, height) = segment.size.unwrap_or_default();
+    Some(Facts::of_picture(width, height).lasting(units.map(|units| units * segment.scale as f64 / 1e9)))
+}
+
+fn segment(source: &mut Source<'_>, body: &Range<u64>) -> Segment {
+    let mut found = Segment { scale: 1_000_000, duration: None, size: None };
+    let (mut has_info, mut has_tracks) = (false, false);
+    let mut rest = body.clone();
+    while let Some(element) = elements(source, &rest).next() {
+        rest.start = element.body.end;
+        match element.id {
+            INFO => {
+                has_info = true;
+                info(source, &element.body, &mut found);
+            }
+            TRACKS => {
+                has_tracks = true;
+                found.size = tracks(source, &element.body);
+            }
+            CLUSTER if element.open => break,
+            _ => {}
+        }
+        if has_info && has_tracks {
+            break;
+        }
+    }
+    found
+}
+
+fn info(source: &mut Source<'_>, body: &Range<u64>, found: &mut Segment) {
+    let parts: Vec<Element> = elements(source, body).take(64).collect();
+    for part in parts {
+        match part.id {
+            TIMESTAMP_SCALE => found.scale = unsigned(source, &part.body).unwrap_or(found.scale),
+            DURATION => found.duration = float(source, &part.body).filter(|units| *units > 0.0),
+            _ => {}
+        }
+    }
+}
+
+/// The largest picture of the tracks.
+fn tracks(source: &mut Source<'_>, body: &Range<u64>) -> Option<(u32, u32)> {
+    let entries: Vec<Element> =
+        elements(source, body).filter(|part| part.id == TRACK_ENTRY).take(64).collect();
+    let sizes = entries.iter().filter_map(|entry| {
+        let video = elements(source, &entry.body).find(|part| part.id == VIDEO)?;
+        displayed(source, &video.body)
+    });
+    sizes.max_by_key(|(width, height)| u64::from(*width) * u64::from(*height))
+}
+
+fn displayed(source: &mut Source<'_>, video: &Range<u64>) -> Option<(u32, u32)> {
+    let (mut pixels, mut display, mut unit, mut is_turned) = ((0, 0), (0, 0), 0, false);
+    let parts: Vec<Element> = elements(source, video).take(64).collect();
+    for part in parts {
+        let mut number =
+            || unsigned(source, &part.body).and_then(|value| u32::try_from(value).ok()).unwrap_or(0);
+        match part.id {
+            PIXEL_WIDTH => pixels.0 = number(),
+            PIXEL_HEIGHT => pixels.1 = number(),
+            DISPLAY_WIDTH => display.0 = number(),
+            DISPLAY_HEIGHT => display.1 = number(),
+            DISPLAY_UNIT => unit = number(),
+            PROJECTION => is_turned = rolls_a_quarter(source, &part.body),
+            _ => {}
+        }
+    }
+    const PIXELS: u32 = 0;
+    const ASPECT_RATIO: u32 = 3;
+    let size = match unit {
+        _ if display.0 == 0 || display.1 == 0 => pixels,
+        PIXELS => display,
+        ASPECT_RATIO => {
+            let width = f64::from(pixels.1) * f64::from(display.0) / f64::from(display.1);
+            (width.round() as u32, pixels.1)
+        }
+        // Centimetres and inches say nothing about pixels.
+        _ => pixels,
+    };
+    Some(if is_turned { turned(size) } else { size })
+}
+
+fn rolls_a_quarter(source: &mut Source<'_>, projection: &Range<u64>) -> bool {
+    let roll = elements(source, projection).find(|part| part.id == PROJECTION_POSE_ROLL);
+    let degrees = roll.and_then(|roll| float(source, &roll.body));
+    degrees.is_some_and(|degrees| (degrees.abs() - 90.0).abs() < 1.0)
+}
+
+/// The time of the last block, in units of time, found by searching the end of the file for its last cluster.
+fn last_timestamp(source: &mut Source<'_>) -> Option<f64> {
+    let from = source.len().saturating_sub(TAIL);
+    let tail = source.up_to(from, TAIL)?;
+    let id = CLUSTER.to_be_bytes();
+    let at = tail.windows(4).rposition(|window| window == id)?;
+    let cluster = elements(source, &(from + at as u64..from + tail.len() as u64)).next()?;
+    let mut start = 0;
+    let mut latest = 0;
+    let parts: Vec<Element> = elements(source, &cluster.body).collect();
+    for part in parts {
+        match part.id {
+            TIMESTAMP => start = unsigned(source, &part.body)?,
+            SIMPLE_BLOCK => latest = latest.max(block_time(source, &part.body).unwrap_or(0)),
+            BLOCK_GROUP => {
+                let block = elements(source, &part.body).find(|inner| inner.id == BLOCK);
+                latest = latest.max(block.and_then(|block| block_time(source, &block.body)).unwrap_or(0));
+            }
+            _ => {}
+        }
+    }
+    Some(start as f64 + f64::from(latest))
+}
+
+/// A block's time after its cluster's, which follows the track's number.
+fn block_time(source: &mut Source<'_>, block: &Range<u64>) -> Option<i16> {
+    let head = source.up_to(block.start, 10)?;
+    let (_, length) = vint(&head, false)?;
+    Some(i16::from_be_bytes([*head.get(length)?, *head.get(length + 1)?]))
+}
+
+fn unsigned(source: &mut Source<'_>, body: &Range<u64>) -> Option<u64> {
+    let bytes = source.up_to(body.start, (body.end - body.start).min(8))?;
+    Some(bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+}
+
+fn float(source: &mut Source<'_>, body: &Range<u64>) -> Option<f64> {
+    let bytes = source.up_to(body.start, (body.end - body.start).min(8))?;
+    match bytes.len() {
+        4 => Some(f64::from(f32::from_be_bytes(bytes.try_into().ok()?))),
+        8 => Some(f64::from_be_bytes(bytes.try_into().ok()?)),
+        _ => None,
+    }
+}

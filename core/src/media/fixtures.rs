@@ -1,0 +1,65 @@
+//! Makes the inputs of this room's tests: by ffmpeg, by the `image` crate, or byte by byte.
+#![expect(clippy::disallowed_methods, reason = "tests make their files with ffmpeg")]
+
+use std::fs::File;
+use std::io::{Cursor, Write};
+use std::process::Command;
+
+use image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
+
+/// What ffmpeg writes with these arguments into a file of this name, opened.
+pub(super) fn by_ffmpeg(name: &str, arguments: &str) -> File {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    let run = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-y"])
+        .args(arguments.split_whitespace())
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    File::open(path).unwrap()
+}
+
+/// The same tracks in a file of this name, with more arguments.
+pub(super) fn remuxed(file: &File, name: &str, arguments: &str) -> File {
+    let descriptor = std::os::fd::AsRawFd::as_raw_fd(file);
+    by_ffmpeg(name, &format!("-i /proc/{}/fd/{descriptor} -c copy {arguments}", std::process::id()))
+}
+
+/// An open file with these bytes and no name.
+pub(super) fn file_of(bytes: &[u8]) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file
+}
+
+/// A picture whose left half is red, whose right half is blue, and whose lower half is darker.
+pub(super) fn halves(width: u32, height: u32) -> RgbaImage {
+    RgbaImage::from_fn(width, height, |x, y| {
+        let light = if y < height / 2 { 255 } else { 128 };
+        if x < width / 2 { Rgba([light, 0, 0, 255]) } else { Rgba([0, 0, light, 255]) }
+    })
+}
+
+/// `halves` in this format.
+pub(super) fn encoded(format: ImageFormat, width: u32, height: u32) -> Vec<u8> {
+    let picture = DynamicImage::from(halves(width, height));
+    let picture = if format == ImageFormat::Jpeg { DynamicImage::from(picture.to_rgb8()) } else { picture };
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+/// The JPEG with an EXIF orientation (1 to 8) after its first marker.
+pub(super) fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+    let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+    with_segment(jpeg, 0xE1, &exif)
+}
+
+/// The JPEG with another segment after its first marker.
+pub(super) fn with_segment(jpeg: &[u8], marker: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len() + 2).unwrap().to_be_bytes();
+    [&jpeg[..2], &[0xFF, marker], &length, content, &jpeg[2..]].concat()
+}

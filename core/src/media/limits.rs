@@ -1,0 +1,103 @@
+//! What a picture, a sound or a film may cost, and how a failure to draw one is told.
+//! Invariant: every limit has a unit and is checked before memory or time is spent.
+//! Never decides what to do about a failure.
+
+use std::time::Duration;
+
+/// Bounds on what one file may cost. `Default` suits untrusted uploads.
+#[derive(Debug, Clone)]
+pub struct MediaLimits {
+    /// Most pixels of a picture that is decoded, as its header states them.
+    pub max_pixels: u64,
+    /// Longest side of a picture that is decoded, in pixels.
+    pub max_side: u32,
+    /// Largest compressed picture that is decoded, in bytes.
+    pub max_picture_bytes: u64,
+    /// Most memory a decoder may allocate for one picture, in bytes.
+    pub max_decoder_bytes: u64,
+    /// Most bytes that reading a file's facts may fetch from it.
+    pub max_header_bytes: u64,
+    /// How long one ffmpeg may run, by the clock on the wall.
+    pub ffmpeg_wall_clock: Duration,
+    /// How much processor time one ffmpeg may use.
+    pub ffmpeg_cpu: Duration,
+    /// Address space of one ffmpeg, in bytes.
+    pub ffmpeg_address_space: u64,
+    /// How much of a sound its waveform shows.
+    pub waveform: Duration,
+}
+
+impl Default for MediaLimits {
+    fn default() -> Self {
+        Self {
+            max_pixels: 100_000_000,
+            max_side: 30_000,
+            max_picture_bytes: 256 << 20,
+            max_decoder_bytes: 512 << 20,
+            max_header_bytes: 16 << 20,
+            ffmpeg_wall_clock: Duration::from_secs(60),
+            ffmpeg_cpu: Duration::from_secs(60),
+            ffmpeg_address_space: 4 << 30,
+            waveform: Duration::from_secs(600),
+        }
+    }
+}
+
+impl MediaLimits {
+    /// Refuses a picture by the size that its header states.
+    pub(super) fn check_dimensions(&self, width: u32, height: u32) -> Result<(), MediaError> {
+        if width == 0 || height == 0 {
+            return Err(MediaError::permanent("the picture has no pixels"));
+        }
+        if width > self.max_side || height > self.max_side {
+            return Err(MediaError::permanent(format!(
+                "a side of the picture is longer than {} pixels",
+                self.max_side
+            )));
+        }
+        if u64::from(width) * u64::from(height) > self.max_pixels {
+            return Err(MediaError::permanent(format!(
+                "the picture has more than {} megapixels",
+                self.max_pixels / 1_000_000
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Why a picture could not be made: a short clause for a person, without a trailing dot.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct MediaError {
+    /// The clause, such as `the picture's data is damaged`.
+    pub reason: String,
+    /// Whether the same bytes may succeed later (no memory, no ffmpeg, out of time).
+    pub retryable: bool,
+}
+
+impl MediaError {
+    /// A failure that lies in the bytes.
+    pub(super) fn permanent(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), retryable: false }
+    }
+
+    /// A failure that lies in the moment.
+    pub(super) fn temporary(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), retryable: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_promises_too_much_is_refused() {
+        let limits = MediaLimits::default();
+        assert!(limits.check_dimensions(60_000, 60_000).is_err());
+        assert!(limits.check_dimensions(30_001, 1).is_err());
+        assert!(limits.check_dimensions(10_001, 10_000).is_err());
+        assert!(limits.check_dimensions(0, 10).is_err());
+        assert!(limits.check_dimensions(10_000, 10_000).is_ok());
+    }
+}

@@ -1,0 +1,18 @@
+//! Media: bytes in, facts and pixels out, bounded.
+//! Invariant: every answer comes from the content alone, and no input can make it panic or outgrow `MediaLimits`.
+//! Never knows a user, a row, HTTP or where a file lives.
+
+pub mod facts;
+pub mod limits;
+pub mod sniff;
+pub mod thumbnail;
+
+#[cfg(test)]
+mod fixtures;
+mod jpeg_header;
+mod source;
+
+pub use facts::{Facts, facts};
+pub use limits::{MediaError, MediaLimits};
+pub use sniff::{Class, Sniffed, is_inline_safe, sniff};
+pub use thumbnail::{Picture, PictureFormat, image_thumbnail};

@@ -1,0 +1,80 @@
+//! Reading from an open file at any place, with a bound on how much.
+//! Invariant: a `Source` never fetches more than its budget, and never moves the file's own cursor.
+
+use std::fs::File;
+use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+
+/// What the smallest read is charged, in bytes: a system call costs time however little it fetches.
+const LEAST_CHARGE: u64 = 512;
+
+/// A file, a place in it, and how many bytes may still be fetched.
+pub(super) struct Source<'a> {
+    file: &'a File,
+    position: u64,
+    length: u64,
+    budget: u64,
+}
+
+impl<'a> Source<'a> {
+    /// A source at the start of `file` that fetches at most `budget` bytes.
+    pub(super) fn new(file: &'a File, budget: u64) -> Result<Self> {
+        Ok(Self { file, position: 0, length: file.metadata()?.len(), budget })
+    }
+
+    /// The file's length in bytes.
+    pub(super) const fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// `N` bytes at `offset`, if the file and the budget have them.
+    pub(super) fn bytes<const N: usize>(&mut self, offset: u64) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        self.seek(SeekFrom::Start(offset)).ok()?;
+        self.read_exact(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// `length` bytes at `offset`, or fewer where the file ends.
+    pub(super) fn up_to(&mut self, offset: u64, length: u64) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.seek(SeekFrom::Start(offset)).ok()?;
+        self.take(length).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        if self.budget < LEAST_CHARGE {
+            return Err(Error::new(ErrorKind::QuotaExceeded, "too much would have to be read"));
+        }
+        let wanted = buffer.len().min(usize::try_from(self.budget).unwrap_or(usize::MAX));
+        let fetched = self.file.read_at(&mut buffer[..wanted], self.position)?;
+        self.position += fetched as u64;
+        self.budget = self.budget.saturating_sub((fetched as u64).max(LEAST_CHARGE));
+        Ok(fetched)
+    }
+}
+
+impl Seek for Source<'_> {
+    fn seek(&mut self, to: SeekFrom) -> Result<u64> {
+        let target = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(offset) => self.length.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = target.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "seek out of range"))?;
+        Ok(self.position)
+    }
+}
+
+impl symphonia::core::io::MediaSource for Source<'_> {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.length)
+    }
+}

@@ -1,0 +1,83 @@
+//! Small pictures of large ones.
+//! Invariant: a picture's size is checked by its header before memory is spent on its pixels; what comes out is sRGB,
+//! upright, of the first frame, and carries no metadata.
+//! Never reads a film (see `video`), never caches.
+
+mod colour;
+mod decode;
+mod encode;
+mod fit;
+mod pixels;
+mod resize;
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::limits::{MediaError, MediaLimits};
+use super::source::Source;
+use crate::model::DerivativeKind;
+use decode::Decoded;
+
+/// How a thumbnail is coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PictureFormat {
+    /// Lossy WebP with alpha: what browsers get.
+    WebP,
+    /// Baseline JPEG on white: for clients that name neither WebP nor AVIF.
+    Jpeg,
+}
+
+/// An encoded picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// The file's content.
+    pub bytes: Vec<u8>,
+    /// Its media type.
+    pub mime: &'static str,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
+/// Makes the variant `kind` of a picture. Blocking: a large picture takes up to a few hundred milliseconds of one core.
+/// `mime` is what `sniff` said. The file's cursor stays where it is.
+///
+/// # Errors
+/// When the picture is too large, damaged, or of a kind that is not decoded.
+pub fn image_thumbnail(
+    file: &File,
+    mime: &str,
+    kind: DerivativeKind,
+    format: PictureFormat,
+    limits: &MediaLimits,
+) -> Result<Picture, MediaError> {
+    let source = Source::new(file, limits.max_picture_bytes).map_err(unreadable)?;
+    if source.len() > limits.max_picture_bytes {
+        return Err(MediaError::permanent("the picture's file is too large to decode"));
+    }
+    guarded(|| finish(decode::decode(source, mime, kind, limits)?, format))
+}
+
+/// Turns a panic in a decoder, which only hostile bytes can cause, into a failure.
+fn guarded(work: impl FnOnce() -> Result<Picture, MediaError>) -> Result<Picture, MediaError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(damaged()))
+}
+
+/// From decoded pixels to the file: to size, to sRGB, upright, encoded.
+fn finish(decoded: Decoded, format: PictureFormat) -> Result<Picture, MediaError> {
+    let small = resize::to_fit(decoded.pixels, &decoded.fit, decoded.extent)?;
+    let pixels = colour::to_srgb(small, decoded.icc.as_deref());
+    encode::encode(pixels.upright(decoded.orientation), format)
+}
+
+fn damaged() -> MediaError {
+    MediaError::permanent("the picture's data is damaged")
+}
+
+fn unreadable(error: std::io::Error) -> MediaError {
+    MediaError::temporary(format!("the file could not be read: {}", error.kind()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! From a file to pixels, no larger than the variant needs where the format allows it.
+
+mod general;
+mod jpeg;
+mod webp;
+
+use image::ImageFormat;
+use image::metadata::Orientation;
+
+use super::fit::Fit;
+use super::pixels::Pixels;
+use super::{damaged, unreadable};
+use crate::media::limits::{MediaError, MediaLimits};
+use crate::media::source::Source;
+use crate::model::DerivativeKind;
+
+/// A picture in memory with what is left to do to it.
+pub(super) struct Decoded {
+    pub(super) pixels: Pixels,
+    /// The size that the whole picture takes in `pixels`.
+    pub(super) extent: (f64, f64),
+    pub(super) fit: Fit,
+    pub(super) orientation: Orientation,
+    pub(super) icc: Option<Vec<u8>>,
+}
+
+/// Decodes a picture for a variant.
+pub(super) fn decode(
+    source: Source<'_>,
+    mime: &str,
+    kind: DerivativeKind,
+    limits: &MediaLimits,
+) -> Result<Decoded, MediaError> {
+    match mime {
+        "image/jpeg" => jpeg::decode(source, kind, limits),
+        "image/webp" => webp::decode(source, kind, limits),
+        "image/png" => general::decode(source, ImageFormat::Png, kind, limits),
+        "image/gif" => general::decode(source, ImageFormat::Gif, kind, limits),
+        "image/tiff" => general::decode(source, ImageFormat::Tiff, kind, limits),
+        "image/bmp" => general::decode(source, ImageFormat::Bmp, kind, limits),
+        "image/vnd.microsoft.icon" => general::decode(source, ImageFormat::Ico, kind, limits),
+        _ => Err(MediaError::permanent("pictures of this kind cannot be decoded")),
+    }
+}
+
+/// The whole file, which the C decoders want in one piece.
+fn whole(mut source: Source<'_>) -> Result<Vec<u8>, MediaError> {
+    let mut bytes = Vec::with_capacity(usize::try_from(source.len()).unwrap_or(0));
+    std::io::Read::read_to_end(&mut source, &mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}

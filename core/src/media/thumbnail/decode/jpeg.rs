@@ -1,0 +1,81 @@
+//! JPEG by libjpeg-turbo, whose inverse transform gives the picture at a half, a quarter or an eighth.
+
+use std::io::Cursor;
+
+use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor};
+
+use super::{Decoded, damaged, whole};
+use crate::media::jpeg_header::JpegHeader;
+use crate::media::limits::{MediaError, MediaLimits};
+use crate::media::source::Source;
+use crate::media::thumbnail::fit::Fit;
+use crate::media::thumbnail::pixels::{Layout, Pixels};
+use crate::model::DerivativeKind;
+
+/// More scans than any encoder writes: each costs a pass over the whole picture.
+const MAX_SCANS: u32 = 100;
+
+pub(super) fn decode(
+    source: Source<'_>,
+    kind: DerivativeKind,
+    limits: &MediaLimits,
+) -> Result<Decoded, MediaError> {
+    let bytes = whole(source)?;
+    let header = JpegHeader::read(Cursor::new(&bytes)).ok_or_else(damaged)?;
+    limits.check_dimensions(header.size.0, header.size.1)?;
+    let fit = Fit::new(kind, header.size, header.orientation);
+    let (mut pixels, factor) = decompress(&bytes, &fit).map_err(|_| damaged())?;
+    if pixels.layout == Layout::Cmyk && header.is_adobe {
+        pixels.data.iter_mut().for_each(|ink| *ink = 255 - *ink);
+    }
+    let scale = factor.num() as f64 / factor.denom() as f64;
+    let extent = (f64::from(header.size.0) * scale, f64::from(header.size.1) * scale);
+    Ok(Decoded { pixels, extent, fit, orientation: header.orientation, icc: header.icc })
+}
+
+fn decompress(bytes: &[u8], fit: &Fit) -> turbojpeg::Result<(Pixels, ScalingFactor)> {
+    let mut decompressor = Decompressor::new()?;
+    decompressor.set_scan_limit(MAX_SCANS)?;
+    let header = decompressor.read_header(bytes)?;
+    let factor = factor(&header, fit);
+    decompressor.set_scaling_factor(factor)?;
+    let (layout, format) = match header.colorspace {
+        Colorspace::Gray => (Layout::Gray, PixelFormat::GRAY),
+        Colorspace::CMYK | Colorspace::YCCK => (Layout::Cmyk, PixelFormat::CMYK),
+        _ => (Layout::Rgb, PixelFormat::RGB),
+    };
+    let (width, height) = (factor.scale(header.width), factor.scale(header.height));
+    let pitch = width * layout.channels();
+    let mut data = vec![0; pitch * height];
+    let image = Image { pixels: &mut data[..], width, pitch, height, format };
+    match decompressor.decompress(bytes, image) {
+        Err(turbojpeg::Error::TurboJpegError(message)) if is_warning(&message) => {}
+        result => result?,
+    }
+    Ok((Pixels { width: width as u32, height: height as u32, layout, data }, factor))
+}
+
+/// The strongest reduction that leaves at least the pixels of the result.
+fn factor(header: &DecompressHeader, fit: &Fit) -> ScalingFactor {
+    if header.is_lossless {
+        return ScalingFactor::ONE;
+    }
+    match fit.reduction() {
+        reduction if reduction >= 8.0 => ScalingFactor::ONE_EIGHTH,
+        reduction if reduction >= 4.0 => ScalingFactor::ONE_QUARTER,
+        reduction if reduction >= 2.0 => ScalingFactor::ONE_HALF,
+        _ => ScalingFactor::ONE,
+    }
+}
+
+/// libjpeg's words for faults after which it goes on; browsers show such pictures, so do we.
+fn is_warning(message: &str) -> bool {
+    [
+        "Corrupt JPEG data",
+        "Premature end of JPEG file",
+        "Inconsistent progression sequence",
+        "Invalid SOS parameters",
+    ]
+    .iter()
+    .any(|warning| message.contains(warning))
+}

@@ -1,0 +1,49 @@
+//! WebP by libwebp, which scales while it decodes; the first frame of an animation by the `image` crate.
+
+use std::io::Seek;
+
+use image::ImageFormat;
+use image::metadata::Orientation;
+use webpx::{Decoder, DecoderConfig, ImageInfo, Limits};
+
+use super::{Decoded, damaged, general, whole};
+use crate::media::limits::{MediaError, MediaLimits};
+use crate::media::source::Source;
+use crate::media::thumbnail::fit::Fit;
+use crate::media::thumbnail::pixels::{Layout, Pixels};
+use crate::model::DerivativeKind;
+
+/// Until this many times the result's size the filter of the decoder does the work, the rest ours, which is sharper.
+const HEADROOM: f64 = 2.0;
+
+pub(super) fn decode(
+    mut source: Source<'_>,
+    kind: DerivativeKind,
+    limits: &MediaLimits,
+) -> Result<Decoded, MediaError> {
+    let head = source.up_to(0, 64).ok_or_else(damaged)?;
+    let is_animated = ImageInfo::from_webp(&head).is_ok_and(|info| info.has_animation);
+    source.rewind().map_err(super::unreadable)?;
+    if is_animated {
+        return general::decode(source, ImageFormat::WebP, kind, limits);
+    }
+    let bytes = whole(source)?;
+    let decoder = Decoder::new(&bytes).map_err(|_| damaged())?;
+    let info = decoder.info().clone();
+    limits.check_dimensions(info.width, info.height)?;
+    let orientation =
+        info.orientation.and_then(|o| Orientation::from_exif(o as u8)).unwrap_or(Orientation::NoTransforms);
+    let fit = Fit::new(kind, (info.width, info.height), orientation);
+    let icc = webpx::get_icc_profile(&bytes).ok().flatten();
+    let reduction = (fit.reduction() / HEADROOM).max(1.0);
+    let scaled = |side: u32| (f64::from(side) / reduction).ceil() as u32;
+    let config = DecoderConfig::new().limits(Limits::none().with_max_pixels(limits.max_pixels));
+    let decoder = decoder.config(config).scale(scaled(info.width), scaled(info.height));
+    let (layout, decoded) = match info.has_alpha {
+        true => (Layout::Rgba, decoder.decode_rgba_raw()),
+        false => (Layout::Rgb, decoder.decode_rgb_raw()),
+    };
+    let (data, width, height) = decoded.map_err(|_| damaged())?;
+    let pixels = Pixels { width, height, layout, data };
+    Ok(Decoded { pixels, extent: (f64::from(width), f64::from(height)), fit, orientation, icc })
+}

@@ -1,0 +1,109 @@
+//! How large a variant is, and which part of the picture it shows.
+
+use image::metadata::Orientation;
+
+use crate::media::facts::exchanges_sides;
+use crate::model::DerivativeKind;
+
+/// From a whole picture to a variant, in the orientation in which the pixels are stored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Fit {
+    /// Size of the whole picture in pixels.
+    pub(super) full: (u32, u32),
+    /// Size of the part that is shown, around the middle, in pixels of the whole picture.
+    pub(super) shown: (f64, f64),
+    /// Size of the result in pixels.
+    pub(super) output: (u32, u32),
+}
+
+/// A box to fill or to stay inside.
+enum Frame {
+    Cover(u32, u32),
+    Inside(u32),
+}
+
+const fn frame(kind: DerivativeKind) -> Frame {
+    match kind {
+        DerivativeKind::Default => Frame::Cover(400, 225),
+        DerivativeKind::Small => Frame::Inside(256),
+        DerivativeKind::Medium => Frame::Inside(640),
+        DerivativeKind::Large => Frame::Inside(1440),
+    }
+}
+
+impl Fit {
+    /// Nothing is ever enlarged: a picture smaller than the box to fill gives a smaller one of the box's shape.
+    pub(super) fn new(kind: DerivativeKind, full: (u32, u32), orientation: Orientation) -> Self {
+        let (width, height) = (f64::from(full.0), f64::from(full.1));
+        match frame(kind) {
+            Frame::Inside(longest) => {
+                let scale = (f64::from(longest) / width.max(height)).min(1.0);
+                Self { full, shown: (width, height), output: (pixels(width * scale), pixels(height * scale)) }
+            }
+            Frame::Cover(box_width, box_height) => {
+                let (box_width, box_height) = (f64::from(box_width), f64::from(box_height));
+                let (box_width, box_height) = if exchanges_sides(orientation) {
+                    (box_height, box_width)
+                } else {
+                    (box_width, box_height)
+                };
+                let zoom = (width / box_width).min(height / box_height);
+                let shown = (box_width * zoom, box_height * zoom);
+                let scale = (1.0 / zoom).min(1.0);
+                Self { full, shown, output: (pixels(shown.0 * scale), pixels(shown.1 * scale)) }
+            }
+        }
+    }
+
+    /// How many times smaller than stored the picture may be decoded without losing detail of the result.
+    pub(super) fn reduction(&self) -> f64 {
+        let across = self.shown.0 / f64::from(self.output.0);
+        let down = self.shown.1 / f64::from(self.output.1);
+        across.min(down).max(1.0)
+    }
+}
+
+fn pixels(length: f64) -> u32 {
+    (length.round() as u32).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(kind: DerivativeKind, full: (u32, u32), output: (u32, u32)) {
+        assert_eq!(Fit::new(kind, full, Orientation::NoTransforms).output, output);
+    }
+
+    #[test]
+    fn named_variants_stay_inside_their_box_and_keep_the_shape() {
+        check(DerivativeKind::Small, (4000, 3000), (256, 192));
+        check(DerivativeKind::Medium, (3000, 4000), (480, 640));
+        check(DerivativeKind::Large, (4000, 3000), (1440, 1080));
+        check(DerivativeKind::Small, (30_000, 1), (256, 1));
+    }
+
+    #[test]
+    fn nothing_is_enlarged() {
+        check(DerivativeKind::Large, (100, 50), (100, 50));
+        check(DerivativeKind::Default, (160, 90), (160, 90));
+        check(DerivativeKind::Default, (1, 1), (1, 1));
+    }
+
+    #[test]
+    fn the_default_fills_its_box_from_the_middle() {
+        check(DerivativeKind::Default, (4000, 3000), (400, 225));
+        check(DerivativeKind::Default, (3000, 4000), (400, 225));
+        let fit = Fit::new(DerivativeKind::Default, (4000, 3000), Orientation::NoTransforms);
+        assert_eq!(fit.shown, (4000.0, 2250.0));
+        assert_eq!(fit.reduction(), 10.0);
+        check(DerivativeKind::Default, (300, 300), (300, 169));
+    }
+
+    #[test]
+    fn a_turned_picture_fills_the_box_after_turning() {
+        let fit = Fit::new(DerivativeKind::Default, (4000, 3000), Orientation::Rotate90);
+        assert_eq!(fit.output, (225, 400));
+    }
+}

@@ -1,0 +1,70 @@
+//! Pixels of eight bits per channel, row by row without padding.
+
+use image::metadata::Orientation;
+use image::{DynamicImage, GrayImage, RgbImage, RgbaImage};
+
+/// What the channels are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    Gray,
+    Rgb,
+    /// Alpha is not multiplied in.
+    Rgba,
+    /// Ink: 255 is full.
+    Cmyk,
+}
+
+impl Layout {
+    /// Bytes in a pixel.
+    pub(super) const fn channels(self) -> usize {
+        match self {
+            Self::Gray => 1,
+            Self::Rgb => 3,
+            Self::Rgba | Self::Cmyk => 4,
+        }
+    }
+}
+
+/// A picture in memory.
+#[derive(Debug, Clone)]
+pub(super) struct Pixels {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) layout: Layout,
+    /// `width * height * channels` bytes.
+    pub(super) data: Vec<u8>,
+}
+
+impl Pixels {
+    /// Turned and mirrored so that it stands as it is to be seen. Only of RGB and RGBA.
+    pub(super) fn upright(self, orientation: Orientation) -> Self {
+        if orientation == Orientation::NoTransforms {
+            return self;
+        }
+        let Some(mut picture) = self.clone().into_dynamic() else { return self };
+        picture.apply_orientation(orientation);
+        Self::from_dynamic(picture)
+    }
+
+    /// The same pixels for the `image` crate, which has no CMYK.
+    fn into_dynamic(self) -> Option<DynamicImage> {
+        let Self { width, height, layout, data } = self;
+        match layout {
+            Layout::Gray => GrayImage::from_raw(width, height, data).map(DynamicImage::from),
+            Layout::Rgb => RgbImage::from_raw(width, height, data).map(DynamicImage::from),
+            Layout::Rgba => RgbaImage::from_raw(width, height, data).map(DynamicImage::from),
+            Layout::Cmyk => None,
+        }
+    }
+
+    /// From the `image` crate; more than eight bits are cut to eight.
+    pub(super) fn from_dynamic(picture: DynamicImage) -> Self {
+        let (width, height) = (picture.width(), picture.height());
+        let (layout, data) = match (picture.color().has_alpha(), picture.color().has_color()) {
+            (true, _) => (Layout::Rgba, picture.into_rgba8().into_raw()),
+            (false, true) => (Layout::Rgb, picture.into_rgb8().into_raw()),
+            (false, false) => (Layout::Gray, picture.into_luma8().into_raw()),
+        };
+        Self { width, height, layout, data }
+    }
+}

@@ -1,0 +1,238 @@
+use image::ImageFormat;
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, Rgba, RgbaImage};
+
+use super::*;
+use crate::media::fixtures::{by_ffmpeg, encoded, file_of, with_orientation, with_segment};
+
+const RED: [u8; 3] = [255, 0, 0];
+const BLUE: [u8; 3] = [0, 0, 255];
+
+fn thumbnail(bytes: &[u8], mime: &str, kind: DerivativeKind) -> Picture {
+    image_thumbnail(&file_of(bytes), mime, kind, PictureFormat::WebP, &MediaLimits::default()).unwrap()
+}
+
+fn failure(bytes: &[u8], mime: &str) -> MediaError {
+    let limits = MediaLimits::default();
+    image_thumbnail(&file_of(bytes), mime, DerivativeKind::Small, PictureFormat::WebP, &limits).unwrap_err()
+}
+
+fn decoded(picture: &Picture) -> RgbaImage {
+    let image = image::load_from_memory(&picture.bytes).unwrap();
+    assert_eq!((image.width(), image.height()), (picture.width, picture.height));
+    image.to_rgba8()
+}
+
+#[track_caller]
+fn assert_colour(picture: &RgbaImage, (x, y): (u32, u32), expected: [u8; 3]) {
+    let found = picture.get_pixel(x, y).0;
+    let near = (0..3).all(|channel| found[channel].abs_diff(expected[channel]) <= 24);
+    assert!(near, "{found:?} at {x},{y} is not {expected:?}");
+}
+
+#[test]
+fn every_picture_format_gives_every_variant() {
+    for (format, mime) in [
+        (ImageFormat::Jpeg, "image/jpeg"),
+        (ImageFormat::Png, "image/png"),
+        (ImageFormat::Gif, "image/gif"),
+        (ImageFormat::WebP, "image/webp"),
+        (ImageFormat::Tiff, "image/tiff"),
+        (ImageFormat::Bmp, "image/bmp"),
+    ] {
+        let bytes = encoded(format, 1600, 1200);
+        for (kind, size) in [
+            (DerivativeKind::Default, (400, 225)),
+            (DerivativeKind::Small, (256, 192)),
+            (DerivativeKind::Medium, (640, 480)),
+            (DerivativeKind::Large, (1440, 1080)),
+        ] {
+            let picture = thumbnail(&bytes, mime, kind);
+            assert_eq!((picture.width, picture.height), size, "{mime}");
+            assert_eq!(picture.mime, "image/webp");
+            let pixels = decoded(&picture);
+            assert_colour(&pixels, (size.0 / 4, size.1 / 4), RED);
+            assert_colour(&pixels, (size.0 * 3 / 4, size.1 / 4), BLUE);
+            assert_colour(&pixels, (size.0 / 4, size.1 * 3 / 4), [128, 0, 0]);
+        }
+    }
+}
+
+#[test]
+fn sides_that_fill_no_whole_block_stay_in_place() {
+    for (width, height) in [(1601, 1201), (1607, 1209), (2049, 1025), (17, 33)] {
+        let picture =
+            thumbnail(&encoded(ImageFormat::Jpeg, width, height), "image/jpeg", DerivativeKind::Small);
+        let pixels = decoded(&picture);
+        let middle = picture.width / 2;
+        assert_colour(&pixels, (middle - 4, 2), RED);
+        assert_colour(&pixels, (middle + 4, 2), BLUE);
+    }
+}
+
+#[test]
+fn nothing_is_enlarged() {
+    let bytes = encoded(ImageFormat::Png, 40, 30);
+    for kind in [DerivativeKind::Small, DerivativeKind::Large] {
+        let picture = thumbnail(&bytes, "image/png", kind);
+        assert_eq!((picture.width, picture.height), (40, 30));
+    }
+}
+
+#[test]
+fn each_orientation_stands_upright() {
+    // What each value does to the corner that holds light red, in a picture of 640x480.
+    let corners = [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0), (1, 0), (1, 1), (0, 1)];
+    let jpeg = encoded(ImageFormat::Jpeg, 640, 480);
+    for (orientation, (right, below)) in (1..=8).zip(corners) {
+        let picture = thumbnail(&with_orientation(&jpeg, orientation), "image/jpeg", DerivativeKind::Small);
+        let turned = orientation >= 5;
+        assert_eq!((picture.width, picture.height), if turned { (192, 256) } else { (256, 192) });
+        let at = (20 + right * (picture.width - 40), 20 + below * (picture.height - 40));
+        assert_colour(&decoded(&picture), at, RED);
+    }
+}
+
+#[test]
+fn the_default_of_a_turned_photograph_is_cut_after_turning() {
+    let jpeg = with_orientation(&encoded(ImageFormat::Jpeg, 1600, 1200), 6);
+    let picture = thumbnail(&jpeg, "image/jpeg", DerivativeKind::Default);
+    assert_eq!((picture.width, picture.height), (400, 225));
+}
+
+#[test]
+fn alpha_is_kept_in_webp_and_white_in_jpeg() {
+    let picture = RgbaImage::from_fn(600, 400, |x, _| Rgba([255, 0, 0, if x < 300 { 255 } else { 0 }]));
+    let mut png = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut png, ImageFormat::Png).unwrap();
+    let file = file_of(png.get_ref());
+    let make = |format| {
+        let made =
+            image_thumbnail(&file, "image/png", DerivativeKind::Small, format, &MediaLimits::default());
+        decoded(&made.unwrap())
+    };
+    let webp = make(PictureFormat::WebP);
+    assert_eq!(webp.get_pixel(20, 80).0[3], 255);
+    assert_eq!(webp.get_pixel(230, 80).0[3], 0);
+    let jpeg = make(PictureFormat::Jpeg);
+    assert_colour(&jpeg, (20, 80), RED);
+    assert_colour(&jpeg, (230, 80), [255, 255, 255]);
+}
+
+#[test]
+fn transparent_pixels_do_not_bleed_their_colour() {
+    let picture = RgbaImage::from_fn(1024, 1024, |x, _| {
+        if x % 2 == 0 { Rgba([255, 0, 0, 255]) } else { Rgba([0, 255, 0, 0]) }
+    });
+    let mut png = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut png, ImageFormat::Png).unwrap();
+    let pixels = decoded(&thumbnail(png.get_ref(), "image/png", DerivativeKind::Small));
+    assert_colour(&pixels, (128, 128), RED);
+}
+
+#[test]
+fn wide_gamut_colours_become_srgb_and_metadata_goes() {
+    let profile = moxcms::ColorProfile::new_display_p3().encode().unwrap();
+    let segment = [b"ICC_PROFILE\0\x01\x01", &profile[..]].concat();
+    let grey_red = DynamicImage::from(image::RgbImage::from_pixel(400, 400, image::Rgb([200, 100, 100])));
+    let mut jpeg = Vec::new();
+    grey_red.write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, 95)).unwrap();
+    let picture = thumbnail(&with_segment(&jpeg, 0xE2, &segment), "image/jpeg", DerivativeKind::Small);
+    // Display P3's red is stronger than that of sRGB, so the same colour needs larger numbers there.
+    assert_colour(&decoded(&picture), (100, 100), [213, 96, 98]);
+    assert!(!picture.bytes.windows(4).any(|window| window == b"ICCP" || window == b"EXIF"));
+}
+
+#[test]
+fn ink_becomes_light() {
+    // As Adobe's programs write it, and libjpeg's mark says: inverted.
+    let magenta_and_yellow = [255, 0, 0, 255].repeat(64 * 64);
+    let mut compressor = turbojpeg::Compressor::new().unwrap();
+    compressor.set_colorspace(turbojpeg::Colorspace::CMYK).unwrap();
+    compressor.set_subsamp(turbojpeg::Subsamp::None).unwrap();
+    let format = turbojpeg::PixelFormat::CMYK;
+    let image =
+        turbojpeg::Image { pixels: &magenta_and_yellow[..], width: 64, pitch: 256, height: 64, format };
+    let jpeg = compressor.compress_to_vec(image).unwrap();
+    assert_colour(&decoded(&thumbnail(&jpeg, "image/jpeg", DerivativeKind::Small)), (32, 32), RED);
+}
+
+#[test]
+fn an_animation_shows_its_first_frame() {
+    let film = "-f lavfi -i color=red:size=320x240:duration=0.5:rate=4 -f lavfi -i color=blue:size=320x240:duration=0.5:rate=4 -filter_complex concat";
+    for (name, mime, codec) in [("a.gif", "image/gif", ""), ("a.webp", "image/webp", "-c:v libwebp_anim")] {
+        let file = by_ffmpeg(name, &format!("{film} {codec}"));
+        let picture =
+            image_thumbnail(&file, mime, DerivativeKind::Small, PictureFormat::WebP, &MediaLimits::default());
+        assert_colour(&decoded(&picture.unwrap()), (128, 96), RED);
+    }
+}
+
+#[test]
+fn a_header_that_promises_too_many_pixels_is_refused_before_decoding() {
+    let mut png = encoded(ImageFormat::Png, 8, 8);
+    png[16..24].copy_from_slice(&[0, 0, 0xEA, 0x60, 0, 0, 0xEA, 0x60]);
+    // The checksum of the header, so that only the size can be the reason.
+    let sum = crc32(&png[12..29]);
+    png[29..33].copy_from_slice(&sum.to_be_bytes());
+    assert_eq!(failure(&png, "image/png").reason, "a side of the picture is longer than 30000 pixels");
+    let mut jpeg = encoded(ImageFormat::Jpeg, 8, 8);
+    let frame = jpeg.windows(2).position(|window| window == [0xFF, 0xC0]).unwrap();
+    jpeg[frame + 5..frame + 9].copy_from_slice(&[0x70, 0, 0x70, 0]);
+    assert_eq!(failure(&jpeg, "image/jpeg").reason, "the picture has more than 100 megapixels");
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 })
+    })
+}
+
+#[test]
+fn what_is_no_picture_fails_for_good_with_a_reason() {
+    for mime in ["image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/bmp"] {
+        let fault = failure(b"not a picture at all, only text", mime);
+        assert!(
+            !fault.retryable && !fault.reason.is_empty() && !fault.reason.ends_with('.'),
+            "{mime}: {fault:?}"
+        );
+    }
+    assert!(!failure(b"anything", "image/jxl").retryable);
+}
+
+#[test]
+fn a_truncated_photograph_shows_what_is_left() {
+    let jpeg = encoded(ImageFormat::Jpeg, 1600, 1200);
+    let picture = thumbnail(&jpeg[..jpeg.len() / 2], "image/jpeg", DerivativeKind::Small);
+    assert_colour(&decoded(&picture), (40, 10), RED);
+}
+
+#[test]
+fn truncations_and_bit_flips_never_panic() {
+    for (format, mime) in [
+        (ImageFormat::Jpeg, "image/jpeg"),
+        (ImageFormat::Png, "image/png"),
+        (ImageFormat::Gif, "image/gif"),
+        (ImageFormat::WebP, "image/webp"),
+        (ImageFormat::Tiff, "image/tiff"),
+        (ImageFormat::Bmp, "image/bmp"),
+    ] {
+        let bytes = encoded(format, 96, 64);
+        let limits = MediaLimits::default();
+        let attempt = |bytes: &[u8]| {
+            let file = file_of(bytes);
+            let source = Source::new(&file, limits.max_picture_bytes).unwrap();
+            // Around `guarded`, so that a panic shows.
+            let made = decode::decode(source, mime, DerivativeKind::Small, &limits);
+            let _ = made.and_then(|decoded| finish(decoded, PictureFormat::WebP));
+        };
+        for cut in (0..bytes.len()).step_by((bytes.len() / 60).max(1)) {
+            attempt(&bytes[..cut]);
+        }
+        for at in (0..bytes.len().min(600)).step_by(3) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << (at % 8);
+            attempt(&damaged);
+        }
+    }
+}
