@@ -21,20 +21,23 @@ CREATE TABLE uploads (
 CREATE INDEX uploads_by_instance ON uploads (instance_id);
 CREATE INDEX uploads_by_expiry ON uploads (expires_at);
 
--- Something made from a file's bytes that can be made again.
+-- Something made from a file's bytes that can be made again. The row names its path before the path exists.
 CREATE TABLE derivatives (
-    user_id    text        NOT NULL
-  , file_id    uuid        NOT NULL
-  , kind       text        NOT NULL CHECK (kind IN ('default', 'small', 'medium', 'large'))
-  , state      text        NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'ready', 'failed'))
+    user_id          text        NOT NULL
+  , file_id          uuid        NOT NULL
+  , kind             text        NOT NULL CHECK (kind IN ('default', 'small', 'medium', 'large'))
+  , mime_type        text        NOT NULL
+  , path             text        NOT NULL
+  , state            text        NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'ready', 'failed'))
+  , file_size        bigint      CHECK (file_size > 0)
     -- Why it failed, for the file's owner.
-  , error      text
-  , path       text
-  , mime_type  text
-  , updated_at timestamptz NOT NULL DEFAULT now()
-  , PRIMARY KEY (user_id, file_id, kind)
+  , error            text
+    -- Whoever holds an unexpired lease makes it; everybody else waits.
+  , lease_expires_at timestamptz
+  , updated_at       timestamptz NOT NULL DEFAULT now()
+  , PRIMARY KEY (user_id, file_id, kind, mime_type)
   , FOREIGN KEY (user_id, file_id) REFERENCES user_files (user_id, id) ON DELETE CASCADE
-  , CHECK ((state = 'ready') = (path IS NOT NULL AND mime_type IS NOT NULL))
+  , CHECK ((state = 'ready') = (file_size IS NOT NULL))
 );
 
 -- Work for the worker. A finished job's row is gone; a dead one stays with its reason until an operator retries it.

@@ -380,19 +380,19 @@ pub enum DerivativeState {
     Failed,
 }
 
-/// One derivative of one file.
+/// One derivative of one file, as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Derivative {
     /// Which one.
     pub kind: DerivativeKind,
+    /// Its media type.
+    pub mime_type: String,
     /// How far it is.
     pub state: DerivativeState,
     /// Why it failed, for a person.
     pub error: Option<String>,
-    /// Where its bytes are, relative to the storage root.
-    pub path: Option<String>,
-    /// Its media type.
-    pub mime_type: Option<String>,
+    /// Where its bytes are once it is ready, relative to the storage root.
+    pub path: String,
 }
 
 /// A stored file: one row of `user_files` with its derivatives.

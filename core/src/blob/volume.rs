@@ -25,6 +25,8 @@ const SENTINEL: &str = ".jam-volume";
 const OWN: &str = ".jam";
 /// Lock files of running processes, within [`OWN`].
 const INSTANCES: &str = "instances";
+/// Small blobs being written, within [`OWN`]; named by instance, so that those of dead processes can be swept.
+const TEMPORARY: &str = "tmp";
 /// Where `repair` moves what no row names, within [`OWN`].
 const QUARANTINE: &str = "quarantine";
 
@@ -173,16 +175,17 @@ impl Volume {
         blocking("writing a derivative", move || {
             let (directory, name) = key.split();
             let directory = open_or_make_directory(&inner.root, directory)?;
-            // The instance in the temporary name keeps two processes apart; its prefix lets the janitor sweep it.
-            let temporary = format!(".{}-{name}", inner.instance);
-            match unlinkat(&directory, temporary.as_str(), UnlinkatFlags::NoRemoveDir) {
-                Ok(()) | Err(Errno::ENOENT) => {}
-                Err(errno) => return Err(errno.into()),
+            let waiting = open_or_make_directory(&inner.root, &format!("{OWN}/{TEMPORARY}"))?;
+            let temporary = format!("{}.{}", inner.instance, uuid::Uuid::new_v4());
+            let mut file = create_new(&waiting, &temporary)?;
+            let written = file.write_all(&bytes).and_then(|()| file.sync_data());
+            let moved = written.and_then(|()| {
+                Ok(nix::fcntl::renameat(&waiting, temporary.as_str(), &directory, name)?)
+            });
+            if moved.is_err() {
+                unlinkat(&waiting, temporary.as_str(), UnlinkatFlags::NoRemoveDir)?;
             }
-            let mut file = create_new(&directory, &temporary)?;
-            file.write_all(&bytes)?;
-            file.sync_data()?;
-            nix::fcntl::renameat(&directory, temporary.as_str(), &directory, name)?;
+            moved?;
             fsync(&directory)?;
             Ok(())
         })
@@ -276,18 +279,29 @@ impl Volume {
         .await
     }
 
-    /// Removes the lock files of processes that are gone.
+    /// Removes what processes that are gone left in the service's own directory: lock files, half-written small blobs.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the volume fails.
     pub async fn sweep_instances(&self) -> Result<()> {
         let inner = Arc::clone(&self.inner);
-        blocking("sweeping instance locks", move || {
-            let directory = open_directory(&inner.root, &format!("{OWN}/{INSTANCES}"))?;
-            for name in file_names(&directory)? {
-                let file = File::from(open_beneath(&directory, &name, OFlag::O_RDWR)?);
-                if Flock::lock(file, FlockArg::LockExclusiveNonblock).is_ok() {
-                    unlinkat(&directory, name.as_str(), UnlinkatFlags::NoRemoveDir)?;
+        blocking("sweeping after processes that are gone", move || {
+            let instances = open_directory(&inner.root, &format!("{OWN}/{INSTANCES}"))?;
+            let waiting = open_or_make_directory(&inner.root, &format!("{OWN}/{TEMPORARY}"))?;
+            // Looked at before the locks: whatever appears later belongs to a process that lives.
+            let temporaries = file_names(&waiting)?;
+            let locks = file_names(&instances)?;
+            let mut alive = Vec::new();
+            for name in locks {
+                let file = File::from(open_beneath(&instances, &name, OFlag::O_RDWR)?);
+                match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                    Ok(_) => unlinkat(&instances, name.as_str(), UnlinkatFlags::NoRemoveDir)?,
+                    Err(_) => alive.push(name.trim_end_matches(".lock").to_owned()),
+                }
+            }
+            for name in temporaries {
+                if !alive.iter().any(|instance| name.starts_with(instance)) {
+                    unlinkat(&waiting, name.as_str(), UnlinkatFlags::NoRemoveDir)?;
                 }
             }
             Ok(())

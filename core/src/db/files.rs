@@ -98,7 +98,7 @@ pub async fn get(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<O
                 , f.character_names AS "character_names: Tags", f.audio_category AS "audio_category: AudioCategory"
                 , f.asset_details AS "asset_details: Json<AssetDetails>"
                 , f.upload_date, f.created_at, f.updated_at, f.deleted_at, f.url_epoch, s.url_epoch AS user_url_epoch
-                , coalesce((SELECT jsonb_agg(jsonb_build_object('kind', d.kind, 'state', d.state, 'error', d.error, 'path', d.path, 'mime_type', d.mime_type))
+                , coalesce((SELECT jsonb_agg(jsonb_build_object('kind', d.kind, 'mime_type', d.mime_type, 'state', d.state, 'error', d.error, 'path', d.path))
                               FROM derivatives d WHERE d.user_id = f.user_id AND d.file_id = f.id), '[]') AS "derivatives!: Json<Vec<Derivative>>"
              FROM user_files f
              JOIN user_storage s ON s.user_id = f.user_id

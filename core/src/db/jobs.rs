@@ -30,6 +30,17 @@ pub enum Task {
     },
 }
 
+impl Task {
+    /// The task's name in logs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Derive { .. } => "derive",
+            Self::RemoveBlobs { .. } => "remove_blobs",
+        }
+    }
+}
+
 /// A job that a worker holds.
 #[derive(Debug, Clone)]
 pub struct ClaimedJob {

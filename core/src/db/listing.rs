@@ -245,7 +245,7 @@ fn push_select(query: &mut QueryBuilder<Postgres>, user: &UserId, request: &Requ
     query.push_bind(user.as_str().to_owned());
     query.push(
         ") AS user_url_epoch
-              , coalesce((SELECT jsonb_agg(jsonb_build_object('kind', d.kind, 'state', d.state, 'error', d.error, 'path', d.path, 'mime_type', d.mime_type))
+              , coalesce((SELECT jsonb_agg(jsonb_build_object('kind', d.kind, 'mime_type', d.mime_type, 'state', d.state, 'error', d.error, 'path', d.path))
                             FROM derivatives d WHERE d.user_id = f.user_id AND d.file_id = f.id), '[]') AS derivatives
            FROM user_files f
           WHERE ",

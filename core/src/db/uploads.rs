@@ -108,13 +108,40 @@ pub async fn set_final_path(conn: &mut PgConnection, user: &UserId, id: UploadId
     Ok(done.rows_affected() == 1)
 }
 
-/// Removes an upload and gives back what it reserved. `false` when it is already gone, so that nothing is given twice.
+/// Takes an upload out of its receiver's hands before its bytes are removed. `false` when it is complete or gone.
+/// Safe to repeat.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn release(conn: &mut PgConnection, user: &UserId, id: UploadId) -> Result<bool> {
-    let released = sqlx::query_scalar!(
-        r#"WITH gone AS (DELETE FROM uploads WHERE user_id = $1 AND id = $2 RETURNING reserved_bytes)
+pub async fn set_cancelling(conn: &mut PgConnection, user: &UserId, id: UploadId) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE uploads SET state = 'cancelling' WHERE user_id = $1 AND id = $2",
+        user.as_str(),
+        id as UploadId,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// How an upload ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Its file's row is inserted in the same transaction.
+    Complete,
+    /// Its bytes are gone from the volume.
+    Cancelled,
+}
+
+/// Removes an upload and gives back what it reserved. `false` when it has ended already, or the other way: nothing is
+/// given back twice.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn end(conn: &mut PgConnection, user: &UserId, id: UploadId, ending: Ending) -> Result<bool> {
+    let ended = sqlx::query_scalar!(
+        r#"WITH gone AS (
+               DELETE FROM uploads WHERE user_id = $1 AND id = $2 AND (state = 'cancelling') = $3 RETURNING reserved_bytes)
            UPDATE user_storage s
               SET reserved_bytes = s.reserved_bytes - gone.reserved_bytes, updated_at = now()
              FROM gone
@@ -122,10 +149,11 @@ pub async fn release(conn: &mut PgConnection, user: &UserId, id: UploadId) -> Re
         RETURNING 1 AS "one!""#,
         user.as_str(),
         id as UploadId,
+        ending == Ending::Cancelled,
     )
     .fetch_optional(conn)
     .await?;
-    Ok(released.is_some())
+    Ok(ended.is_some())
 }
 
 /// An open upload as the janitor sees it.

@@ -2,9 +2,9 @@
 //! Never decides who may see it.
 
 use crate::auth::{Signer, Variant};
-use crate::media;
+use crate::media::{self, PictureFormat};
 use crate::model::{
-    AssetCategory, AssetDetails, AudioCategory, ByteSize, Derivative, DerivativeKind, DerivativeState, File, FileName,
+    AssetCategory, AssetDetails, AudioCategory, ByteSize, DerivativeKind, DerivativeState, File, FileName,
     FileType, Tags,
 };
 use crate::ids::{FileId, UserId};
@@ -102,24 +102,27 @@ impl UserFile {
     #[must_use]
     pub fn new(file: File, signer: &Signer) -> Self {
         let url = |variant: Variant| url(&file, variant, signer);
-        let default = file.derivatives.iter().find(|derivative| derivative.kind == DerivativeKind::Default);
+        // Other formats of the same picture are made for old clients and are the same to everybody else.
+        let shown = || file.derivatives.iter().filter(|derivative| derivative.mime_type == PictureFormat::WebP.mime());
+        let default = shown().find(|derivative| derivative.kind == DerivativeKind::Default);
         let has_picture = default.is_some_and(|derivative| derivative.state != DerivativeState::Failed);
-        let derivatives = file.derivatives.iter().map(|derivative| DerivativeView {
+        let derivatives = shown().map(|derivative| DerivativeView {
             kind: derivative.kind,
             state: derivative.state,
             error: derivative.error.clone(),
             url: (derivative.state == DerivativeState::Ready).then(|| url(Variant::Thumbnail(derivative.kind))),
         });
+        let derivatives = derivatives.collect();
         let resolution = file.width.zip(file.height).map(|(width, height)| format!("{width}x{height}"));
         Self {
             file_size_formatted: file.size.formatted(),
-            thumbnail_path: default.and_then(|derivative: &Derivative| derivative.path.clone()),
+            thumbnail_path: default.filter(|picture| picture.state == DerivativeState::Ready).map(|picture| picture.path.clone()),
             resolution,
             duration: file.duration_seconds.map(clock_time),
             thumbnail_url: has_picture.then(|| url(Variant::Thumbnail(DerivativeKind::Default))),
             download_url: url(Variant::Download),
             stream_url: media::is_inline_safe(&file.mime_type).then(|| url(Variant::Stream)),
-            derivatives: derivatives.collect(),
+            derivatives,
             id: file.id,
             user_id: file.user_id,
             file_name: file.file_name,
