@@ -33,8 +33,8 @@ pub(super) struct Token<'a> {
     pub(super) claims: Map<String, Value>,
     /// The exact text that was signed.
     pub(super) signed: &'a str,
-    /// The signature in base64url.
-    pub(super) signature: &'a str,
+    /// The signature over it.
+    pub(super) signature: Vec<u8>,
 }
 
 impl<'a> Token<'a> {
@@ -43,7 +43,7 @@ impl<'a> Token<'a> {
         let (signed, signature) = text.rsplit_once('.').ok_or(Refusal("not three parts"))?;
         let (header, payload) = signed.split_once('.').ok_or(Refusal("not three parts"))?;
         // A fourth part would leave a dot in the payload, which is not base64url.
-        base64url(signature)?;
+        let signature = base64url(signature)?;
         let token = Self { header: object(header)?, claims: object(payload)?, signed, signature };
         token.check_header()?;
         Ok(token)
