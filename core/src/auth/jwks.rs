@@ -4,7 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "a fetch must outlive the request that started it")]
 
 use super::rsa_key::RsaKey;
-use super::token::is_kid;
+use super::token::{Refusal, is_kid};
 use crate::clock::Clock;
 use crate::config::is_loopback_url;
 use crate::error::{Error, Result};
@@ -156,7 +156,7 @@ impl Source {
         let keys = known.keys.as_ref().ok_or(DOWN)?;
         let key = keys.by_kid.get(kid).cloned();
         match keys.fetched_at.abs_diff(self.clock.unix_seconds()) {
-            ..FRESH_SECONDS => key.ok_or(Error::Unauthenticated),
+            ..FRESH_SECONDS => key.ok_or_else(|| Refusal("kid is unknown").into()),
             FRESH_SECONDS..STALE_SECONDS => {
                 metrics::counter!("jam_jwks_stale_total").increment(1);
                 // Keys this old say nothing about a name they lack: it may be the successor.

@@ -2,37 +2,45 @@
 //! Invariant: 2048 to 4096 bits; shorter ones are broken, longer ones cost a request too much time.
 
 use anyhow::{Context as _, Result, ensure};
-use jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER;
-use jsonwebtoken::{Algorithm, DecodingKey};
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use spki::der::Decode as _;
+use spki::{Document, SubjectPublicKeyInfoRef};
 
 /// Accepted lengths of the modulus.
 const MODULUS_BITS: std::ops::RangeInclusive<u32> = 2048..=4096;
 
 /// A public key of the issuer.
 #[derive(Debug)]
-pub(super) struct RsaKey(DecodingKey);
+pub(super) struct RsaKey(RsaPublicKeyComponents<Vec<u8>>);
 
 impl RsaKey {
-    /// Reads a public key in PEM: `PUBLIC KEY` (SPKI) or `RSA PUBLIC KEY` (PKCS#1).
+    /// Reads a public key in PEM (`PUBLIC KEY`, RFC 7468 section 13), the form in which Clerk shows it.
     pub(super) fn from_pem(pem: &str) -> Result<Self> {
-        let key = DecodingKey::from_rsa_pem(pem.as_bytes()).context("not an RSA key in PEM")?;
-        let der = key.try_get_as_bytes().context("not an RSA key in PEM")?;
-        let (modulus, exponent) = (DEFAULT_PROVIDER.key_utils.rsa_pub_components_from_public_key)(der)
-            .context("not an RSA public key")?;
-        Self::from_components(&modulus, &exponent)
+        let (label, document) = Document::from_pem(pem).context("not a key in PEM")?;
+        ensure!(label == "PUBLIC KEY", "not a public key but a {label}");
+        let info = SubjectPublicKeyInfoRef::from_der(document.as_bytes()).context("not a public key")?;
+        info.algorithm.assert_algorithm_oid(pkcs1::ALGORITHM_OID).context("not an RSA key")?;
+        let key = info.subject_public_key.as_bytes().context("not a whole number of bytes")?;
+        let key = pkcs1::RsaPublicKey::from_der(key).context("not an RSA public key")?;
+        Self::from_components(key.modulus.as_bytes(), key.public_exponent.as_bytes())
     }
 
     /// Takes a modulus and an exponent, both big-endian.
     pub(super) fn from_components(modulus: &[u8], exponent: &[u8]) -> Result<Self> {
-        let significant = modulus.iter().position(|byte| *byte != 0).map_or(&[][..], |at| &modulus[at..]);
-        let bits = significant.first().map_or(0, |top| significant.len() as u32 * 8 - top.leading_zeros());
+        let modulus = without_leading_zeros(modulus);
+        let bits = modulus.first().map_or(0, |top| modulus.len() as u32 * 8 - top.leading_zeros());
         ensure!(MODULUS_BITS.contains(&bits), "an RSA key of {bits} bits: only 2048 to 4096 are accepted");
-        Ok(Self(DecodingKey::from_rsa_raw_components(significant, exponent)))
+        let exponent = without_leading_zeros(exponent);
+        Ok(Self(RsaPublicKeyComponents { n: modulus.to_vec(), e: exponent.to_vec() }))
     }
 
-    /// Whether this key signed exactly this text. The signature is base64url.
-    pub(super) fn verifies(&self, signed: &str, signature: &str) -> bool {
-        // An error here means that the signature or the key is unusable, which proves as little as a wrong one.
-        jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &self.0, Algorithm::RS256).unwrap_or(false)
+    /// Whether this key signed exactly this text.
+    pub(super) fn verifies(&self, signed: &str, signature: &[u8]) -> bool {
+        self.0.verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), signature).is_ok()
     }
+}
+
+/// Big-endian numbers may be padded, which neither the length nor ring takes well.
+fn without_leading_zeros(number: &[u8]) -> &[u8] {
+    number.iter().position(|byte| *byte != 0).map_or(&[], |start| &number[start..])
 }

@@ -99,7 +99,7 @@ impl SessionTokens {
             Keys::Jwks(jwks) => jwks.key(token.kid()?).await?,
             Keys::Pem(key) => Arc::clone(key),
         };
-        if !key.verifies(token.signed, token.signature) {
+        if !key.verifies(token.signed, &token.signature) {
             return Err(Refusal("the signature does not hold").into());
         }
         let now = self.clock.unix_seconds();

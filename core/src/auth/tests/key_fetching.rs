@@ -102,12 +102,14 @@ fn token_with_kid(kid: &Value, clock: &Clock) -> String {
 }
 
 #[tokio::test]
-async fn row_4_a_malformed_kid_causes_no_fetch() {
+async fn row_4_a_malformed_kid_or_token_causes_no_fetch() {
     let server = KeyServer::start(&[&FIRST]).await;
     let (verifier, clock) = server.verifier();
     for kid in [json!(null), json!(""), json!("a/b"), json!("ä"), json!(7), json!("k".repeat(129))] {
         assert_eq!(verdict(&verifier, &token_with_kid(&kid, &clock)).await, "unauthenticated", "{kid}");
     }
+    let padded = format!("{}==", fresh_token(&FIRST, &clock));
+    assert_eq!(verdict(&verifier, &padded).await, "unauthenticated");
     assert_eq!(server.fetches(), 0);
 }
 

@@ -10,10 +10,11 @@ use crate::clock::Clock;
 use crate::config::{AuthConfig, KeySource};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey};
 use rsa::RsaPrivateKey;
-use rsa::pkcs1::EncodeRsaPrivateKey as _;
+use rsa::pkcs1v15::SigningKey as Pkcs1v15;
 use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
+use rsa::sha2::Sha256;
+use rsa::signature::{SignatureEncoding as _, Signer as _};
 use rsa::traits::PublicKeyParts as _;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
@@ -68,10 +69,8 @@ impl SigningKey {
     /// Signs the two parts as they are, valid base64url or not.
     fn token_of_parts(&self, header: &str, payload: &str) -> String {
         let signed = format!("{header}.{payload}");
-        let der = self.pair.to_pkcs1_der().unwrap();
-        let key = EncodingKey::from_rsa_der(der.as_bytes());
-        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::RS256).unwrap();
-        format!("{signed}.{signature}")
+        let signature = Pkcs1v15::<Sha256>::new(self.pair.clone()).sign(signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
     }
 }
 
