@@ -1,6 +1,7 @@
 //! What every function holds: the stores, the verifier, the signer, the limits. Built once, cloned cheaply.
 //! Never decides anything.
 
+use crate::auth::clerk::ClerkApi;
 use crate::auth::{Signer, Verifier};
 use crate::blob::Volume;
 use crate::clock::Clock;
@@ -26,6 +27,8 @@ pub struct Parts {
     pub volume: Volume,
     /// Checks session tokens.
     pub verifier: Verifier,
+    /// The identity provider's users, if its secret key is configured.
+    pub clerk: Option<ClerkApi>,
     /// Makes and checks signed URLs.
     pub signer: Signer,
     /// The time.
@@ -58,17 +61,28 @@ impl App {
         let clock = Clock::System;
         let db = Db::connect_lazy(&config)?;
         let verifier = Verifier::new(&config.auth, clock.clone())?;
-        Ok(Self::assemble(config, db, volume, verifier, clock))
+        Self::assemble(config, db, volume, verifier, clock)
     }
 
     /// Puts parts together that a test made itself.
-    #[must_use]
-    pub fn assemble(config: Config, db: Db, volume: Volume, verifier: Verifier, clock: Clock) -> Self {
+    ///
+    /// # Errors
+    /// When a setting does not hold together.
+    pub fn assemble(
+        config: Config,
+        db: Db,
+        volume: Volume,
+        verifier: Verifier,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
+        let clerk = config.clerk_secret_key.clone();
+        let clerk = clerk.map(|key| ClerkApi::new(&config.clerk_api_url, key)).transpose()?;
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self(Arc::new(Parts {
+        Ok(Self(Arc::new(Parts {
             db,
             volume,
             verifier,
+            clerk,
             signer: Signer::new(&config.url_keys, &config.public_base_url, clock.clone()),
             clock,
             rates: Rates::new(&config.limits),
@@ -76,7 +90,7 @@ impl App {
             decoders: Semaphore::new(cores),
             started: Instant::now(),
             config,
-        }))
+        })))
     }
 }
 

@@ -63,6 +63,7 @@ pub const SETTINGS: &[Setting] = &[
         "Clerk's publishable key; the domain inside gives issuer and key URL.",
     ),
     secret("CLERK_SECRET_KEY", "Clerk's secret key; only used to list users for administrators."),
+    plain("JAM_CLERK_API_URL", "https://api.clerk.com", "Clerk's Backend API."),
     plain("CLERK_JWT_KEY", "", "Clerk's public key as PEM: tokens are then checked without fetching keys."),
     secret("CLERK_WEBHOOK_SECRET", "Signing secret of Clerk's webhooks (whsec_...)."),
     plain(
@@ -314,6 +315,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// Clerk's Backend API.
     pub clerk_secret_key: Option<Secret>,
+    /// Where that API is.
+    pub clerk_api_url: String,
     /// Clerk's webhooks.
     pub clerk_webhook_secret: Option<Secret>,
     /// Signed URLs; empty: the feature is off.
@@ -370,6 +373,7 @@ impl Config {
             temp_upload_dir: env.optional("TEMP_UPLOAD_DIR").map(PathBuf::from),
             auth: read_auth(&env)?,
             clerk_secret_key: env.optional("CLERK_SECRET_KEY").map(Secret::new),
+            clerk_api_url: env.text("JAM_CLERK_API_URL")?,
             clerk_webhook_secret: env.optional("CLERK_WEBHOOK_SECRET").map(Secret::new),
             url_keys: read_url_keys(&env)?,
             listen: match env.listen("JAM_LISTEN")? {

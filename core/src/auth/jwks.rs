@@ -3,24 +3,18 @@
 //! Never answers "bad token" when the truth is that the key server is down.
 #![expect(clippy::disallowed_methods, reason = "a fetch must outlive the request that started it")]
 
+use super::https::{HttpsClient, parse_url};
 use super::rsa_key::RsaKey;
 use super::token::{Refusal, is_kid};
 use crate::clock::Clock;
-use crate::config::is_loopback_url;
 use crate::error::{Error, Result};
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
-use http::{StatusCode, Uri};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use hyper_util::rt::TokioExecutor;
+use http::Uri;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 
 /// Age up to which keys are used without asking again, in seconds.
@@ -33,8 +27,6 @@ const UNKNOWN_KID_PAUSE_SECONDS: u64 = 30;
 const RETRY_PAUSE_SECONDS: u64 = 5;
 /// How long a `kid` that a fetch did not bring causes no other fetch, in seconds.
 const ABSENT_SECONDS: u64 = FRESH_SECONDS;
-/// Longest time for a whole fetch.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// Largest accepted document.
 const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 
@@ -45,7 +37,7 @@ pub(super) struct Jwks(Arc<Source>);
 
 struct Source {
     url: Uri,
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: HttpsClient,
     clock: Clock,
     known: Mutex<Known>,
     /// Held by the one fetch under way.
@@ -71,20 +63,10 @@ struct FetchedKeys {
 impl Jwks {
     /// Keys behind a URL; nothing is fetched before the first [`Jwks::key`].
     pub(super) fn new(url: &str, clock: Clock) -> anyhow::Result<Self> {
-        let uri: Uri = url.parse().context("the key URL is not a URL")?;
-        let is_https = uri.scheme_str() == Some("https");
-        ensure!(is_https || is_loopback_url(url), "the key URL must be https, or http on loopback");
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-            .context("TLS")?
-            .https_or_http()
-            .enable_http1()
-            .build();
-        // Fetches are minutes apart: a kept connection would be dead, most of all on a frozen Lambda.
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        let url = parse_url(url).context("the key URL")?;
         Ok(Self(Arc::new(Source {
-            url: uri,
-            client,
+            url,
+            client: HttpsClient::new()?,
             clock,
             known: Mutex::default(),
             fetching: Arc::default(),
@@ -183,13 +165,7 @@ impl Source {
     }
 
     async fn fetch(&self) -> anyhow::Result<KeysByKid> {
-        let document = tokio::time::timeout(FETCH_TIMEOUT, async {
-            let response = self.client.get(self.url.clone()).await?;
-            ensure!(response.status() == StatusCode::OK, "the key server answers {}", response.status());
-            let body = Limited::new(response.into_body(), MAX_DOCUMENT_BYTES).collect().await;
-            Ok(body.map_err(|error| anyhow!(error))?.to_bytes())
-        });
-        read_document(&document.await.context("the key server is too slow")??)
+        read_document(&self.client.get(&self.url, None, MAX_DOCUMENT_BYTES).await?)
     }
 }
 

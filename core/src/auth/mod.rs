@@ -5,6 +5,8 @@
 mod bearer;
 mod caller;
 mod claims;
+pub mod clerk;
+mod https;
 mod jwks;
 mod rsa_key;
 pub mod signed_url;

@@ -48,8 +48,6 @@ impl TryFrom<FileRow> for File {
     type Error = Error;
 
     fn try_from(row: FileRow) -> Result<Self> {
-        let sha256 = <[u8; 32]>::try_from(row.sha256)
-            .map_err(|_| Error::Internal(anyhow::anyhow!("file {} has a digest of another length", row.id)))?;
         Ok(Self {
             id: row.id,
             user_id: row.user_id,
@@ -59,7 +57,7 @@ impl TryFrom<FileRow> for File {
             mime_type: row.mime_type,
             size: row.file_size,
             file_path: row.file_path,
-            sha256: Sha256Digest(sha256),
+            sha256: digest(row.id, row.sha256)?,
             width: row.width,
             height: row.height,
             duration_seconds: row.duration_seconds,
@@ -109,6 +107,61 @@ pub async fn get(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<O
     .fetch_optional(conn)
     .await?;
     row.map(File::try_from).transpose()
+}
+
+/// What sending a file's bytes needs to know.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// Its name as the user knows it.
+    pub original_name: FileName,
+    /// Its media type.
+    pub mime_type: String,
+    /// Its size.
+    pub size: ByteSize,
+    /// Where its bytes are.
+    pub file_path: String,
+    /// Digest of its bytes.
+    pub sha256: Sha256Digest,
+    /// When its upload was complete.
+    pub upload_date: OffsetDateTime,
+    /// Epochs that a signed URL must carry.
+    pub url_epochs: UrlEpochs,
+}
+
+/// Where a file's bytes are; `None` for a file in the trash.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn content(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<Option<Content>> {
+    let row = sqlx::query!(
+        r#"SELECT f.original_name AS "original_name: FileName", f.mime_type, f.file_size AS "size: ByteSize", f.file_path
+                , f.sha256, f.upload_date, f.url_epoch, s.url_epoch AS user_url_epoch
+             FROM user_files f
+             JOIN user_storage s ON s.user_id = f.user_id
+            WHERE f.user_id = $1 AND f.id = $2 AND f.deleted_at IS NULL"#,
+        user.as_str(),
+        id as FileId,
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(|row| {
+        Ok(Content {
+            original_name: row.original_name,
+            mime_type: row.mime_type,
+            size: row.size,
+            file_path: row.file_path,
+            sha256: digest(id, row.sha256)?,
+            upload_date: row.upload_date,
+            url_epochs: UrlEpochs { user: row.user_url_epoch, file: row.url_epoch },
+        })
+    })
+    .transpose()
+}
+
+fn digest(id: FileId, bytes: Vec<u8>) -> Result<Sha256Digest> {
+    <[u8; 32]>::try_from(bytes)
+        .map(Sha256Digest)
+        .map_err(|_| Error::Internal(anyhow::anyhow!("file {id} has a digest of another length")))
 }
 
 /// Takes a file's row for the rest of the transaction. `false` when there is no such file outside the trash.

@@ -92,6 +92,47 @@ pub async fn resize(conn: &mut PgConnection, user: &UserId, id: UploadId, bytes:
     Ok(resized.is_some())
 }
 
+/// An upload that gets its owner after it has arrived.
+#[derive(Debug)]
+pub struct NewOwner<'a> {
+    /// Who kept it, with nothing reserved.
+    pub from: &'a UserId,
+    /// The upload.
+    pub id: UploadId,
+    /// Whose it is.
+    pub to: &'a UserId,
+    /// What to reserve for it.
+    pub bytes: ByteSize,
+}
+
+/// Moves an upload to its owner's ledger and reserves its bytes there. `false` when their quota does not hold them, or
+/// the upload is no longer `receiving`.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn assign(conn: &mut PgConnection, new: &NewOwner<'_>) -> Result<bool> {
+    let assigned = sqlx::query_scalar!(
+        r#"WITH granted AS (
+               UPDATE user_storage s
+                  SET reserved_bytes = s.reserved_bytes + $4, updated_at = now()
+                WHERE s.user_id = $3 AND s.total_bytes + s.reserved_bytes + $4 <= s.max_bytes
+                  AND EXISTS (SELECT 1 FROM uploads u
+                               WHERE u.user_id = $1 AND u.id = $2 AND u.state = 'receiving' AND u.reserved_bytes = 0)
+            RETURNING 1)
+           UPDATE uploads SET user_id = $3, reserved_bytes = $4
+             FROM granted
+            WHERE user_id = $1 AND id = $2
+        RETURNING 1 AS "one!""#,
+        new.from.as_str(),
+        new.id as UploadId,
+        new.to.as_str(),
+        new.bytes as ByteSize,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(assigned.is_some())
+}
+
 /// Settles where a received file goes, before it is renamed. `false` when the upload is no longer `receiving`.
 ///
 /// # Errors

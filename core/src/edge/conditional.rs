@@ -1,6 +1,7 @@
 //! Conditional requests of RFC 9110 section 13: `If-Match`, `If-None-Match`, `If-Modified-Since`, `If-Range`.
 //! Pure: headers and validators in, a decision out.
 
+use crate::model::{File, Sha256Digest};
 use axum::http::HeaderMap;
 use axum::http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE};
 use std::time::SystemTime;
@@ -16,6 +17,19 @@ pub struct Validators {
 }
 
 impl Validators {
+    /// Of a file's metadata: they change with every change of its row.
+    #[must_use]
+    pub fn of_metadata(file: &File) -> Self {
+        let micros = file.updated_at.unix_timestamp_nanos() / 1000;
+        Self { etag: format!("\"{}-{micros}\"", file.id), last_modified: file.updated_at }
+    }
+
+    /// Of a file's bytes: they never change, so their digest is their tag.
+    #[must_use]
+    pub fn of_content(sha256: &Sha256Digest, stored_at: OffsetDateTime) -> Self {
+        Self { etag: format!("\"{sha256}\""), last_modified: stored_at }
+    }
+
     /// `Last-Modified` as HTTP writes dates.
     #[must_use]
     pub fn http_date(&self) -> String {

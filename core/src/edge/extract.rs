@@ -4,6 +4,7 @@
 use super::body::read_small;
 use super::layers::ClientAddress;
 use crate::app::App;
+use crate::auth::signed_url::SignedRequest;
 use crate::auth::{Caller, bearer_token};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
@@ -69,6 +70,30 @@ impl FromRequestParts<App> for Public {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         app.rates.anonymous(client_address(parts))?;
         Ok(Self)
+    }
+}
+
+/// A request by a signed URL (`/f/{id}/{variant}?...`) whose signature holds. Its file may be gone or its URLs revoked:
+/// compare [`SignedRequest::user`](crate::auth::signed_url::SignedRequest) and its epochs with the rows.
+#[derive(Debug)]
+pub struct SignedBy(pub SignedRequest);
+
+impl FromRequestParts<App> for SignedBy {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let PathFile(file) = PathFile::from_request_parts(parts, app).await?;
+        let variant = parts.uri.path().rsplit('/').next().unwrap_or_default();
+        match app.signer.verify(file, variant, parts.uri.query().unwrap_or_default()) {
+            Ok(signed) => {
+                app.rates.request(&signed.user)?;
+                Ok(Self(signed))
+            }
+            Err(error) => {
+                app.rates.anonymous(client_address(parts))?;
+                Err(error)
+            }
+        }
     }
 }
 

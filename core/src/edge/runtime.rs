@@ -120,9 +120,15 @@ async fn serve(
     Ok(())
 }
 
+/// The routes of a function with `/health`, which every function has.
+#[must_use]
+pub fn with_health(routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    routes.merge(health::routes())
+}
+
 /// The routes as they are served: with `/health` and the layer that every request passes.
 pub fn router(app: App, routes: OpenApiRouter<App>) -> Router {
-    let (routes, _) = routes.merge(health::routes()).split_for_parts();
+    let (routes, _) = with_health(routes).split_for_parts();
     routes
         .fallback(async || Error::NotFound)
         .layer(axum::middleware::from_fn_with_state(app.clone(), layers::envelope))

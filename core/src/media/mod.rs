@@ -14,5 +14,5 @@ mod source;
 
 pub use facts::{Facts, facts};
 pub use limits::{MediaError, MediaLimits};
-pub use sniff::{Class, Sniffed, is_inline_safe, sniff};
+pub use sniff::{Class, Sniffed, is_inline_safe, mime_accepts, sniff};
 pub use thumbnail::{Picture, PictureFormat, image_thumbnail};

@@ -69,6 +69,19 @@ impl Sniffed {
     }
 }
 
+/// Whether content that was sniffed as `mime` may be stored as `declared`.
+#[must_use]
+pub fn mime_accepts(mime: &str, declared: FileType) -> bool {
+    match declared {
+        FileType::Scene | FileType::Project => true,
+        FileType::Image => mime.starts_with("image/"),
+        FileType::Video | FileType::Audio => {
+            let is_container = container::ALL.iter().any(|known| known.mime == mime);
+            is_container || mime.starts_with(if declared == FileType::Video { "video/" } else { "audio/" })
+        }
+    }
+}
+
 /// Whether a browser may show content of this type in place: pictures of pixels, sound and film.
 /// HTML, SVG, XML, PDF and everything unknown are for download only.
 #[must_use]

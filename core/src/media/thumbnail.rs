@@ -27,6 +27,23 @@ pub enum PictureFormat {
     Jpeg,
 }
 
+impl PictureFormat {
+    /// The format's media type.
+    #[must_use]
+    pub const fn mime(self) -> &'static str {
+        match self {
+            Self::WebP => "image/webp",
+            Self::Jpeg => "image/jpeg",
+        }
+    }
+
+    /// Reads a media type as [`PictureFormat::mime`] gives it.
+    #[must_use]
+    pub fn from_mime(mime: &str) -> Option<Self> {
+        [Self::WebP, Self::Jpeg].into_iter().find(|format| format.mime() == mime)
+    }
+}
+
 /// An encoded picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {

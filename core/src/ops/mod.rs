@@ -4,7 +4,6 @@
 
 pub mod janitor;
 pub mod organize;
-pub mod reconcile;
 pub mod thumbnail;
 pub mod trash;
 pub mod upload;

@@ -8,7 +8,7 @@ use crate::db;
 use crate::db::derivatives;
 use crate::db::files::NewFile;
 use crate::db::jobs::Task;
-use crate::db::uploads::{Ending, NewUpload};
+use crate::db::uploads::{Ending, NewOwner, NewUpload};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Class, Facts, PictureFormat, Sniffed};
@@ -42,6 +42,19 @@ pub struct Incoming<'a> {
     pub bound: Option<ByteSize>,
 }
 
+/// Whose ledger a file counts in while it arrives.
+#[derive(Debug, Clone)]
+pub enum Owner {
+    /// The user whose file it will be.
+    Known(UserId),
+    /// Nobody's yet: an administrator sends it and names its owner later. Nothing is reserved until
+    /// [`Received::assign`].
+    Unknown {
+        /// Who keeps it meanwhile.
+        receiver: UserId,
+    },
+}
+
 /// A file being received. Dropped before [`complete`], it cancels itself.
 pub struct Receiving {
     held: Held,
@@ -69,6 +82,8 @@ struct Held {
     file_id: FileId,
     staging: BlobKey,
     final_key: BlobKey,
+    /// Whether the user is the file's owner, with a reservation for it.
+    is_assigned: bool,
     is_complete: bool,
 }
 
@@ -84,12 +99,16 @@ impl Receiving {
     /// # Errors
     /// [`Error::TypeRefused`], [`Error::TypeMismatch`], [`Error::QuotaExceeded`], [`Error::VolumeFull`],
     /// [`Error::TooManyRequests`].
-    pub async fn start(app: &App, user: &UserId, incoming: Incoming<'_>) -> Result<Self> {
+    pub async fn start(app: &App, owner: &Owner, incoming: Incoming<'_>) -> Result<Self> {
         let sniffed = media::sniff(incoming.head, incoming.name.as_str());
         let file_type = file_type(&sniffed, incoming.declared)?;
-        app.rates.upload(user)?;
         let (want, at_least) = reservation(app, &incoming);
         app.volume.require_room(at_least).await?;
+        let (user, want, at_least) = match owner {
+            Owner::Known(user) => (user, want, at_least),
+            Owner::Unknown { receiver } => (receiver, ByteSize::ZERO, ByteSize::ZERO),
+        };
+        app.rates.upload(user)?;
         let (id, file_id) = (UploadId::new(), FileId::new());
         let staging = BlobKey::new(user.as_str(), Folder::Staging, &id.to_string())?;
         let final_key = final_key(user, file_id, file_type, &sniffed)?;
@@ -105,8 +124,17 @@ impl Receiving {
             expires_at: app.clock.now() + LIFETIME,
         };
         let granted = reserve(app, &new).await?;
-        let held =
-            Held { app: app.clone(), user: user.clone(), id, file_id, staging, final_key, is_complete: false };
+        let is_assigned = matches!(owner, Owner::Known(_));
+        let held = Held {
+            app: app.clone(),
+            user: user.clone(),
+            id,
+            file_id,
+            staging,
+            final_key,
+            is_assigned,
+            is_complete: false,
+        };
         let writer = app.volume.stage(&held.staging).await?;
         Ok(Self { held, name: incoming.name, sniffed, writer, received_bytes: 0, granted })
     }
@@ -122,7 +150,7 @@ impl Receiving {
         if self.received_bytes > limits.max_file.bytes() {
             return Err(Error::FileTooLarge { max_bytes: limits.max_file });
         }
-        if self.received_bytes > self.granted.bytes() {
+        if self.held.is_assigned && self.received_bytes > self.granted.bytes() {
             self.grow().await?;
         }
         self.writer.push(chunk).await
@@ -135,7 +163,7 @@ impl Receiving {
     pub async fn finish(self) -> Result<Received> {
         let Self { held, name, sniffed, writer, granted, .. } = self;
         let staged = writer.finish().await?;
-        if staged.size != granted {
+        if held.is_assigned && staged.size != granted {
             held.resize(staged.size).await?;
         }
         let file = held.app.volume.open_blob(&staged.key).await?;
@@ -168,6 +196,27 @@ impl Received {
     /// [`Error::TypeMismatch`].
     pub fn require_type(&self, declared: Option<FileType>) -> Result<()> {
         file_type(&self.sniffed, declared).map(drop)
+    }
+
+    /// Gives the file its owner: the upload's row and a reservation for its bytes move to their ledger.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`] of the owner.
+    pub async fn assign(&mut self, owner: &UserId) -> Result<()> {
+        let held = &mut self.held;
+        if held.is_assigned {
+            return Ok(());
+        }
+        let moved = NewOwner { from: &held.user, id: held.id, to: owner, bytes: self.staged.size };
+        let mut conn = held.app.db.conn().await?;
+        db::storage::ensure(&mut conn, owner, held.app.config.limits.default_quota).await?;
+        if !db::uploads::assign(&mut conn, &moved).await? {
+            drop(conn);
+            return Err(quota_exceeded(&held.app, owner).await?);
+        }
+        held.user = owner.clone();
+        held.is_assigned = true;
+        Ok(())
     }
 
     /// The file's name, to tell it apart from others of the same request.
@@ -212,10 +261,10 @@ pub async fn complete(
     }
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
     tx.commit().await?;
+    arrived.iter_mut().for_each(|(_, held)| held.is_complete = true);
     let mut conn = app.db.conn().await?;
     let mut files = Vec::new();
-    for (new, mut held) in arrived {
-        held.is_complete = true;
+    for (new, _) in &arrived {
         files.extend(db::files::get(&mut conn, user, new.id).await?);
     }
     Ok(files)

@@ -12,7 +12,7 @@ use jam_core::app::App;
 use jam_core::auth::Caller;
 use jam_core::db;
 use jam_core::db::listing::Filter;
-use jam_core::edge::{Admin, Params, PathFile, PathUser, Public, UserFile, file_validators};
+use jam_core::edge::{Admin, Params, PathFile, PathUser, Public, UserFile, Validators};
 use jam_core::ids::UserId;
 use jam_core::{Error, Result};
 use serde::Serialize;
@@ -134,7 +134,7 @@ async fn total(conn: &mut sqlx::PgConnection, user: &UserId, filter: &Filter) ->
     }))
 }
 
-/// One of the caller's files, in the trash or not.
+/// One of the caller's files.
 #[utoipa::path(get, path = "/api/files/{id}", tag = "list", params(("id" = uuid::Uuid, Path)),
     responses((status = 200, body = OneFile), (status = 404, description = "No such file")))]
 async fn get_file(
@@ -143,8 +143,9 @@ async fn get_file(
     PathFile(id): PathFile,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let file = db::files::get(&mut *app.db.conn().await?, &caller.user, id).await?.ok_or(Error::NotFound)?;
-    let validators = file_validators(&file);
+    let found = db::files::get(&mut *app.db.conn().await?, &caller.user, id).await?;
+    let file = found.filter(|file| file.deleted_at.is_none()).ok_or(Error::NotFound)?;
+    let validators = Validators::of_metadata(&file);
     if validators.is_not_modified(&headers) {
         return Ok((axum::http::StatusCode::NOT_MODIFIED, [(ETAG, validators.etag)]).into_response());
     }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    jam_core::edge::run("jam-worker", jam_worker::routes())
+    jam_core::edge::run_with("jam-worker", jam_worker::routes(), Some(jam_worker::background))
 }

@@ -1,0 +1,40 @@
+//! The contract as OpenAPI 3.1, gathered from the handlers' annotations. `docs/openapi.json` is its generated copy.
+
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+
+/// What the annotations do not say.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Jam Storage", description = "Per-user file storage for media apps."),
+    security(("session" = [])),
+    components(schemas(Problem))
+)]
+struct Contract;
+
+/// Every failure's body; numbers that explain it come beside these fields.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what edge::problem writes")]
+struct Problem {
+    success: bool,
+    /// One sentence for a person.
+    error: String,
+    /// A stable name for a program.
+    code: String,
+    request_id: String,
+}
+
+/// The document as it is served at `/openapi.json`.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn openapi() -> serde_json::Result<String> {
+    let routes = OpenApiRouter::with_openapi(Contract::openapi()).merge(super::routes());
+    let (_, mut document) = jam_core::edge::with_health(routes).split_for_parts();
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("session", SecurityScheme::Http(scheme));
+    serde_json::to_string_pretty(&document).map(|text| text + "\n")
+}

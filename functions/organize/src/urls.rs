@@ -1,0 +1,94 @@
+//! Signed URLs for one file: made on request, revoked all at once.
+
+use axum::Json;
+use axum::extract::State;
+use jam_core::app::App;
+use jam_core::auth::{Caller, Variant};
+use jam_core::db;
+use jam_core::edge::{JsonBody, PathFile};
+use jam_core::media;
+use jam_core::model::DerivativeKind;
+use jam_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// What a URL is for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UrlRequest {
+    purpose: Purpose,
+    /// Seconds; rounded up to the next quarter of an hour, at most 1 h for a thumbnail and 12 h otherwise.
+    expires_in: Option<u64>,
+    /// Of a thumbnail; 400x225 without it.
+    size: Option<DerivativeKind>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Purpose {
+    Download,
+    Stream,
+    Thumbnail,
+}
+
+/// A URL that works without a token.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UrlAnswer {
+    success: bool,
+    url: String,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: OffsetDateTime,
+}
+
+/// Signs a URL for one of the caller's files.
+#[utoipa::path(post, path = "/api/files/{id}/url", tag = "organize", params(("id" = uuid::Uuid, Path)),
+    request_body = UrlRequest, responses(
+        (status = 200, body = UrlAnswer),
+        (status = 400, description = "A browser must not show this type in place"),
+        (status = 404, description = "No such file"),
+        (status = 503, description = "No signing key is configured")))]
+pub(crate) async fn make_url(
+    State(app): State<App>,
+    caller: Caller,
+    PathFile(id): PathFile,
+    JsonBody(request): JsonBody<UrlRequest>,
+) -> Result<Json<UrlAnswer>> {
+    let content = db::files::content(&mut *app.db.conn().await?, &caller.user, id).await?.ok_or(Error::NotFound)?;
+    let variant = match request.purpose {
+        Purpose::Download => Variant::Download,
+        Purpose::Stream if !media::is_inline_safe(&content.mime_type) => return Err(Error::NotStreamable),
+        Purpose::Stream => Variant::Stream,
+        Purpose::Thumbnail => Variant::Thumbnail(request.size.unwrap_or(DerivativeKind::Default)),
+    };
+    let lifetime = request.expires_in.map(Duration::from_secs);
+    let signed = app
+        .signer
+        .sign(&caller.user, id, variant, content.url_epochs, lifetime)
+        .ok_or(Error::Unavailable { part: "signed URLs" })?;
+    Ok(Json(UrlAnswer { success: true, url: signed.url, expires_at: signed.expires_at }))
+}
+
+/// What was done.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Revoked {
+    success: bool,
+}
+
+/// Revokes every URL given out for a file so far.
+#[utoipa::path(delete, path = "/api/files/{id}/urls", tag = "organize", params(("id" = uuid::Uuid, Path)),
+    responses((status = 200, body = Revoked), (status = 404, description = "No such file")))]
+pub(crate) async fn revoke_urls(
+    State(app): State<App>,
+    caller: Caller,
+    PathFile(id): PathFile,
+) -> Result<Json<Revoked>> {
+    if db::files::revoke_urls(&mut *app.db.conn().await?, &caller.user, id).await? {
+        Ok(Json(Revoked { success: true }))
+    } else {
+        Err(Error::NotFound)
+    }
+}

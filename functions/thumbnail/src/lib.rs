@@ -1,0 +1,113 @@
+//! The thumbnail function: pictures of files in named sizes, made when they are first asked for.
+//! Never sends a file's own bytes.
+
+use axum::extract::State;
+use axum::http::header::{ACCEPT, VARY};
+use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::response::Response;
+use jam_core::app::App;
+use jam_core::auth::{Caller, Variant};
+use jam_core::db;
+use jam_core::db::derivatives::Found;
+use jam_core::edge::{BlobResponse, Params, PathFile, SignedBy, Validators, disposition};
+use jam_core::ids::{FileId, UserId};
+use jam_core::media::PictureFormat;
+use jam_core::model::{DerivativeKind, FileName};
+use jam_core::ops;
+use jam_core::{Error, Result};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// A picture got with a token may be shown again, once it is known to be the same.
+const PRIVATE: &str = "private, max-age=0, must-revalidate";
+
+/// This function's routes. HEAD is answered by the GET handlers.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(thumbnail)).routes(routes!(thumbnail_signed))
+}
+
+/// A picture of a file: 400x225, cropped to fill; other sizes by name. WebP, or JPEG when `Accept` allows no WebP.
+#[utoipa::path(get, path = "/api/files/{id}/thumbnail", tag = "thumbnail",
+    params(("id" = uuid::Uuid, Path), ("size" = Option<String>, Query, description = "`small`, `medium` or `large`")),
+    responses(
+        (status = 200, description = "The picture", content_type = "image/webp"),
+        (status = 304, description = "Unchanged"),
+        (status = 404, description = "No such file, or no picture of it (`thumbnail_unavailable`)")))]
+async fn thumbnail(
+    State(app): State<App>,
+    caller: Caller,
+    PathFile(id): PathFile,
+    params: Params,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let size = params.parsed("size", "small, medium or large", DerivativeKind::parse)?;
+    let kind = size.unwrap_or(DerivativeKind::Default);
+    let found = find(&app, &caller.user, id, kind, &headers).await?;
+    send(&app, (&caller.user, id, kind), found, PRIVATE.to_owned(), &method, &headers).await
+}
+
+/// A picture by a signed URL; the variant is `thumbnail`, `thumbnail-small`, `thumbnail-medium` or `thumbnail-large`.
+#[utoipa::path(get, path = "/f/{id}/{variant}", tag = "thumbnail", security(()),
+    params(("id" = uuid::Uuid, Path), ("variant" = String, Path)),
+    responses(
+        (status = 200, description = "The picture", content_type = "image/webp"),
+        (status = 403, description = "Not a valid signature, or expired"),
+        (status = 404, description = "Gone, revoked, or no picture")))]
+async fn thumbnail_signed(
+    State(app): State<App>,
+    SignedBy(signed): SignedBy,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let Variant::Thumbnail(kind) = signed.variant else { return Err(Error::NotFound) };
+    let found = find(&app, &signed.user, signed.file, kind, &headers).await?;
+    if found.url_epochs != signed.epochs {
+        return Err(Error::NotFound);
+    }
+    let max_age = (signed.expires_at - app.clock.now()).whole_seconds().max(0);
+    let cache_control = format!("private, max-age={max_age}, immutable");
+    send(&app, (&signed.user, signed.file, kind), found, cache_control, &method, &headers).await
+}
+
+async fn find(app: &App, user: &UserId, id: FileId, kind: DerivativeKind, headers: &HeaderMap) -> Result<Found> {
+    let name = ops::thumbnail::name(user, id, kind, format(headers));
+    let found = db::derivatives::find(&mut *app.db.conn().await?, &name).await?;
+    found.filter(|found| !found.is_trashed).ok_or(Error::NotFound)
+}
+
+async fn send(
+    app: &App,
+    (user, id, kind): (&UserId, FileId, DerivativeKind),
+    found: Found,
+    cache_control: String,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response> {
+    let format = format(headers);
+    let picture = ops::thumbnail::get(app, &ops::thumbnail::name(user, id, kind, format), found).await?;
+    let made_micros = picture.made_at.unix_timestamp_nanos() / 1000;
+    let etag = format!("\"{id}-{}-{}-{made_micros}\"", kind.as_str(), format.mime());
+    let response = BlobResponse {
+        key: picture.key,
+        size: picture.size,
+        mime_type: format.mime().to_owned(),
+        validators: Validators { etag, last_modified: picture.made_at },
+        disposition: disposition::inline(&FileName::sanitize("thumbnail")),
+        cache_control,
+    };
+    let mut response = response.send(&app.volume, method, headers).await?;
+    response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+    Ok(response)
+}
+
+/// WebP unless the client names what it takes and WebP is not among it.
+fn format(headers: &HeaderMap) -> PictureFormat {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
+    let takes_webp = accept.split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_match = matches!(parts.next(), Some("image/webp" | "image/*" | "*/*"));
+        is_match && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    });
+    if takes_webp { PictureFormat::WebP } else { PictureFormat::Jpeg }
+}

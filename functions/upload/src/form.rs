@@ -1,0 +1,218 @@
+//! A multipart form being received: its files are staged as they come, its fields gathered, and only when all of it is
+//! here do the files become the user's. The order of parts does not matter.
+
+use axum::extract::Request;
+use jam_core::app::App;
+use jam_core::edge::{FilePatch, Multipart, PartHead};
+use jam_core::ids::UserId;
+use jam_core::model::{ByteSize, File, FileMetadata, FileName, FileType};
+use jam_core::ops::upload::{self, HEAD_BYTES, Incoming, Owner, Received, Receiving};
+use jam_core::{Error, Result};
+
+/// When the first file cannot be stored and more than this is still to come, the form is refused at once.
+const WORTH_READING_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Whose files a form brings.
+#[derive(Debug, Clone)]
+pub(crate) enum Target {
+    /// The caller's own.
+    Own(UserId),
+    /// Those of the user in the field `targetUserId`, sent by this administrator.
+    Named {
+        /// Who sends them.
+        admin: UserId,
+    },
+}
+
+/// What became of a form's files.
+pub(crate) struct Form {
+    /// Those that are stored.
+    pub(crate) files: Vec<File>,
+    /// Those that are not, and why.
+    pub(crate) refused: Vec<(FileName, Error)>,
+}
+
+/// What has been read of a form so far.
+#[derive(Default)]
+struct Parts {
+    fields: Vec<(String, String)>,
+    /// Each with its position among the form's files.
+    received: Vec<(usize, Received)>,
+    refused: Vec<(FileName, Error)>,
+    file_count: usize,
+}
+
+/// Receives a form and stores its files.
+pub(crate) async fn receive(app: &App, request: Request, target: Target) -> Result<Form> {
+    let limits = &app.config.limits;
+    let (head, body) = request.into_parts();
+    let mut multipart = Multipart::new(&head.headers, body, limits.max_files_per_upload + limits.max_fields)?;
+    let mut parts = Parts::default();
+    while let Some(part) = multipart.next_part().await? {
+        match part.file_name.as_deref() {
+            // A browser sends an empty part for a file input that nobody filled in.
+            Some("") => {}
+            Some(_) if part.name != "files" => {
+                return Err(Error::invalid_body("files must come in parts named files"));
+            }
+            Some(name) => {
+                let name = FileName::sanitize(name);
+                parts.receive_file(app, &target, &mut multipart, name).await?;
+            }
+            None => parts.receive_field(&part, &mut multipart, limits.max_field, limits.max_fields).await?,
+        }
+    }
+    parts.store(app, target).await
+}
+
+impl Parts {
+    async fn receive_field(
+        &mut self,
+        part: &PartHead,
+        multipart: &mut Multipart,
+        max_field: ByteSize,
+        max_fields: usize,
+    ) -> Result<()> {
+        if self.fields.len() == max_fields {
+            return Err(Error::invalid_body("it has too many fields"));
+        }
+        let text = multipart.text(max_field).await?;
+        if text.contains('\0') {
+            return Err(Error::invalid_body("a field holds a NUL character"));
+        }
+        self.fields.push((part.name.clone(), text));
+        Ok(())
+    }
+
+    /// Stages one file. A file that cannot be stored is noted; what makes the whole form fail is an error.
+    async fn receive_file(
+        &mut self,
+        app: &App,
+        target: &Target,
+        multipart: &mut Multipart,
+        name: FileName,
+    ) -> Result<()> {
+        let max_files = app.config.limits.max_files_per_upload;
+        if self.file_count == max_files {
+            return Err(Error::TooManyFiles { max_files });
+        }
+        let position = self.file_count;
+        self.file_count += 1;
+        let declared = self.file_type(position)?;
+        let owner = match target {
+            Target::Own(user) => Owner::Known(user.clone()),
+            Target::Named { admin } => match self.target_user()? {
+                Some(user) => Owner::Known(user),
+                None => Owner::Unknown { receiver: admin.clone() },
+            },
+        };
+        match stage(app, &owner, multipart, name.clone(), declared).await {
+            Ok(received) => self.received.push((position, received)),
+            Err(
+                error @ (Error::TypeRefused { .. }
+                | Error::TypeMismatch { .. }
+                | Error::QuotaExceeded { .. }
+                | Error::FileTooLarge { .. }),
+            ) => {
+                let rest_bytes = multipart.rest_bytes().unwrap_or(u64::MAX);
+                if self.received.is_empty() && rest_bytes > WORTH_READING_BYTES {
+                    return Err(error);
+                }
+                self.refused.push((name, error));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Makes the staged files the user's, now that every field is known.
+    async fn store(mut self, app: &App, target: Target) -> Result<Form> {
+        let user = match target {
+            Target::Own(user) => user,
+            Target::Named { .. } => self
+                .target_user()?
+                .ok_or_else(|| Error::invalid_parameter("targetUserId", "the field is missing"))?,
+        };
+        let mut ready = Vec::new();
+        for (position, mut received) in std::mem::take(&mut self.received) {
+            let metadata = self.metadata(position)?;
+            let declared = self.file_type(position)?;
+            let checked = match received.require_type(declared) {
+                Ok(()) => received.assign(&user).await,
+                refused => refused,
+            };
+            match checked {
+                Ok(()) => ready.push((received, declared, metadata)),
+                Err(error @ (Error::TypeMismatch { .. } | Error::QuotaExceeded { .. })) => {
+                    self.refused.push((received.name().clone(), error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let files = if ready.is_empty() { Vec::new() } else { upload::complete(app, &user, ready).await? };
+        Ok(Form { files, refused: self.refused })
+    }
+
+    /// A field's value for the file at `position`: given once it is every file's, given more often it goes by position.
+    fn value(&self, name: &str, position: usize) -> Option<&str> {
+        let mut values = self.fields.iter().filter(|(known, _)| known == name).map(|(_, text)| text.as_str());
+        match (values.clone().count(), name) {
+            (1, _) => values.next(),
+            (_, "tags") => values.next_back(),
+            _ => values.nth(position),
+        }
+    }
+
+    fn file_type(&self, position: usize) -> Result<Option<FileType>> {
+        let text = self.value("fileType", position).filter(|text| !text.is_empty());
+        text.map(|text| {
+            FileType::parse(text)
+                .ok_or_else(|| Error::invalid_parameter("fileType", "expected video, image, scene, project or audio"))
+        })
+        .transpose()
+    }
+
+    fn target_user(&self) -> Result<Option<UserId>> {
+        let text = self.value("targetUserId", 0).map(str::trim);
+        text.map(|text| {
+            UserId::parse(text).ok_or_else(|| Error::invalid_parameter("targetUserId", "expected a user id"))
+        })
+        .transpose()
+    }
+
+    fn metadata(&self, position: usize) -> Result<FileMetadata> {
+        let mut names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let values = names.into_iter().filter_map(|name| Some((name, self.value(name, position)?)));
+        let mut metadata = FileMetadata::default();
+        FilePatch::from_fields(values)?.apply_metadata(&mut metadata)?;
+        Ok(metadata)
+    }
+}
+
+/// Receives the content of the current part.
+async fn stage(
+    app: &App,
+    owner: &Owner,
+    multipart: &mut Multipart,
+    name: FileName,
+    declared: Option<FileType>,
+) -> Result<Received> {
+    let bound = multipart.content_bound_bytes().map(ByteSize::new);
+    let mut first = Vec::new();
+    let mut head = Vec::new();
+    while head.len() < HEAD_BYTES {
+        let Some(chunk) = multipart.chunk().await? else { break };
+        head.extend_from_slice(&chunk[..chunk.len().min(HEAD_BYTES - head.len())]);
+        first.push(chunk);
+    }
+    let mut receiving = Receiving::start(app, owner, Incoming { name, declared, head: &head, bound }).await?;
+    for chunk in first {
+        receiving.append(chunk).await?;
+    }
+    while let Some(chunk) = multipart.chunk().await? {
+        receiving.append(chunk).await?;
+    }
+    receiving.finish().await
+}

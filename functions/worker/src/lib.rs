@@ -1,0 +1,63 @@
+//! The worker function: jobs and the janitor, a loop on a server. Serves nothing but `/health`.
+//! Never decides what a job does.
+
+use jam_core::app::App;
+use jam_core::ops;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+
+/// Pause between two looks for a job when there was none.
+const IDLE_PAUSE: Duration = Duration::from_millis(300);
+/// Pause after a failure of the database or the volume.
+const FAILURE_PAUSE: Duration = Duration::from_secs(2);
+
+/// The worker has no routes of its own.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+}
+
+/// Runs jobs and the janitor until told to stop; jobs under way are finished first.
+pub fn background(app: App, stop: CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let mut loops = JoinSet::new();
+        for _ in 0..app.config.worker_concurrency {
+            loops.spawn(run_jobs(app.clone(), stop.clone()));
+        }
+        loops.spawn(run_janitor(app, stop));
+        while loops.join_next().await.is_some() {}
+    })
+}
+
+async fn run_jobs(app: App, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let pause = match ops::work::run_next(&app).await {
+            Ok(true) => continue,
+            Ok(false) => IDLE_PAUSE,
+            Err(error) => {
+                tracing::warn!(%error, "jobs wait");
+                FAILURE_PAUSE
+            }
+        };
+        wait(&stop, pause).await;
+    }
+}
+
+async fn run_janitor(app: App, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(error) = ops::janitor::pass(&app).await {
+            tracing::warn!(%error, "the janitor's pass was not finished");
+        }
+        wait(&stop, app.config.janitor_interval).await;
+    }
+}
+
+async fn wait(stop: &CancellationToken, pause: Duration) {
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = stop.cancelled() => {}
+    }
+}
