@@ -1,9 +1,18 @@
 //! The core of Jam Storage: everything that is true without knowing which endpoint is calling.
 //! Directions: `ids, model, error, clock, config` <- `db | blob | media | auth` <- `app` <- `ops` <- `edge`.
 
+pub mod app;
+pub mod auth;
+pub mod blob;
 pub mod clock;
 pub mod config;
+pub mod db;
+pub mod edge;
 pub mod error;
 pub mod ids;
 pub mod media;
 pub mod model;
+pub mod ops;
+pub mod rates;
+
+pub use error::{Error, Result};

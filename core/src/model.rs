@@ -380,19 +380,19 @@ pub enum DerivativeState {
     Failed,
 }
 
-/// One derivative of one file.
+/// One derivative of one file, as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Derivative {
     /// Which one.
     pub kind: DerivativeKind,
+    /// Its media type.
+    pub mime_type: String,
     /// How far it is.
     pub state: DerivativeState,
     /// Why it failed, for a person.
     pub error: Option<String>,
-    /// Where its bytes are, relative to the storage root.
-    pub path: Option<String>,
-    /// Its media type.
-    pub mime_type: Option<String>,
+    /// Where its bytes are once it is ready, relative to the storage root.
+    pub path: String,
 }
 
 /// A stored file: one row of `user_files` with its derivatives.
@@ -434,8 +434,19 @@ pub struct File {
     pub updated_at: OffsetDateTime,
     /// When it went to the trash.
     pub deleted_at: Option<OffsetDateTime>,
+    /// Epochs that its signed URLs must carry.
+    pub url_epochs: UrlEpochs,
     /// What was made from it.
     pub derivatives: Vec<Derivative>,
+}
+
+/// Counters that revoke signed URLs when they are raised: one a user, one a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UrlEpochs {
+    /// The owner's.
+    pub user: i32,
+    /// The file's.
+    pub file: i32,
 }
 
 /// Bytes and files of one type.

@@ -1,0 +1,89 @@
+//! What every function holds: the stores, the verifier, the signer, the limits. Built once, cloned cheaply.
+//! Never decides anything.
+
+use crate::auth::{Signer, Verifier};
+use crate::blob::Volume;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::Db;
+use crate::media::MediaLimits;
+use crate::rates::Rates;
+use anyhow::Context as _;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Semaphore;
+
+/// The application's parts behind one pointer.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts; see [`App`].
+pub struct Parts {
+    /// Postgres.
+    pub db: Db,
+    /// The mounted volume.
+    pub volume: Volume,
+    /// Checks session tokens.
+    pub verifier: Verifier,
+    /// Makes and checks signed URLs.
+    pub signer: Signer,
+    /// The time.
+    pub clock: Clock,
+    /// What the environment said.
+    pub config: Config,
+    /// How often a caller may ask.
+    pub rates: Rates,
+    /// Bounds of decoders.
+    pub media_limits: MediaLimits,
+    /// One permit a core: decoding more pictures at once is slower and takes more memory.
+    pub decoders: Semaphore,
+    /// When the process started.
+    pub started: Instant,
+}
+
+impl App {
+    /// Opens the volume and prepares everything that connects later.
+    ///
+    /// # Errors
+    /// When the volume is not there, or a setting does not hold together.
+    pub fn open(config: Config) -> anyhow::Result<Self> {
+        let volume = Volume::open(&config.storage_root, config.limits.volume_floor)
+            .with_context(|| format!("USER_STORAGE_ROOT {} cannot be used", config.storage_root.display()))?;
+        if let Some(staging) = &config.temp_upload_dir
+            && !volume.shares_filesystem_with(staging)?
+        {
+            anyhow::bail!("TEMP_UPLOAD_DIR {} is not on the volume's filesystem", staging.display());
+        }
+        let clock = Clock::System;
+        let db = Db::connect_lazy(&config)?;
+        let verifier = Verifier::new(&config.auth, clock.clone())?;
+        Ok(Self::assemble(config, db, volume, verifier, clock))
+    }
+
+    /// Puts parts together that a test made itself.
+    #[must_use]
+    pub fn assemble(config: Config, db: Db, volume: Volume, verifier: Verifier, clock: Clock) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self(Arc::new(Parts {
+            db,
+            volume,
+            verifier,
+            signer: Signer::new(&config.url_keys, &config.public_base_url, clock.clone()),
+            clock,
+            rates: Rates::new(&config.limits),
+            media_limits: MediaLimits::default(),
+            decoders: Semaphore::new(cores),
+            started: Instant::now(),
+            config,
+        }))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

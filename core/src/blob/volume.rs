@@ -1,0 +1,499 @@
+//! The mounted volume: every operation beneath one held directory, links never followed.
+//! Durable order on ext4: fdatasync the file, rename, fsync the directories. A rename without the first leaves an
+//! empty file under the final name after a power cut; a rename without the last may be lost.
+
+use super::{BlobKey, ByteStream, Folder, Writer, blocking, fault, reader};
+use crate::error::{Error, Result};
+use crate::ids::InstanceId;
+use crate::model::ByteSize;
+use nix::dir::{Dir, Type};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag};
+use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
+use nix::sys::statvfs::fstatvfs;
+use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Proves that the volume is mounted: an empty mount point does not have it.
+const SENTINEL: &str = ".jam-volume";
+/// The service's own directory beside the owners'.
+const OWN: &str = ".jam";
+/// Lock files of running processes, within [`OWN`].
+const INSTANCES: &str = "instances";
+/// Small blobs being written, within [`OWN`]; named by instance, so that those of dead processes can be swept.
+const TEMPORARY: &str = "tmp";
+/// Where `repair` moves what no row names, within [`OWN`].
+const QUARANTINE: &str = "quarantine";
+
+const DIRECTORY_MODE: Mode = Mode::S_IRWXU;
+const FILE_MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+
+/// Free and total room of the filesystem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What an unprivileged process may still write.
+    pub free: ByteSize,
+    /// The filesystem's size.
+    pub total: ByteSize,
+}
+
+/// The volume, cheap to clone.
+#[derive(Clone)]
+pub struct Volume {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    root: OwnedFd,
+    floor: ByteSize,
+    instance: InstanceId,
+    /// Held for the life of the process; its release tells others that this instance is gone.
+    _lock: Flock<File>,
+}
+
+impl Volume {
+    /// Makes a directory a volume of this service: creates it and its sentinel. Safe to repeat.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or written.
+    pub fn initialize(path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)?;
+        let root = open_root(path)?;
+        let flags = OFlag::O_CREAT | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        let sentinel: File = nix::fcntl::openat(&root, SENTINEL, flags, FILE_MODE)?.into();
+        sentinel.sync_all()?;
+        fsync(&root)?;
+        Ok(())
+    }
+
+    /// Opens the volume and takes this process's instance lock.
+    ///
+    /// # Errors
+    /// When the directory is missing, is no volume ([`Volume::initialize`]), or cannot be written.
+    pub fn open(path: &Path, floor: ByteSize) -> io::Result<Self> {
+        let root = open_root(path)?;
+        require_sentinel(&root, path)?;
+        let instance = InstanceId::new();
+        let instances = open_or_make_directory(&root, &format!("{OWN}/{INSTANCES}"))?;
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        let file: File = nix::fcntl::openat(&instances, lock_name(instance).as_str(), flags, FILE_MODE)?.into();
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
+        let inner = Inner { path: path.to_owned(), root, floor, instance, _lock: lock };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The id under which this process holds its lock.
+    #[must_use]
+    pub fn instance(&self) -> InstanceId {
+        self.inner.instance
+    }
+
+    /// Whether the volume is still mounted where it was.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it is not.
+    pub async fn check(&self) -> Result<()> {
+        let inner = Arc::clone(&self.inner);
+        blocking("checking the volume", move || {
+            let now = open_root(&inner.path)?;
+            let (held, found) = (fstat(&inner.root)?, fstat(&now)?);
+            if (held.st_dev, held.st_ino) != (found.st_dev, found.st_ino) {
+                return Err(Errno::ESTALE.into());
+            }
+            require_sentinel(&now, &inner.path)
+        })
+        .await
+        .map_err(|_| Error::Unavailable { part: "volume" })
+    }
+
+    /// Free and total room.
+    ///
+    /// # Errors
+    /// When the filesystem does not answer.
+    pub async fn space(&self) -> Result<Space> {
+        let inner = Arc::clone(&self.inner);
+        blocking("asking for free space", move || space(&inner.root)).await
+    }
+
+    /// Refuses when `bytes` more would take the volume below its floor.
+    ///
+    /// # Errors
+    /// [`Error::VolumeFull`].
+    pub async fn require_room(&self, bytes: ByteSize) -> Result<()> {
+        let free = self.space().await?.free;
+        if free < self.inner.floor.saturating_add(bytes) { Err(Error::VolumeFull) } else { Ok(()) }
+    }
+
+    /// Starts a file under a staging name. Nothing is durable before [`Writer::finish`]. Fails if the name is taken.
+    ///
+    /// # Errors
+    /// [`Error::VolumeFull`] or [`Error::Unavailable`].
+    pub async fn stage(&self, key: &BlobKey) -> Result<Writer> {
+        let (inner, owned) = (Arc::clone(&self.inner), key.clone());
+        let file = blocking("creating a staging file", move || {
+            let (directory, name) = owned.split();
+            create_new(&open_or_make_directory(&inner.root, directory)?, name)
+        })
+        .await?;
+        Ok(Writer::new(key.clone(), file))
+    }
+
+    /// Gives a finished file its final name. Durable on return; safe to repeat; never replaces a file.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the volume fails, [`Error::Internal`] when neither name exists.
+    pub async fn publish(&self, from: &BlobKey, to: &BlobKey) -> Result<()> {
+        let (inner, from, to) = (Arc::clone(&self.inner), from.clone(), to.clone());
+        blocking("publishing a file", move || {
+            let source = open_or_make_directory(&inner.root, from.split().0)?;
+            let target = open_or_make_directory(&inner.root, to.split().0)?;
+            match rename_no_replace(&source, from.split().1, &target, to.split().1) {
+                Ok(()) => {}
+                // The rename happened before a crash and this is its repetition.
+                Err(Errno::ENOENT) if exists(&target, to.split().1)? => {}
+                Err(errno) => return Err(errno.into()),
+            }
+            fsync(&target)?;
+            fsync(&source)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Writes a small blob whole, replacing an older one. Durable on return; safe to repeat.
+    ///
+    /// # Errors
+    /// [`Error::VolumeFull`] or [`Error::Unavailable`].
+    pub async fn put(&self, key: &BlobKey, bytes: Vec<u8>) -> Result<()> {
+        let (inner, key) = (Arc::clone(&self.inner), key.clone());
+        blocking("writing a derivative", move || {
+            let (directory, name) = key.split();
+            let directory = open_or_make_directory(&inner.root, directory)?;
+            let waiting = open_or_make_directory(&inner.root, &format!("{OWN}/{TEMPORARY}"))?;
+            let temporary = format!("{}.{}", inner.instance, uuid::Uuid::new_v4());
+            let mut file = create_new(&waiting, &temporary)?;
+            let written = file.write_all(&bytes).and_then(|()| file.sync_data());
+            let moved = written.and_then(|()| {
+                Ok(nix::fcntl::renameat(&waiting, temporary.as_str(), &directory, name)?)
+            });
+            if moved.is_err() {
+                unlinkat(&waiting, temporary.as_str(), UnlinkatFlags::NoRemoveDir)?;
+            }
+            moved?;
+            fsync(&directory)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Opens a blob for reading, for a decoder.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it is missing: a committed row named it.
+    pub async fn open_blob(&self, key: &BlobKey) -> Result<File> {
+        let (inner, key) = (Arc::clone(&self.inner), key.clone());
+        blocking("opening a file", move || open_beneath(&inner.root, key.as_str(), OFlag::O_RDONLY).map(File::from)).await
+    }
+
+    /// Streams a range of a blob whose size is known to be `size`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the blob is missing or has another size: it is damaged and must not be served.
+    pub async fn read(&self, key: &BlobKey, size: ByteSize, range: Range<u64>) -> Result<ByteStream> {
+        let (inner, key) = (Arc::clone(&self.inner), key.clone());
+        blocking("reading a file", move || {
+            let file = File::from(open_beneath(&inner.root, key.as_str(), OFlag::O_RDONLY)?);
+            let found_bytes = file.metadata()?.len();
+            if found_bytes != size.bytes() {
+                let text = format!("{key} has {found_bytes} bytes, its row says {size}");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
+            reader::stream(file, range)
+        })
+        .await
+    }
+
+    /// Removes blobs; those already gone count as removed. Safe to repeat.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the volume fails; some blobs may then be gone.
+    pub async fn remove(&self, keys: Vec<BlobKey>) -> Result<()> {
+        let inner = Arc::clone(&self.inner);
+        blocking("removing files", move || {
+            for key in keys {
+                let (directory, name) = key.split();
+                let gone = open_directory(&inner.root, directory)
+                    .and_then(|directory| Ok(unlinkat(&directory, name, UnlinkatFlags::NoRemoveDir)?));
+                match gone {
+                    Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
+                    _ => {}
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Moves a blob that no row names out of the way, keeping its bytes. Answers where it went.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the volume fails.
+    pub async fn quarantine(&self, key: &BlobKey) -> Result<String> {
+        let (inner, key) = (Arc::clone(&self.inner), key.clone());
+        blocking("moving a file to quarantine", move || {
+            let (directory, name) = key.split();
+            let source = open_directory(&inner.root, directory)?;
+            let target = open_or_make_directory(&inner.root, &format!("{OWN}/{QUARANTINE}"))?;
+            let kept = format!("{}-{}", uuid::Uuid::now_v7(), key.as_str().replace('/', "-"));
+            rename_no_replace(&source, name, &target, &kept)?;
+            fsync(&target)?;
+            fsync(&source)?;
+            Ok(format!("{OWN}/{QUARANTINE}/{kept}"))
+        })
+        .await
+    }
+
+    /// Whether the process that holds this instance's lock still runs, on any machine that mounts the volume.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the volume fails.
+    pub async fn is_alive(&self, instance: InstanceId) -> Result<bool> {
+        if instance == self.inner.instance {
+            return Ok(true);
+        }
+        let inner = Arc::clone(&self.inner);
+        blocking("looking at an instance lock", move || {
+            let path = format!("{OWN}/{INSTANCES}/{}", lock_name(instance));
+            match open_beneath(&inner.root, &path, OFlag::O_RDWR) {
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+                Err(cause) => Err(cause),
+                Ok(fd) => Ok(Flock::lock(File::from(fd), FlockArg::LockExclusiveNonblock).is_err()),
+            }
+        })
+        .await
+    }
+
+    /// Removes what processes that are gone left in the service's own directory: lock files, half-written small blobs.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the volume fails.
+    pub async fn sweep_instances(&self) -> Result<()> {
+        let inner = Arc::clone(&self.inner);
+        blocking("sweeping after processes that are gone", move || {
+            let instances = open_directory(&inner.root, &format!("{OWN}/{INSTANCES}"))?;
+            let waiting = open_or_make_directory(&inner.root, &format!("{OWN}/{TEMPORARY}"))?;
+            // Looked at before the locks: whatever appears later belongs to a process that lives.
+            let temporaries = file_names(&waiting)?;
+            let locks = file_names(&instances)?;
+            let mut alive = Vec::new();
+            for name in locks {
+                let file = File::from(open_beneath(&instances, &name, OFlag::O_RDWR)?);
+                match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                    Ok(_) => unlinkat(&instances, name.as_str(), UnlinkatFlags::NoRemoveDir)?,
+                    Err(_) => alive.push(name.trim_end_matches(".lock").to_owned()),
+                }
+            }
+            for name in temporaries {
+                if !alive.iter().any(|instance| name.starts_with(instance)) {
+                    unlinkat(&waiting, name.as_str(), UnlinkatFlags::NoRemoveDir)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The owners that have a directory.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the volume fails.
+    pub async fn owners(&self) -> Result<Vec<String>> {
+        let inner = Arc::clone(&self.inner);
+        blocking("listing the volume", move || {
+            let root = open_directory(&inner.root, ".")?;
+            names(&root, |kind| kind == Type::Directory)
+        })
+        .await
+        .map(|names| names.into_iter().filter(|name| name != OWN && name != "lost+found").collect())
+    }
+
+    /// The blobs of one owner with their sizes, temporary ones included.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the volume fails.
+    pub async fn list(&self, owner: &str) -> Result<Vec<(BlobKey, ByteSize)>> {
+        let (inner, owner) = (Arc::clone(&self.inner), owner.to_owned());
+        blocking("listing an owner's files", move || {
+            let mut found = Vec::new();
+            for folder in Folder::ALL {
+                let directory = match open_directory(&inner.root, &format!("{owner}/{}", folder.name())) {
+                    Ok(directory) => directory,
+                    Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
+                    Err(cause) => return Err(cause),
+                };
+                for name in file_names(&directory)? {
+                    let size = match fstatat(&directory, name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+                        Ok(stat) => ByteSize::new(stat.st_size.unsigned_abs()),
+                        Err(Errno::ENOENT) => continue,
+                        Err(errno) => return Err(errno.into()),
+                    };
+                    if let Ok(key) = BlobKey::new(&owner, folder, &name) {
+                        found.push((key, size));
+                    }
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Reads a blob whole and digests it, for a scrub.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it cannot be read.
+    pub async fn digest(&self, key: &BlobKey) -> Result<crate::model::Sha256Digest> {
+        let (inner, key) = (Arc::clone(&self.inner), key.clone());
+        blocking("digesting a file", move || {
+            use sha2::Digest as _;
+            let mut file = File::from(open_beneath(&inner.root, key.as_str(), OFlag::O_RDONLY)?);
+            let mut digest = sha2::Sha256::new();
+            let mut buffer = vec![0; 256 * 1024];
+            loop {
+                match io::Read::read(&mut file, &mut buffer)? {
+                    0 => return Ok(crate::model::Sha256Digest(digest.finalize().into())),
+                    read => digest.update(&buffer[..read]),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Whether another directory lies on the same filesystem.
+    ///
+    /// # Errors
+    /// When the directory cannot be looked at.
+    pub fn shares_filesystem_with(&self, path: &Path) -> Result<bool> {
+        let look = || Ok::<_, io::Error>(fstat(open_root(path)?)?.st_dev == fstat(&self.inner.root)?.st_dev);
+        look().map_err(|cause| fault("looking at a directory", cause))
+    }
+}
+
+fn lock_name(instance: InstanceId) -> String {
+    format!("{instance}.lock")
+}
+
+fn open_root(path: &Path) -> io::Result<OwnedFd> {
+    Ok(nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?)
+}
+
+fn require_sentinel(root: &OwnedFd, path: &Path) -> io::Result<()> {
+    if exists(root, SENTINEL)? {
+        return Ok(());
+    }
+    let text = format!(
+        "{} has no {SENTINEL}: the volume is not mounted, or was never set up (jam-admin init-volume)",
+        path.display()
+    );
+    Err(io::Error::new(io::ErrorKind::NotFound, text))
+}
+
+fn exists(directory: &OwnedFd, name: &str) -> io::Result<bool> {
+    match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(true),
+        Err(Errno::ENOENT) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn space(root: &OwnedFd) -> io::Result<Space> {
+    let stat = fstatvfs(root)?;
+    Ok(Space {
+        free: ByteSize::new(stat.blocks_available() as u64 * stat.fragment_size() as u64),
+        total: ByteSize::new(stat.blocks() as u64 * stat.fragment_size() as u64),
+    })
+}
+
+/// Opens a path beneath a directory; a link anywhere in it is an error (`openat2(2)`).
+#[cfg(target_os = "linux")]
+fn open_beneath(directory: &OwnedFd, path: &str, flags: OFlag) -> io::Result<OwnedFd> {
+    use nix::fcntl::{OpenHow, ResolveFlag, openat2};
+    let resolve =
+        ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
+    Ok(openat2(directory, path, how)?)
+}
+
+/// Opens a path beneath a directory, part by part; a link anywhere in it is an error. For development on macOS,
+/// which has no `openat2`; keys hold no `..` by construction.
+#[cfg(not(target_os = "linux"))]
+fn open_beneath(directory: &OwnedFd, path: &str, flags: OFlag) -> io::Result<OwnedFd> {
+    let mut at = directory.try_clone()?;
+    let mut parts = path.split('/').peekable();
+    while let Some(part) = parts.next() {
+        let flags = if parts.peek().is_some() { OFlag::O_RDONLY | OFlag::O_DIRECTORY } else { flags };
+        at = nix::fcntl::openat(&at, part, flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())?;
+    }
+    Ok(at)
+}
+
+fn open_directory(root: &OwnedFd, path: &str) -> io::Result<OwnedFd> {
+    open_beneath(root, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
+}
+
+/// Opens a directory of two parts, making what is missing. A new directory's own name is made durable.
+fn open_or_make_directory(root: &OwnedFd, path: &str) -> io::Result<OwnedFd> {
+    match open_directory(root, path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    let mut at = root.try_clone()?;
+    for part in path.split('/') {
+        match mkdirat(&at, part, DIRECTORY_MODE) {
+            Ok(()) => fsync(&at)?,
+            Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        at = open_directory(&at, part)?;
+    }
+    Ok(at)
+}
+
+fn create_new(directory: &OwnedFd, name: &str) -> io::Result<File> {
+    let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    Ok(nix::fcntl::openat(directory, name, flags, FILE_MODE)?.into())
+}
+
+#[cfg(target_os = "linux")]
+fn rename_no_replace(from: &OwnedFd, name: &str, to: &OwnedFd, new_name: &str) -> nix::Result<()> {
+    nix::fcntl::renameat2(from, name, to, new_name, nix::fcntl::RenameFlags::RENAME_NOREPLACE)
+}
+
+/// For development on macOS: a hard link refuses an existing name just as `RENAME_NOREPLACE` does.
+#[cfg(not(target_os = "linux"))]
+fn rename_no_replace(from: &OwnedFd, name: &str, to: &OwnedFd, new_name: &str) -> nix::Result<()> {
+    nix::unistd::linkat(from, name, to, new_name, AtFlags::empty())?;
+    unlinkat(from, name, UnlinkatFlags::NoRemoveDir)
+}
+
+fn file_names(directory: &OwnedFd) -> io::Result<Vec<String>> {
+    names(directory, |kind| kind != Type::Directory)
+}
+
+fn names(directory: &OwnedFd, wanted: impl Fn(Type) -> bool) -> io::Result<Vec<String>> {
+    let mut dir = Dir::openat(directory, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut found = Vec::new();
+    for entry in dir.iter() {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name != "." && name != ".." && entry.file_type().is_some_and(&wanted) {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,208 @@
+//! `derivatives`: what was made from a file, or why it could not be.
+//! Invariant: a row names its path before the path exists. Never touches the volume, never decides what to make.
+
+use crate::blob::BlobKey;
+use crate::error::Result;
+use crate::ids::{FileId, UserId};
+use crate::model::{ByteSize, DerivativeKind, DerivativeState, UrlEpochs};
+use sqlx::PgConnection;
+use std::time::Duration;
+use time::OffsetDateTime;
+
+/// Names one derivative.
+#[derive(Debug, Clone)]
+pub struct Name<'a> {
+    /// The file's owner.
+    pub user: &'a UserId,
+    /// The file.
+    pub file: FileId,
+    /// Which derivative.
+    pub kind: DerivativeKind,
+    /// In which format.
+    pub mime_type: &'static str,
+}
+
+/// A derivative with what a reader of it must know about its file, in one query.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// How far it is; `None` when it was never asked for.
+    pub state: Option<DerivativeState>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Where it is.
+    pub path: Option<String>,
+    /// Its size once it is ready.
+    pub size: Option<ByteSize>,
+    /// When it was made.
+    pub updated_at: Option<OffsetDateTime>,
+    /// Whether the file is in the trash.
+    pub is_trashed: bool,
+    /// Epochs that a signed URL must carry.
+    pub url_epochs: UrlEpochs,
+}
+
+/// Looks a derivative up together with its file; `None` when there is no such file.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn find(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<Found>> {
+    let row = sqlx::query!(
+        r#"SELECT d.state AS "state?: DerivativeState", d.error, d.path AS "path?", d.file_size AS "size: ByteSize"
+                , d.updated_at AS "updated_at?", f.deleted_at IS NOT NULL AS "is_trashed!"
+                , f.url_epoch, s.url_epoch AS user_url_epoch
+             FROM user_files f
+             JOIN user_storage s ON s.user_id = f.user_id
+             LEFT JOIN derivatives d ON d.user_id = f.user_id AND d.file_id = f.id AND d.kind = $3 AND d.mime_type = $4
+            WHERE f.user_id = $1 AND f.id = $2"#,
+        name.user.as_str(),
+        name.file as FileId,
+        name.kind.as_str(),
+        name.mime_type,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Found {
+        state: row.state,
+        error: row.error,
+        path: row.path,
+        size: row.size,
+        updated_at: row.updated_at,
+        is_trashed: row.is_trashed,
+        url_epochs: UrlEpochs { user: row.user_url_epoch, file: row.url_epoch },
+    }))
+}
+
+/// Records that a derivative is to be made, and where. Keeps an existing row as it is; does nothing without the file.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn request(conn: &mut PgConnection, name: &Name<'_>, key: &BlobKey) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO derivatives (user_id, file_id, kind, mime_type, path)
+         SELECT f.user_id, f.id, $3, $4, $5 FROM user_files f WHERE f.user_id = $1 AND f.id = $2
+         ON CONFLICT DO NOTHING",
+        name.user.as_str(),
+        name.file as FileId,
+        name.kind.as_str(),
+        name.mime_type,
+        key.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Takes the right to make a pending derivative for a while. `false` when it is made, failed, or somebody else makes it.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn claim(conn: &mut PgConnection, name: &Name<'_>, lease_for: Duration) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE derivatives SET lease_expires_at = now() + make_interval(secs => $5)
+          WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'
+            AND (lease_expires_at IS NULL OR lease_expires_at < now())",
+        name.user.as_str(),
+        name.file as FileId,
+        name.kind.as_str(),
+        name.mime_type,
+        lease_for.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Gives the right to make a derivative back unused, after a failure that may pass.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn give_back(conn: &mut PgConnection, name: &Name<'_>) -> Result<()> {
+    sqlx::query!(
+        "UPDATE derivatives SET lease_expires_at = NULL
+          WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'",
+        name.user.as_str(),
+        name.file as FileId,
+        name.kind.as_str(),
+        name.mime_type,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Records that a derivative is on the volume. `false` when its file is gone meanwhile.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn set_ready(conn: &mut PgConnection, name: &Name<'_>, size: ByteSize) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE derivatives
+            SET state = 'ready', error = NULL, file_size = $5, lease_expires_at = NULL, updated_at = now()
+          WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4",
+        name.user.as_str(),
+        name.file as FileId,
+        name.kind.as_str(),
+        name.mime_type,
+        size as ByteSize,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Records why a derivative could not be made. A ready one stays ready.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn set_failed(conn: &mut PgConnection, name: &Name<'_>, reason: &str) -> Result<()> {
+    sqlx::query!(
+        "UPDATE derivatives SET state = 'failed', error = $5, lease_expires_at = NULL, updated_at = now()
+          WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'",
+        name.user.as_str(),
+        name.file as FileId,
+        name.kind.as_str(),
+        name.mime_type,
+        reason,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Every path that derivatives of these files may use on the volume, made or not.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn paths_of(conn: &mut PgConnection, user: &UserId, files: &[FileId]) -> Result<Vec<String>> {
+    let ids: Vec<uuid::Uuid> = files.iter().map(|file| file.0).collect();
+    Ok(sqlx::query_scalar!(
+        "SELECT path FROM derivatives WHERE user_id = $1 AND file_id = ANY($2)",
+        user.as_str(),
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// A derivative as a check of the volume sees it.
+#[derive(Debug, Clone)]
+pub struct StoredDerivative {
+    /// Where it is, or will be.
+    pub path: String,
+    /// Its size if it is ready.
+    pub size: Option<ByteSize>,
+}
+
+/// Every derivative of a user.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn stored(conn: &mut PgConnection, user: &UserId) -> Result<Vec<StoredDerivative>> {
+    Ok(sqlx::query_as!(
+        StoredDerivative,
+        r#"SELECT path, file_size AS "size: ByteSize" FROM derivatives WHERE user_id = $1"#,
+        user.as_str(),
+    )
+    .fetch_all(conn)
+    .await?)
+}

@@ -1,0 +1,253 @@
+//! `jobs`: work for the worker, claimed by SKIP LOCKED under a lease.
+//! Invariant: only the holder of the current lease token finishes or fails a job; a finished job has no row.
+//! Never runs a job.
+
+use crate::error::Result;
+use crate::ids::{FileId, JobId, UserId};
+use crate::model::DerivativeKind;
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use std::time::Duration;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// What a job does. Every task may run twice with the same result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub enum Task {
+    /// Make one derivative of a file.
+    Derive {
+        /// The file.
+        file: FileId,
+        /// Which derivative.
+        kind: DerivativeKind,
+    },
+    /// Remove blobs whose rows are gone. Until it is done, this job is the row that names them.
+    RemoveBlobs {
+        /// Their keys.
+        paths: Vec<String>,
+    },
+}
+
+impl Task {
+    /// The task's name in logs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Derive { .. } => "derive",
+            Self::RemoveBlobs { .. } => "remove_blobs",
+        }
+    }
+}
+
+/// A job that a worker holds.
+#[derive(Debug, Clone)]
+pub struct ClaimedJob {
+    /// The job.
+    pub id: JobId,
+    /// Whose file it is about.
+    pub user_id: UserId,
+    /// What to do.
+    pub task: Task,
+    /// How often it was tried, this time included.
+    pub attempts: i32,
+    /// Proves the claim.
+    pub lease: Uuid,
+}
+
+/// Adds a job; it runs once the caller's transaction is committed.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn enqueue(conn: &mut PgConnection, user: &UserId, task: &Task) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO jobs (id, user_id, task) VALUES ($1, $2, $3)",
+        JobId::new() as JobId,
+        user.as_str(),
+        Json(task) as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Claims the oldest job that is due, or whose holder's lease has lapsed. `None` when there is none.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn claim(conn: &mut PgConnection, lease_for: Duration) -> Result<Option<ClaimedJob>> {
+    let row = sqlx::query!(
+        r#"UPDATE jobs
+              SET state = 'running', attempts = attempts + 1, lease_token = $1
+                , lease_expires_at = now() + make_interval(secs => $2)
+            WHERE id = (
+                SELECT id FROM jobs
+                 WHERE (state = 'ready' AND run_at <= now()) OR (state = 'running' AND lease_expires_at < now())
+                 ORDER BY run_at
+                 LIMIT 1
+                   FOR UPDATE SKIP LOCKED)
+        RETURNING id AS "id: JobId", user_id AS "user_id: UserId", task AS "task: Json<Task>", attempts
+                , lease_token AS "lease!""#,
+        Uuid::new_v4(),
+        lease_for.as_secs_f64(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| ClaimedJob {
+        id: row.id,
+        user_id: row.user_id,
+        task: row.task.0,
+        attempts: row.attempts,
+        lease: row.lease,
+    }))
+}
+
+/// Keeps a long job's lease alive. `false` when somebody else holds it now.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn extend(conn: &mut PgConnection, job: &ClaimedJob, lease_for: Duration) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE jobs SET lease_expires_at = now() + make_interval(secs => $3)
+          WHERE id = $1 AND state = 'running' AND lease_token = $2",
+        job.id as JobId,
+        job.lease,
+        lease_for.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Removes a finished job. `false` when somebody else holds it now.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn finish(conn: &mut PgConnection, job: &ClaimedJob) -> Result<bool> {
+    let done = sqlx::query!(
+        "DELETE FROM jobs WHERE id = $1 AND state = 'running' AND lease_token = $2",
+        job.id as JobId,
+        job.lease,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Puts a failed job back for later.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn retry_later(conn: &mut PgConnection, job: &ClaimedJob, reason: &str, after: Duration) -> Result<()> {
+    sqlx::query!(
+        "UPDATE jobs
+            SET state = 'ready', lease_token = NULL, lease_expires_at = NULL, last_error = $3
+              , run_at = now() + make_interval(secs => $4)
+          WHERE id = $1 AND state = 'running' AND lease_token = $2",
+        job.id as JobId,
+        job.lease,
+        reason,
+        after.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Sets a job aside with its reason, until an operator retries it.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn bury(conn: &mut PgConnection, job: &ClaimedJob, reason: &str) -> Result<()> {
+    sqlx::query!(
+        "UPDATE jobs SET state = 'dead', lease_token = NULL, lease_expires_at = NULL, last_error = $3
+          WHERE id = $1 AND state = 'running' AND lease_token = $2",
+        job.id as JobId,
+        job.lease,
+        reason,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A job as an operator sees it.
+#[derive(Debug, Clone, Serialize)]
+pub struct JobLine {
+    /// The job.
+    pub id: JobId,
+    /// Whose file it is about.
+    pub user_id: UserId,
+    /// What it does.
+    #[serde(flatten)]
+    pub task: Json<Task>,
+    /// `ready`, `running` or `dead`.
+    pub state: String,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it may run next.
+    #[serde(with = "time::serde::rfc3339")]
+    pub run_at: OffsetDateTime,
+    /// Why it failed last.
+    pub last_error: Option<String>,
+}
+
+/// Jobs in the order they run, dead ones last, at most `limit`.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn list(conn: &mut PgConnection, limit: i64) -> Result<Vec<JobLine>> {
+    Ok(sqlx::query_as!(
+        JobLine,
+        r#"SELECT id AS "id: JobId", user_id AS "user_id: UserId", task AS "task: Json<Task>", state, attempts, run_at, last_error
+             FROM jobs
+            ORDER BY state = 'dead', run_at
+            LIMIT $1"#,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// How many jobs are in each state: ready, running, dead.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn counts(conn: &mut PgConnection) -> Result<[i64; 3]> {
+    let row = sqlx::query!(
+        r#"SELECT count(*) FILTER (WHERE state = 'ready') AS "ready!", count(*) FILTER (WHERE state = 'running') AS "running!"
+                , count(*) FILTER (WHERE state = 'dead') AS "dead!"
+             FROM jobs"#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok([row.ready, row.running, row.dead])
+}
+
+/// Lets dead jobs run again, one or all. Answers how many.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn revive(conn: &mut PgConnection, only: Option<JobId>) -> Result<u64> {
+    let done = sqlx::query!(
+        "UPDATE jobs SET state = 'ready', attempts = 0, run_at = now() WHERE state = 'dead' AND ($1::uuid IS NULL OR id = $1)",
+        only.map(|id| id.0),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Every path that a job still has to remove for a user.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn doomed_paths(conn: &mut PgConnection, user: &UserId) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT jsonb_array_elements_text(task -> 'paths') AS "path!" FROM jobs WHERE user_id = $1 AND task ->> 'task' = 'remove_blobs'"#,
+        user.as_str(),
+    )
+    .fetch_all(conn)
+    .await?)
+}

@@ -1,0 +1,308 @@
+//! Listings of `user_files`: filters, sort orders and cursors.
+//! The one query here is assembled at run time from a closed set of fragments, because a sort order cannot be a bound
+//! parameter and still use its index; a test prepares and explains every combination. Values are always bound.
+
+use super::files::FileRow;
+use crate::error::Result;
+use crate::ids::{FileId, UserId};
+use crate::model::{AssetCategory, AudioCategory, File, FileType};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+use time::OffsetDateTime;
+
+/// Everything a listing can be narrowed by; unset fields do not narrow.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Filter {
+    /// Only this type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_type: Option<FileType>,
+    /// Only favourites, or only others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub favorite: Option<bool>,
+    /// Only this package.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// Any of these labels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Only this category.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asset_category: Option<AssetCategory>,
+    /// Any of these labels of use.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub usage_tags: Vec<String>,
+    /// Only this category of sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_category: Option<AudioCategory>,
+    /// Any of these characters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub character_names: Vec<String>,
+    /// Part of the name, any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q: Option<String>,
+    /// The trash instead of the files outside it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub trash: bool,
+}
+
+/// What a listing is sorted by; ties are broken by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each names its column")]
+pub enum Sort {
+    #[default]
+    UploadDate,
+    CreatedAt,
+    OriginalName,
+    FileName,
+    FileSize,
+    Duration,
+}
+
+impl Sort {
+    /// Every sort order.
+    pub const ALL: [Self; 6] =
+        [Self::UploadDate, Self::CreatedAt, Self::OriginalName, Self::FileName, Self::FileSize, Self::Duration];
+
+    /// Reads `sortBy`, the short names of the front end included.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "upload_date" | "date" => Some(Self::UploadDate),
+            "created_at" => Some(Self::CreatedAt),
+            "original_name" | "name" => Some(Self::OriginalName),
+            "file_name" => Some(Self::FileName),
+            "file_size" | "size" => Some(Self::FileSize),
+            "duration" => Some(Self::Duration),
+            _ => None,
+        }
+    }
+
+    /// The expression an index exists for.
+    const fn expression(self) -> &'static str {
+        match self {
+            Self::UploadDate => "f.upload_date",
+            Self::CreatedAt => "f.created_at",
+            Self::OriginalName => "f.original_name",
+            Self::FileName => "f.file_name",
+            Self::FileSize => "f.file_size",
+            Self::Duration => "coalesce(f.duration_seconds, -1::double precision)",
+        }
+    }
+
+    /// The value of a file in this order.
+    fn key(self, file: &File) -> SortKey {
+        match self {
+            Self::UploadDate => SortKey::Time(micros(file.upload_date)),
+            Self::CreatedAt => SortKey::Time(micros(file.created_at)),
+            Self::OriginalName => SortKey::Text(file.original_name.as_str().to_owned()),
+            Self::FileName => SortKey::Text(file.file_name.clone()),
+            Self::FileSize => SortKey::Whole(file.size.bytes() as i64),
+            Self::Duration => SortKey::Real(file.duration_seconds.unwrap_or(-1.0)),
+        }
+    }
+}
+
+/// Microseconds since 1970, which is all that Postgres keeps of a time.
+fn micros(time: OffsetDateTime) -> i64 {
+    (time.unix_timestamp_nanos() / 1000) as i64
+}
+
+/// Up or down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "as SQL names them")]
+pub enum Order {
+    Asc,
+    #[default]
+    Desc,
+}
+
+/// The place a page ended at: where in the order, and which file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    key: SortKey,
+    id: FileId,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum SortKey {
+    #[serde(rename = "t")]
+    Time(i64),
+    #[serde(rename = "s")]
+    Text(String),
+    #[serde(rename = "n")]
+    Whole(i64),
+    #[serde(rename = "r")]
+    Real(f64),
+}
+
+impl Place {
+    /// Whether the place belongs to this order: a cursor may have been tampered with.
+    #[must_use]
+    pub fn fits(&self, sort: Sort) -> bool {
+        match (&self.key, sort) {
+            (SortKey::Time(micros), Sort::UploadDate | Sort::CreatedAt) => to_time(*micros).is_some(),
+            (SortKey::Text(text), Sort::OriginalName | Sort::FileName) => !text.contains('\0'),
+            (SortKey::Whole(_), Sort::FileSize) => true,
+            (SortKey::Real(number), Sort::Duration) => number.is_finite(),
+            _ => false,
+        }
+    }
+}
+
+fn to_time(micros: i64) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).ok()
+}
+
+/// Where a page starts.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Start {
+    /// After so many files; grows slower with depth, kept for the live front end.
+    Offset(i64),
+    /// After the file at this place; as fast at any depth.
+    After(Place),
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What it is narrowed by.
+    pub filter: Filter,
+    /// What it is sorted by.
+    pub sort: Sort,
+    /// Up or down.
+    pub order: Order,
+    /// Where it starts.
+    pub start: Start,
+    /// Files at most.
+    pub limit: i64,
+}
+
+/// The files of one page, and where the next one starts if there is one.
+#[derive(Debug)]
+pub struct Page {
+    /// The files.
+    pub files: Vec<File>,
+    /// Where the next page starts; `None` on the last one.
+    pub next: Option<Place>,
+}
+
+/// One page of a user's files.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn page(conn: &mut PgConnection, user: &UserId, request: &Request) -> Result<Page> {
+    let mut query = select(user, request);
+    let rows: Vec<FileRow> = query.build_query_as().fetch_all(conn).await?;
+    let mut files = rows.into_iter().map(File::try_from).collect::<Result<Vec<_>>>()?;
+    // One row more than asked for tells whether another page follows.
+    let has_more = files.len() as i64 > request.limit;
+    files.truncate(request.limit as usize);
+    let next = if has_more {
+        files.last().map(|last| Place { key: request.sort.key(last), id: last.id })
+    } else {
+        None
+    };
+    Ok(Page { files, next })
+}
+
+/// How many files a filter finds. Reads them all: only for filters that no counter answers.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn count(conn: &mut PgConnection, user: &UserId, filter: &Filter) -> Result<i64> {
+    let mut query = QueryBuilder::new("SELECT count(*) FROM user_files f WHERE ");
+    narrow(&mut query, user, filter);
+    Ok(query.build_query_scalar().fetch_one(conn).await?)
+}
+
+/// The plan of a page as Postgres explains it, for the tests that prove the indexes.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn explain(conn: &mut PgConnection, user: &UserId, request: &Request) -> Result<String> {
+    let mut explained = QueryBuilder::new("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ");
+    push_select(&mut explained, user, request);
+    let lines: Vec<String> = explained.build_query_scalar().fetch_all(conn).await?;
+    Ok(lines.join("\n"))
+}
+
+fn select(user: &UserId, request: &Request) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new("");
+    push_select(&mut query, user, request);
+    query
+}
+
+fn push_select(query: &mut QueryBuilder<Postgres>, user: &UserId, request: &Request) {
+    query.push(
+        "SELECT f.id, f.user_id, f.file_name, f.original_name, f.file_type, f.mime_type, f.file_size, f.file_path, f.sha256
+              , f.width, f.height, f.duration_seconds, f.package_name, f.tags, f.is_favorite, f.asset_category, f.usage_tags
+              , f.character_names, f.audio_category, f.asset_details, f.upload_date, f.created_at, f.updated_at, f.deleted_at
+              , f.url_epoch, (SELECT s.url_epoch FROM user_storage s WHERE s.user_id = ",
+    );
+    query.push_bind(user.as_str().to_owned());
+    query.push(
+        ") AS user_url_epoch
+              , coalesce((SELECT jsonb_agg(jsonb_build_object('kind', d.kind, 'mime_type', d.mime_type, 'state', d.state, 'error', d.error, 'path', d.path))
+                            FROM derivatives d WHERE d.user_id = f.user_id AND d.file_id = f.id), '[]') AS derivatives
+           FROM user_files f
+          WHERE ",
+    );
+    narrow(query, user, &request.filter);
+    let (expression, comparison, direction) = match request.order {
+        Order::Asc => (request.sort.expression(), ">", "ASC"),
+        Order::Desc => (request.sort.expression(), "<", "DESC"),
+    };
+    if let Start::After(place) = &request.start {
+        query.push(format_args!(" AND ({expression}, f.id) {comparison} ("));
+        match &place.key {
+            SortKey::Time(micros) => query.push_bind(to_time(*micros)),
+            SortKey::Text(text) => query.push_bind(text.clone()),
+            SortKey::Whole(number) => query.push_bind(*number),
+            SortKey::Real(number) => query.push_bind(*number),
+        };
+        query.push(", ").push_bind(place.id).push(")");
+    }
+    query.push(format_args!(" ORDER BY {expression} {direction}, f.id {direction} LIMIT "));
+    query.push_bind(request.limit + 1);
+    if let Start::Offset(offset) = request.start
+        && offset > 0
+    {
+        query.push(" OFFSET ").push_bind(offset);
+    }
+}
+
+fn narrow(query: &mut QueryBuilder<Postgres>, user: &UserId, filter: &Filter) {
+    query.push("f.user_id = ").push_bind(user.as_str().to_owned());
+    query.push(if filter.trash { " AND f.deleted_at IS NOT NULL" } else { " AND f.deleted_at IS NULL" });
+    if let Some(file_type) = filter.file_type {
+        query.push(" AND f.file_type = ").push_bind(file_type);
+    }
+    match filter.favorite {
+        Some(true) => drop(query.push(" AND f.is_favorite")),
+        Some(false) => drop(query.push(" AND NOT f.is_favorite")),
+        None => {}
+    }
+    if let Some(package) = &filter.package {
+        query.push(" AND f.package_name = ").push_bind(package.clone());
+    }
+    if let Some(category) = filter.asset_category {
+        query.push(" AND f.asset_category = ").push_bind(category);
+    }
+    if let Some(category) = filter.audio_category {
+        query.push(" AND f.audio_category = ").push_bind(category);
+    }
+    for (column, any_of) in
+        [("tags", &filter.tags), ("usage_tags", &filter.usage_tags), ("character_names", &filter.character_names)]
+    {
+        if !any_of.is_empty() {
+            query.push(format_args!(" AND f.{column} && ")).push_bind(any_of.clone());
+        }
+    }
+    if let Some(q) = &filter.q {
+        let escaped = q.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        query.push(" AND f.original_name ILIKE ").push_bind(format!("%{escaped}%"));
+    }
+}

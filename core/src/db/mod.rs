@@ -1,0 +1,101 @@
+//! Postgres: one module a table, all SQL of this service, checked at compile time against the migrations.
+//! Zero rows is a value. Never opens a file, never decides what a change means.
+//!
+//! Functions take `&mut PgConnection` first, so that they run alone or within a transaction.
+
+pub mod derivatives;
+pub mod files;
+pub mod jobs;
+pub mod listing;
+pub mod storage;
+pub mod uploads;
+
+use crate::config::Config;
+use crate::error::Result;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, PgPool, Postgres, Transaction};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The schema, applied in order by `jam-admin migrate`.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+
+/// How long a request waits for a connection before it answers 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Unused connections are given back, so that many small processes share one Postgres.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The connection pool, cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Db {
+    pool: PgPool,
+}
+
+impl Db {
+    /// A pool that connects when it is first used: a request that needs no row never touches Postgres.
+    ///
+    /// # Errors
+    /// When the connection string does not parse.
+    pub fn connect_lazy(config: &Config) -> anyhow::Result<Self> {
+        let options = PgConnectOptions::from_str(config.database_url.expose())
+            .map_err(|_| anyhow::anyhow!("DATABASE_URL is not a PostgreSQL connection string"))?
+            .application_name("jam-storage")
+            // A statement that outlives its caller's patience only adds to an overload.
+            .options([("statement_timeout", "30s"), ("lock_timeout", "10s")])
+            .log_statements(tracing::log::LevelFilter::Trace);
+        let pool = PgPoolOptions::new()
+            .max_connections(config.database_connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(IDLE_TIMEOUT)
+            // A ping before each query would double the round trips; a dead connection fails its one query with 503.
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// Wraps a pool that a test made for its own database.
+    #[must_use]
+    pub fn from_pool(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// A connection; one statement a transaction.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] when none is free in time.
+    pub async fn conn(&self) -> Result<PoolConnection<Postgres>> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    /// A transaction; rolled back unless committed.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] when no connection is free in time.
+    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// Whether Postgres answers.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] when it does not.
+    pub async fn check(&self) -> Result<()> {
+        let mut conn = self.conn().await?;
+        sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(&mut *conn).await?;
+        Ok(())
+    }
+
+    /// Brings the schema up to date. Safe to repeat and to run from several processes.
+    ///
+    /// # Errors
+    /// When Postgres does not answer or the schema is from a newer release.
+    pub async fn migrate(&self) -> anyhow::Result<()> {
+        Ok(MIGRATOR.run(&self.pool).await?)
+    }
+
+    /// Waits for connections to come home and closes them.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

@@ -1,0 +1,275 @@
+//! `user_storage`: the ledger, one row a user. `total_bytes` and the counts beside it are kept by triggers;
+//! `reserved_bytes` is kept by `db::uploads`. Never reads `user_files`, except to recount.
+
+use crate::error::Result;
+use crate::ids::UserId;
+use crate::model::{ByteSize, FileType, TypeUsage, Usage};
+use sqlx::PgConnection;
+
+struct UsageRow {
+    user_id: UserId,
+    max_bytes: ByteSize,
+    total_bytes: ByteSize,
+    reserved_bytes: ByteSize,
+    file_count: i64,
+    trash_bytes: ByteSize,
+    trash_count: i64,
+    video_bytes: ByteSize,
+    video_count: i64,
+    image_bytes: ByteSize,
+    image_count: i64,
+    scene_bytes: ByteSize,
+    scene_count: i64,
+    project_bytes: ByteSize,
+    project_count: i64,
+    audio_bytes: ByteSize,
+    audio_count: i64,
+}
+
+impl From<UsageRow> for Usage {
+    fn from(row: UsageRow) -> Self {
+        let of = |bytes, count| TypeUsage { bytes, count };
+        Self {
+            user_id: row.user_id,
+            total_bytes: row.total_bytes,
+            reserved_bytes: row.reserved_bytes,
+            max_bytes: row.max_bytes,
+            trash_bytes: row.trash_bytes,
+            file_count: row.file_count - row.trash_count,
+            by_type: [
+                (FileType::Video, of(row.video_bytes, row.video_count)),
+                (FileType::Image, of(row.image_bytes, row.image_count)),
+                (FileType::Scene, of(row.scene_bytes, row.scene_count)),
+                (FileType::Project, of(row.project_bytes, row.project_count)),
+                (FileType::Audio, of(row.audio_bytes, row.audio_count)),
+            ],
+        }
+    }
+}
+
+/// A user's usage; `None` before they ever stored anything.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn get(conn: &mut PgConnection, user: &UserId) -> Result<Option<Usage>> {
+    let row = sqlx::query_as!(
+        UsageRow,
+        r#"SELECT user_id AS "user_id: UserId", max_bytes AS "max_bytes: ByteSize", total_bytes AS "total_bytes: ByteSize"
+                , reserved_bytes AS "reserved_bytes: ByteSize", file_count
+                , trash_bytes AS "trash_bytes: ByteSize", trash_count
+                , video_bytes AS "video_bytes: ByteSize", video_count
+                , image_bytes AS "image_bytes: ByteSize", image_count
+                , scene_bytes AS "scene_bytes: ByteSize", scene_count
+                , project_bytes AS "project_bytes: ByteSize", project_count
+                , audio_bytes AS "audio_bytes: ByteSize", audio_count
+             FROM user_storage
+            WHERE user_id = $1"#,
+        user.as_str(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(Usage::from))
+}
+
+/// Makes the user's row if there is none.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn ensure(conn: &mut PgConnection, user: &UserId, max: ByteSize) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO user_storage (user_id, max_bytes) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING",
+        user.as_str(),
+        max as ByteSize,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Sets a user's quota, making the row if there is none.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn set_quota(conn: &mut PgConnection, user: &UserId, max: ByteSize) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO user_storage (user_id, max_bytes) VALUES ($1, $2)
+         ON CONFLICT (user_id) DO UPDATE SET max_bytes = excluded.max_bytes, updated_at = now()",
+        user.as_str(),
+        max as ByteSize,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Takes the user's row for the rest of the transaction, so that a batch does not deadlock with another.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn lock(conn: &mut PgConnection, user: &UserId) -> Result<()> {
+    sqlx::query!("SELECT 1 AS one FROM user_storage WHERE user_id = $1 FOR NO KEY UPDATE", user.as_str())
+        .fetch_optional(conn)
+        .await?;
+    Ok(())
+}
+
+/// The user's epoch for signed URLs; 0 for a user without a row.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn url_epoch(conn: &mut PgConnection, user: &UserId) -> Result<i32> {
+    let epoch = sqlx::query_scalar!("SELECT url_epoch FROM user_storage WHERE user_id = $1", user.as_str())
+        .fetch_optional(conn)
+        .await?;
+    Ok(epoch.unwrap_or(0))
+}
+
+/// Sums over all users.
+#[derive(Debug, Clone, Copy)]
+pub struct Totals {
+    /// Users with a row.
+    pub users: i64,
+    /// Stored bytes, trash included.
+    pub used: ByteSize,
+    /// Sum of quotas.
+    pub quota: ByteSize,
+    /// Files outside the trash.
+    pub files: i64,
+}
+
+/// Sums over all users, for administrators.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn totals(conn: &mut PgConnection) -> Result<Totals> {
+    Ok(sqlx::query_as!(
+        Totals,
+        r#"SELECT count(*) AS "users!"
+                , least(coalesce(sum(total_bytes), 0), 9223372036854775807)::bigint AS "used!: ByteSize"
+                , least(coalesce(sum(max_bytes), 0), 9223372036854775807)::bigint AS "quota!: ByteSize"
+                , coalesce(sum(file_count - trash_count), 0)::bigint AS "files!"
+             FROM user_storage"#
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// A user's line in an administrator's list.
+#[derive(Debug, Clone)]
+pub struct UserLine {
+    /// The user.
+    pub user_id: UserId,
+    /// Stored bytes, trash included.
+    pub total_bytes: ByteSize,
+    /// Promised bytes.
+    pub reserved_bytes: ByteSize,
+    /// The quota.
+    pub max_bytes: ByteSize,
+    /// Files outside the trash.
+    pub file_count: i64,
+    /// When the row was made.
+    pub created_at: time::OffsetDateTime,
+}
+
+/// Users with storage after `after` in the order of their ids, at most `limit`.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn list(conn: &mut PgConnection, after: Option<&UserId>, limit: i64) -> Result<Vec<UserLine>> {
+    Ok(sqlx::query_as!(
+        UserLine,
+        r#"SELECT user_id AS "user_id: UserId", total_bytes AS "total_bytes: ByteSize"
+                , reserved_bytes AS "reserved_bytes: ByteSize", max_bytes AS "max_bytes: ByteSize"
+                , file_count - trash_count AS "file_count!", created_at
+             FROM user_storage
+            WHERE user_id > $1
+            ORDER BY user_id
+            LIMIT $2"#,
+        after.map_or("", UserId::as_str),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// A counter that does not agree with the rows it counts.
+#[derive(Debug, Clone)]
+pub struct Drift {
+    /// Whose counters.
+    pub user_id: UserId,
+    /// Stored bytes by the ledger and by the rows.
+    pub total_bytes: (i64, i64),
+    /// Files by the ledger and by the rows, trash included.
+    pub file_count: (i64, i64),
+    /// Promised bytes by the ledger and by the open uploads.
+    pub reserved_bytes: (i64, i64),
+}
+
+/// Users whose counters do not agree with their rows. One consistent look at everything: for operators.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn drift(conn: &mut PgConnection) -> Result<Vec<Drift>> {
+    let rows = sqlx::query!(
+        r#"SELECT s.user_id AS "user_id: UserId"
+                , s.total_bytes, coalesce(f.total_bytes, 0) AS "files_bytes!"
+                , s.file_count, coalesce(f.file_count, 0) AS "files_count!"
+                , s.reserved_bytes, coalesce(u.reserved_bytes, 0) AS "uploads_bytes!"
+             FROM user_storage s
+             LEFT JOIN (SELECT user_id, sum(file_size)::bigint AS total_bytes, count(*) AS file_count FROM user_files GROUP BY user_id) f USING (user_id)
+             LEFT JOIN (SELECT user_id, sum(reserved_bytes)::bigint AS reserved_bytes FROM uploads GROUP BY user_id) u USING (user_id)
+            WHERE s.total_bytes <> coalesce(f.total_bytes, 0)
+               OR s.file_count <> coalesce(f.file_count, 0)
+               OR s.reserved_bytes <> coalesce(u.reserved_bytes, 0)
+            ORDER BY s.user_id"#
+    )
+    .fetch_all(conn)
+    .await?;
+    let drifts = rows.into_iter().map(|row| Drift {
+        user_id: row.user_id,
+        total_bytes: (row.total_bytes, row.files_bytes),
+        file_count: (row.file_count, row.files_count),
+        reserved_bytes: (row.reserved_bytes, row.uploads_bytes),
+    });
+    Ok(drifts.collect())
+}
+
+/// Counts a user's rows anew into the ledger. The caller holds [`lock`].
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn recount(conn: &mut PgConnection, user: &UserId) -> Result<()> {
+    sqlx::query!(
+        "WITH files AS (
+             SELECT coalesce(sum(file_size), 0)::bigint AS total_bytes, count(*) AS file_count
+                  , coalesce(sum(file_size) FILTER (WHERE deleted_at IS NOT NULL), 0)::bigint AS trash_bytes
+                  , count(*) FILTER (WHERE deleted_at IS NOT NULL) AS trash_count
+                  , coalesce(sum(file_size) FILTER (WHERE deleted_at IS NULL AND file_type = 'video'), 0)::bigint AS video_bytes
+                  , count(*) FILTER (WHERE deleted_at IS NULL AND file_type = 'video') AS video_count
+                  , coalesce(sum(file_size) FILTER (WHERE deleted_at IS NULL AND file_type = 'image'), 0)::bigint AS image_bytes
+                  , count(*) FILTER (WHERE deleted_at IS NULL AND file_type = 'image') AS image_count
+                  , coalesce(sum(file_size) FILTER (WHERE deleted_at IS NULL AND file_type = 'scene'), 0)::bigint AS scene_bytes
+                  , count(*) FILTER (WHERE deleted_at IS NULL AND file_type = 'scene') AS scene_count
+                  , coalesce(sum(file_size) FILTER (WHERE deleted_at IS NULL AND file_type = 'project'), 0)::bigint AS project_bytes
+                  , count(*) FILTER (WHERE deleted_at IS NULL AND file_type = 'project') AS project_count
+                  , coalesce(sum(file_size) FILTER (WHERE deleted_at IS NULL AND file_type = 'audio'), 0)::bigint AS audio_bytes
+                  , count(*) FILTER (WHERE deleted_at IS NULL AND file_type = 'audio') AS audio_count
+               FROM user_files WHERE user_id = $1)
+         UPDATE user_storage s
+            SET total_bytes = f.total_bytes, file_count = f.file_count
+              , trash_bytes = f.trash_bytes, trash_count = f.trash_count
+              , video_bytes = f.video_bytes, video_count = f.video_count
+              , image_bytes = f.image_bytes, image_count = f.image_count
+              , scene_bytes = f.scene_bytes, scene_count = f.scene_count
+              , project_bytes = f.project_bytes, project_count = f.project_count
+              , audio_bytes = f.audio_bytes, audio_count = f.audio_count
+              , reserved_bytes = (SELECT coalesce(sum(reserved_bytes), 0)::bigint FROM uploads WHERE user_id = $1)
+              , updated_at = now()
+           FROM files f
+          WHERE s.user_id = $1",
+        user.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! `uploads`: files on their way in, and the reservations they hold in the ledger.
+//! Invariant: a user's `reserved_bytes` is the sum of their uploads' rows; every statement here changes both or neither.
+//! Never touches the volume.
+
+use crate::blob::BlobKey;
+use crate::error::Result;
+use crate::ids::{FileId, InstanceId, UploadId, UserId};
+use crate::model::ByteSize;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+/// What a new upload needs to be known for.
+#[derive(Debug)]
+pub struct NewUpload<'a> {
+    /// The upload.
+    pub id: UploadId,
+    /// Its owner.
+    pub user: &'a UserId,
+    /// The id its file will have.
+    pub file_id: FileId,
+    /// Where its bytes are while they arrive.
+    pub staging: &'a BlobKey,
+    /// Where they go.
+    pub final_key: &'a BlobKey,
+    /// The process that receives them.
+    pub instance: InstanceId,
+    /// Bytes to reserve.
+    pub want: ByteSize,
+    /// Fewest bytes worth starting with.
+    pub at_least: ByteSize,
+    /// When it is given up.
+    pub expires_at: OffsetDateTime,
+}
+
+/// Reserves and records an upload in one statement. `None` when the quota does not hold `at_least`, or the user has no
+/// row; otherwise the bytes reserved: `want`, or all that is left of the quota if that is less.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn create(conn: &mut PgConnection, new: &NewUpload<'_>) -> Result<Option<ByteSize>> {
+    Ok(sqlx::query_scalar!(
+        r#"WITH room AS (
+               SELECT user_id, max_bytes - total_bytes - reserved_bytes AS bytes
+                 FROM user_storage WHERE user_id = $1 FOR NO KEY UPDATE)
+         , granted AS (
+               UPDATE user_storage s
+                  SET reserved_bytes = s.reserved_bytes + least($2, room.bytes), updated_at = now()
+                 FROM room
+                WHERE s.user_id = room.user_id AND room.bytes >= $3
+            RETURNING least($2, room.bytes) AS bytes)
+           INSERT INTO uploads (user_id, id, file_id, reserved_bytes, staging_path, final_path, instance_id, expires_at)
+           SELECT $1, $4, $5, granted.bytes, $6, $7, $8, $9 FROM granted
+        RETURNING reserved_bytes AS "reserved_bytes: ByteSize""#,
+        new.user.as_str(),
+        new.want as ByteSize,
+        new.at_least as ByteSize,
+        new.id as UploadId,
+        new.file_id as FileId,
+        new.staging.as_str(),
+        new.final_key.as_str(),
+        new.instance as InstanceId,
+        new.expires_at,
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Sets an upload's reservation to exactly `bytes`, up or down. `false` when the quota does not hold it.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn resize(conn: &mut PgConnection, user: &UserId, id: UploadId, bytes: ByteSize) -> Result<bool> {
+    let resized = sqlx::query_scalar!(
+        r#"WITH held AS (SELECT reserved_bytes AS bytes FROM uploads WHERE user_id = $1 AND id = $2 FOR UPDATE)
+         , granted AS (
+               UPDATE user_storage s
+                  SET reserved_bytes = s.reserved_bytes - held.bytes + $3, updated_at = now()
+                 FROM held
+                WHERE s.user_id = $1
+                  AND ($3 <= held.bytes OR s.total_bytes + s.reserved_bytes - held.bytes + $3 <= s.max_bytes)
+            RETURNING 1)
+           UPDATE uploads SET reserved_bytes = $3
+             FROM granted
+            WHERE user_id = $1 AND id = $2
+        RETURNING 1 AS "one!""#,
+        user.as_str(),
+        id as UploadId,
+        bytes as ByteSize,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(resized.is_some())
+}
+
+/// Settles where a received file goes, before it is renamed. `false` when the upload is no longer `receiving`.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn set_final_path(conn: &mut PgConnection, user: &UserId, id: UploadId, to: &BlobKey) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE uploads SET final_path = $3, state = 'finalizing' WHERE user_id = $1 AND id = $2 AND state = 'receiving'",
+        user.as_str(),
+        id as UploadId,
+        to.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Takes an upload out of its receiver's hands before its bytes are removed. `false` when it is complete or gone.
+/// Safe to repeat.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn set_cancelling(conn: &mut PgConnection, user: &UserId, id: UploadId) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE uploads SET state = 'cancelling' WHERE user_id = $1 AND id = $2",
+        user.as_str(),
+        id as UploadId,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// How an upload ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Its file's row is inserted in the same transaction.
+    Complete,
+    /// Its bytes are gone from the volume.
+    Cancelled,
+}
+
+/// Removes an upload and gives back what it reserved. `false` when it has ended already, or the other way: nothing is
+/// given back twice.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn end(conn: &mut PgConnection, user: &UserId, id: UploadId, ending: Ending) -> Result<bool> {
+    let ended = sqlx::query_scalar!(
+        r#"WITH gone AS (
+               DELETE FROM uploads WHERE user_id = $1 AND id = $2 AND (state = 'cancelling') = $3 RETURNING reserved_bytes)
+           UPDATE user_storage s
+              SET reserved_bytes = s.reserved_bytes - gone.reserved_bytes, updated_at = now()
+             FROM gone
+            WHERE s.user_id = $1
+        RETURNING 1 AS "one!""#,
+        user.as_str(),
+        id as UploadId,
+        ending == Ending::Cancelled,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(ended.is_some())
+}
+
+/// An open upload as the janitor sees it.
+#[derive(Debug, Clone)]
+pub struct OpenUpload {
+    /// The upload.
+    pub id: UploadId,
+    /// Its owner.
+    pub user_id: UserId,
+    /// The file it would become.
+    pub file_id: FileId,
+    /// Where its bytes are while they arrive.
+    pub staging_path: String,
+    /// Where they go.
+    pub final_path: String,
+    /// The process that receives it.
+    pub instance_id: InstanceId,
+    /// Whether its time is over.
+    pub is_expired: bool,
+}
+
+/// Open uploads of every user in the order of their keys, after `after`, at most `limit`.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn list_open(
+    conn: &mut PgConnection,
+    after: Option<&(UserId, UploadId)>,
+    limit: i64,
+) -> Result<Vec<OpenUpload>> {
+    Ok(sqlx::query_as!(
+        OpenUpload,
+        r#"SELECT id AS "id: UploadId", user_id AS "user_id: UserId", file_id AS "file_id: FileId"
+                , staging_path, final_path, instance_id AS "instance_id: InstanceId"
+                , expires_at < now() AS "is_expired!"
+             FROM uploads
+            WHERE (user_id, id) > ($1, $2)
+            ORDER BY user_id, id
+            LIMIT $3"#,
+        after.map_or("", |(user, _)| user.as_str()),
+        after.map_or(uuid::Uuid::nil(), |(_, id)| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Bytes promised to open uploads and how many there are, over all users.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn open_totals(conn: &mut PgConnection) -> Result<(i64, i64)> {
+    let row = sqlx::query!(
+        r#"SELECT count(*) AS "count!", coalesce(sum(reserved_bytes), 0)::bigint AS "bytes!" FROM uploads"#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((row.count, row.bytes))
+}

@@ -1,0 +1,158 @@
+//! Bytes of a blob as an answer: whole, one range or several, with validators and the headers that keep them harmless.
+//! Never looks a file up, never decides who may read it.
+
+use super::conditional::Validators;
+use super::range::{self, Ranges};
+use crate::blob::{BlobKey, Volume};
+use crate::error::Result;
+use crate::model::ByteSize;
+use axum::body::Body;
+use axum::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, RANGE,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use std::io;
+use std::ops::Range;
+
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+/// Our own copy of the size: Lambda's streaming renames `Content-Length`.
+const X_FILE_SIZE: HeaderName = HeaderName::from_static("x-file-size");
+
+/// A blob to be sent.
+pub struct BlobResponse {
+    /// Where it is.
+    pub key: BlobKey,
+    /// Its size.
+    pub size: ByteSize,
+    /// Its media type.
+    pub mime_type: String,
+    /// What identifies it.
+    pub validators: Validators,
+    /// How a browser treats it.
+    pub disposition: HeaderValue,
+    /// Who may keep it for how long.
+    pub cache_control: String,
+}
+
+impl BlobResponse {
+    /// Answers a GET or HEAD: 200, 206, 304 or 416.
+    ///
+    /// # Errors
+    /// When the blob cannot be read.
+    pub async fn send(self, volume: &Volume, method: &Method, request: &HeaderMap) -> Result<Response> {
+        if self.validators.is_not_modified(request) {
+            let mut response = StatusCode::NOT_MODIFIED.into_response();
+            self.put_validators(response.headers_mut());
+            return Ok(response);
+        }
+        let wanted = request.get(RANGE).and_then(|value| value.to_str().ok());
+        let ranges = if self.validators.allows_range(request) { wanted } else { None };
+        let ranges = match range::parse(ranges, self.size.bytes()) {
+            Ranges::Unsatisfiable => return Ok(self.unsatisfiable()),
+            Ranges::Whole => None,
+            Ranges::Parts(parts) => Some(parts),
+        };
+        let mut response = Response::new(Body::empty());
+        self.put_headers(response.headers_mut());
+        let wants_body = method != Method::HEAD;
+        match ranges.as_deref() {
+            None => {
+                let whole = 0..self.size.bytes();
+                self.put_part(&mut response, volume, whole, wants_body).await?;
+            }
+            Some([part]) => {
+                *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+                put(response.headers_mut(), CONTENT_RANGE, &self.content_range(part));
+                self.put_part(&mut response, volume, part.clone(), wants_body).await?;
+            }
+            Some(parts) => {
+                *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+                self.put_parts(&mut response, volume, parts, wants_body);
+            }
+        }
+        Ok(response)
+    }
+
+    async fn put_part(
+        &self,
+        response: &mut Response,
+        volume: &Volume,
+        part: Range<u64>,
+        wants_body: bool,
+    ) -> Result<()> {
+        put(response.headers_mut(), CONTENT_LENGTH, &(part.end - part.start).to_string());
+        if wants_body {
+            *response.body_mut() = Body::from_stream(volume.read(&self.key, self.size, part).await?);
+        }
+        Ok(())
+    }
+
+    /// `multipart/byteranges` of RFC 9110 section 14.6; each part is opened when its turn comes.
+    fn put_parts(&self, response: &mut Response, volume: &Volume, parts: &[Range<u64>], wants_body: bool) {
+        let boundary = format!("jam-{}", uuid::Uuid::new_v4().simple());
+        let heads: Vec<Bytes> = parts.iter().map(|part| self.part_head(&boundary, part)).collect();
+        let closing = Bytes::from(format!("\r\n--{boundary}--\r\n"));
+        let content_bytes: u64 = parts.iter().map(|part| part.end - part.start).sum();
+        let framing_bytes = heads.iter().map(Bytes::len).sum::<usize>() + closing.len();
+        let headers = response.headers_mut();
+        put(headers, CONTENT_TYPE, &format!("multipart/byteranges; boundary={boundary}"));
+        put(headers, CONTENT_LENGTH, &(content_bytes + framing_bytes as u64).to_string());
+        if !wants_body {
+            return;
+        }
+        let (volume, key, size) = (volume.clone(), self.key.clone(), self.size);
+        let pieces = stream::iter(heads.into_iter().zip(parts.to_vec())).then(move |(head, part)| {
+            let (volume, key) = (volume.clone(), key.clone());
+            async move {
+                let content = volume.read(&key, size, part).await.map_err(io::Error::other)?;
+                Ok::<_, io::Error>(stream::once(async { Ok(head) }).chain(content))
+            }
+        });
+        let all = pieces.try_flatten().chain(stream::once(async { Ok(closing) }));
+        *response.body_mut() = Body::from_stream(all);
+    }
+
+    fn part_head(&self, boundary: &str, part: &Range<u64>) -> Bytes {
+        let content_range = self.content_range(part);
+        let mime_type = &self.mime_type;
+        format!("\r\n--{boundary}\r\nContent-Type: {mime_type}\r\nContent-Range: {content_range}\r\n\r\n").into()
+    }
+
+    fn content_range(&self, part: &Range<u64>) -> String {
+        format!("bytes {}-{}/{}", part.start, part.end - 1, self.size)
+    }
+
+    fn unsatisfiable(&self) -> Response {
+        let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
+        let headers = response.headers_mut();
+        put(headers, CONTENT_RANGE, &format!("bytes */{}", self.size));
+        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        response
+    }
+
+    fn put_validators(&self, headers: &mut HeaderMap) {
+        put(headers, ETAG, &self.validators.etag);
+        put(headers, LAST_MODIFIED, &self.validators.http_date());
+        put(headers, CACHE_CONTROL, &self.cache_control);
+    }
+
+    fn put_headers(&self, headers: &mut HeaderMap) {
+        self.put_validators(headers);
+        put(headers, CONTENT_TYPE, &self.mime_type);
+        put(headers, X_FILE_SIZE, &self.size.to_string());
+        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.insert(CONTENT_DISPOSITION, self.disposition.clone());
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
+        headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
+    }
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,208 @@
+//! What handlers take: the caller, ids, query parameters, JSON. Parsed here once; handlers trust their arguments.
+//! A handler without [`Caller`] is public.
+
+use super::body::read_small;
+use super::layers::ClientAddress;
+use crate::app::App;
+use crate::auth::{Caller, bearer_token};
+use crate::error::{Error, Result};
+use crate::ids::{FileId, UserId};
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Error;
+
+    /// Verifies the request's token and counts the request: for the user, or for the address when the token fails.
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let verified = match bearer_token(&parts.headers) {
+            Ok(token) => app.verifier.verify(token).await,
+            Err(error) => Err(error),
+        };
+        match verified {
+            Ok(caller) => {
+                app.rates.request(&caller.user)?;
+                if caller.impersonated {
+                    tracing::info!(user.id = %caller.user, session = %caller.session, path = parts.uri.path(), "impersonated access");
+                }
+                Ok(caller)
+            }
+            Err(error @ (Error::Unauthenticated | Error::SessionPending)) => {
+                app.rates.anonymous(client_address(parts))?;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn client_address(parts: &Parts) -> Option<std::net::IpAddr> {
+    parts.extensions.get::<ClientAddress>().and_then(|address| address.0)
+}
+
+/// A caller with the administrator's role.
+#[derive(Debug)]
+pub struct Admin(pub Caller);
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        caller.require_admin()?;
+        Ok(Self(caller))
+    }
+}
+
+/// A request of anyone, counted against its address.
+#[derive(Debug)]
+pub struct Public;
+
+impl FromRequestParts<App> for Public {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        app.rates.anonymous(client_address(parts))?;
+        Ok(Self)
+    }
+}
+
+/// The `{id}` of a path as a file id; anything else is a file that does not exist.
+#[derive(Debug, Clone, Copy)]
+pub struct PathFile(pub FileId);
+
+impl FromRequestParts<App> for PathFile {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        // Another parameter may follow the id in the path.
+        let named: Path<BTreeMap<String, String>> =
+            Path::from_request_parts(parts, app).await.map_err(|_| Error::NotFound)?;
+        named.get("id").and_then(|id| FileId::parse(id)).map(Self).ok_or(Error::NotFound)
+    }
+}
+
+/// The `{userId}` of a path; anything else is a user that does not exist.
+#[derive(Debug, Clone)]
+pub struct PathUser(pub UserId);
+
+impl FromRequestParts<App> for PathUser {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let named: Path<BTreeMap<String, String>> =
+            Path::from_request_parts(parts, app).await.map_err(|_| Error::NotFound)?;
+        named.get("userId").and_then(|id| UserId::parse(id)).map(Self).ok_or(Error::NotFound)
+    }
+}
+
+/// The query's parameters by name. A name that comes twice is refused: two readers could disagree on which one counts.
+#[derive(Debug, Clone, Default)]
+pub struct Params(BTreeMap<String, String>);
+
+impl FromRequestParts<App> for Params {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _app: &App) -> Result<Self> {
+        let mut found = BTreeMap::new();
+        for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            if value.contains('\0') || found.insert(name.into_owned(), value.into_owned()).is_some() {
+                return Err(Error::invalid_parameter("query", "a parameter is given twice or holds a NUL"));
+            }
+        }
+        Ok(Self(found))
+    }
+}
+
+impl Params {
+    /// A parameter's text; one that is empty counts as absent.
+    #[must_use]
+    pub fn text(&self, name: &'static str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A parameter read by `parse`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] with `expected` when `parse` does not take it.
+    pub fn parsed<T>(
+        &self,
+        name: &'static str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>> {
+        self.text(name)
+            .map(|text| parse(text).ok_or_else(|| Error::invalid_parameter(name, format!("expected {expected}"))))
+            .transpose()
+    }
+
+    /// A whole number within bounds.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`].
+    pub fn number(&self, name: &'static str, min: i64, max: i64) -> Result<Option<i64>> {
+        self.parsed(name, &format!("a whole number from {min} to {max}"), |text| {
+            text.parse().ok().filter(|number| (min..=max).contains(number))
+        })
+    }
+
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`].
+    pub fn flag(&self, name: &'static str) -> Result<Option<bool>> {
+        self.parsed(name, "true or false", |text| match text {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        })
+    }
+
+    /// A comma list without its empty entries.
+    #[must_use]
+    pub fn list(&self, name: &'static str) -> Vec<String> {
+        let text = self.text(name).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+/// A JSON body. An empty body counts as `{}`, because clients of the replaced system send none.
+#[derive(Debug)]
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let (parts, body) = request.into_parts();
+        read_json(&parts.headers, body, app).await.map(Self)
+    }
+}
+
+async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Body, app: &App) -> Result<T> {
+    let content_type = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+    let bytes = read_small(body, app.config.limits.max_json).await?;
+    if bytes.is_empty() {
+        return serde_json::from_str("{}").map_err(|cause| Error::invalid_body(cause.to_string()));
+    }
+    let is_json = content_type.is_some_and(|value| {
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/json") || essence.eq_ignore_ascii_case("application/merge-patch+json")
+    });
+    if !is_json {
+        return Err(Error::UnsupportedContentType { expected: "application/json" });
+    }
+    let mut reader = serde_json::Deserializer::from_slice(&bytes);
+    let value = T::deserialize(&mut reader).map_err(|cause| Error::invalid_body(cause.to_string()))?;
+    reader.end().map_err(|cause| Error::invalid_body(cause.to_string()))?;
+    if bytes.contains(&0) || memchr::memmem::find(&bytes, b"\\u0000").is_some() {
+        // Postgres cannot store it in text.
+        return Err(Error::invalid_body("it holds a NUL character"));
+    }
+    Ok(value)
+}

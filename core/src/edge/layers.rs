@@ -1,0 +1,201 @@
+//! What every request passes on its way in and out: request id, address, CORS, security headers, panics, errors, log line.
+//! One layer, outermost, so that every answer of every path has the same shape. Never knows a route.
+
+use super::body::GuardedBody;
+use super::problem::{self, Failure};
+use crate::app::App;
+use crate::error::Error;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{self, HeaderName};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::Instrument as _;
+
+/// The header that carries a request's id, in and out.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id taken over from a caller.
+const MAX_REQUEST_ID_CHARS: usize = 64;
+/// How long a browser may remember a preflight's answer.
+const PREFLIGHT_SECONDS: u64 = 7200;
+
+const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, Range, Repr-Digest, Tus-Resumable, Upload-Checksum, Upload-Concat, Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, X-Request-Id, X-Requested-With";
+const EXPOSED_HEADERS: &str = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, Location, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-File-Id, Upload-Length, Upload-Limit, Upload-Metadata, Upload-Offset, X-Request-Id";
+
+/// Who is at the other end of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// A TCP peer.
+    Address(IpAddr),
+    /// Somebody on this machine, over a unix socket.
+    Unix,
+}
+
+/// The client's address as far as it can be believed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ClientAddress(pub(super) Option<IpAddr>);
+
+/// Handles one request around the routes.
+pub(super) async fn envelope(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = request_id(request.headers());
+    let origin = allowed_origin(&app, request.headers());
+    let method = request.method().clone();
+    let peer = request.extensions().get::<Peer>().copied();
+    let address = client_address(&app, peer, request.headers());
+    // The raw path is never logged: signed and capability URLs carry secrets.
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let span = tracing::info_span!("request", request.id = %request_id);
+    let response = respond(&app, request, address, next).instrument(span.clone()).await;
+    let mut response = render(response, &request_id, &span);
+    finish_headers(&mut response, &request_id, origin);
+    let route = route.as_deref().unwrap_or("(none)");
+    record(&span, &method, route, &response, started);
+    response
+}
+
+async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Next) -> Response {
+    if let Err(error) = refuse_ambiguous(request.headers(), request.uri()) {
+        return error.into_response();
+    }
+    if request.method() == Method::OPTIONS && !request.uri().path().starts_with("/api/uploads") {
+        return preflight();
+    }
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(ClientAddress(address));
+    let awaits_continue = parts.headers.contains_key(header::EXPECT);
+    let body = if http_body::Body::is_end_stream(&body) {
+        body
+    } else {
+        Body::new(GuardedBody::new(body, &app.config.limits, awaits_continue))
+    };
+    let handled = AssertUnwindSafe(next.run(Request::from_parts(parts, body))).catch_unwind().await;
+    handled.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Error::Internal(anyhow::anyhow!("a handler panicked: {text}")).into_response()
+    })
+}
+
+/// A failed handler left its error in the response: make the answer from it, and log it, once.
+fn render(mut response: Response, request_id: &str, span: &tracing::Span) -> Response {
+    let allow = response.headers().get(header::ALLOW).cloned();
+    let failure = response.extensions_mut().remove::<Failure>().or_else(|| bare_failure(&response));
+    let Some(Failure(error)) = failure else { return response };
+    if let Error::Internal(cause) = &*error {
+        span.in_scope(|| tracing::error!(error = format!("{cause:#}"), "request failed"));
+    }
+    problem::render(&error, request_id, allow)
+}
+
+/// The router's own answers to unknown paths and methods have no body.
+fn bare_failure(response: &Response) -> Option<Failure> {
+    let error = match response.status() {
+        StatusCode::METHOD_NOT_ALLOWED => Error::MethodNotAllowed,
+        StatusCode::NOT_FOUND if !response.headers().contains_key(header::CONTENT_TYPE) => Error::NotFound,
+        _ => return None,
+    };
+    Some(Failure(Arc::new(error)))
+}
+
+/// Requests that two servers could read differently are refused: no host or two, two lengths, escaped separators in
+/// the path. hyper lets them pass.
+fn refuse_ambiguous(headers: &HeaderMap, uri: &Uri) -> Result<(), Error> {
+    if headers.get_all(header::HOST).iter().count() > 1 || (!headers.contains_key(header::HOST) && uri.host().is_none()) {
+        return Err(Error::invalid_body("exactly one Host header is needed"));
+    }
+    if let (Some(host), Some(authority)) = (headers.get(header::HOST), uri.authority())
+        && host.as_bytes() != authority.as_str().as_bytes()
+    {
+        return Err(Error::invalid_body("the target names another host"));
+    }
+    let path = uri.path().to_ascii_lowercase();
+    if ["%00", "%2f", "%5c", "%2e"].iter().any(|escape| path.contains(escape)) {
+        return Err(Error::NotFound);
+    }
+    Ok(())
+}
+
+fn preflight() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::ALLOW, HeaderValue::from_static(ALLOWED_METHODS));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(ALLOWED_METHODS));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from(PREFLIGHT_SECONDS));
+    response
+}
+
+/// The request's origin if it is one of the configured ones; never reflected otherwise.
+fn allowed_origin(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
+    let origin = headers.get(header::ORIGIN)?;
+    let known = app.config.cors_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes());
+    known.then(|| origin.clone())
+}
+
+fn finish_headers(response: &mut Response, request_id: &str, origin: Option<HeaderValue>) {
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
+    }
+}
+
+/// Takes over a caller's id when it is plain, so that a request can be followed across services.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
+    let plain = |id: &&str| {
+        (1..=MAX_REQUEST_ID_CHARS).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    given.filter(plain).map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// The peer, or the last address in `X-Forwarded-For` that no trusted proxy wrote about itself.
+fn client_address(app: &App, peer: Option<Peer>, headers: &HeaderMap) -> Option<IpAddr> {
+    let trusted = &app.config.trusted_proxies;
+    let direct = match peer {
+        Some(Peer::Address(address)) if !trusted.addresses.contains(&address) => return Some(address),
+        Some(Peer::Address(address)) => Some(address),
+        Some(Peer::Unix) if trusted.unix => None,
+        Some(Peer::Unix) | None => return None,
+    };
+    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let mut hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
+    while let Some(address) = hops.pop().and_then(|hop| hop.parse::<IpAddr>().ok()) {
+        if !trusted.addresses.contains(&address) {
+            return Some(address);
+        }
+    }
+    direct
+}
+
+fn record(span: &tracing::Span, method: &Method, route: &str, response: &Response, started: Instant) {
+    let status = response.status().as_u16();
+    let elapsed = started.elapsed();
+    let labels = [("method", method.to_string()), ("route", route.to_owned()), ("status", status.to_string())];
+    metrics::counter!("jam_http_requests_total", &labels).increment(1);
+    metrics::histogram!("jam_http_request_seconds", "route" => route.to_owned()).record(elapsed.as_secs_f64());
+    let duration_ms = elapsed.as_micros() as f64 / 1000.0;
+    span.in_scope(|| tracing::info!(%method, route, status, duration_ms, "answered"));
+}

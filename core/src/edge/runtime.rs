@@ -1,0 +1,180 @@
+//! One entry point for every function's binary: configuration, logs, the application, sockets, signals, drain.
+//! Never knows which function it runs.
+
+use super::{Listener, health, layers, metrics, serve_connections};
+use crate::app::App;
+use crate::config::{Config, ListenAddress};
+use crate::error::Error;
+use anyhow::Context as _;
+use axum::Router;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::{Mode, umask};
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing_subscriber::EnvFilter;
+use utoipa_axum::router::OpenApiRouter;
+
+/// Threads for file I/O and decoding; more would only wait for the same disk.
+const BLOCKING_THREADS: usize = 64;
+
+/// Work that runs beside the requests until it is told to stop.
+pub type Background = fn(App, CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Runs a function until it is told to stop.
+#[must_use]
+pub fn run(name: &'static str, routes: OpenApiRouter<App>) -> ExitCode {
+    run_with(name, routes, None)
+}
+
+/// Runs a function with work beside its requests.
+#[must_use]
+pub fn run_with(name: &'static str, routes: OpenApiRouter<App>, background: Option<Background>) -> ExitCode {
+    let config = match Config::from_env() {
+        Ok(config) => config,
+        Err(error) => return refuse(name, &anyhow::Error::new(error)),
+    };
+    if let Err(error) = start_logging(&config) {
+        return refuse(name, &error);
+    }
+    match start(name, config, routes, background) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), function = name, "stopped");
+            refuse(name, &error)
+        }
+    }
+}
+
+#[expect(clippy::disallowed_macros, reason = "the reason of a refused start belongs on the terminal")]
+fn refuse(name: &str, error: &anyhow::Error) -> ExitCode {
+    eprintln!("{name} did not start: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn start_logging(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log_filter).context("JAM_LOG is not a log filter")?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let started =
+        if config.log_json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
+    started.map_err(|error| anyhow::anyhow!("logging cannot start: {error}"))
+}
+
+fn start(
+    name: &'static str,
+    config: Config,
+    routes: OpenApiRouter<App>,
+    background: Option<Background>,
+) -> anyhow::Result<()> {
+    // Files and sockets are nobody else's, whatever the caller's umask was.
+    umask(Mode::from_bits_truncate(0o077));
+    raise_descriptor_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(serve(name, config, routes, background));
+    // A decoder that hangs must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    outcome
+}
+
+async fn serve(
+    name: &'static str,
+    config: Config,
+    routes: OpenApiRouter<App>,
+    background: Option<Background>,
+) -> anyhow::Result<()> {
+    let handle = metrics::install()?;
+    let app = App::open(config)?;
+    let stop = stop_on_signals()?;
+    let connections = TaskTracker::new();
+    let side = TaskTracker::new();
+    if let Some(address) = &app.config.metrics_listen {
+        let listener = Listener::bind(address).await.context("JAM_METRICS_LISTEN")?;
+        let (router, limits, stop) = (metrics::router(app.clone(), handle), app.config.limits.clone(), stop.clone());
+        side.spawn(async move { serve_connections(listener, router, &limits, stop, TaskTracker::new()).await });
+    }
+    if let Some(background) = background {
+        side.spawn(background(app.clone(), stop.clone()));
+    }
+    let listener = match Listener::from_systemd().context("LISTEN_FDS")? {
+        Some(passed) => {
+            exit_when_idle(&app, &connections, &stop, &side);
+            passed
+        }
+        None => Listener::bind(&app.config.listen).await.with_context(|| listen_text(&app.config.listen))?,
+    };
+    tracing::info!(function = name, listen = listen_text(&app.config.listen), "ready");
+    let router = router(app.clone(), routes);
+    serve_connections(listener, router, &app.config.limits, stop.clone(), connections).await;
+    stop.cancel();
+    side.close();
+    side.wait().await;
+    app.db.close().await;
+    tracing::info!(function = name, "stopped");
+    Ok(())
+}
+
+/// The routes as they are served: with `/health` and the layer that every request passes.
+pub fn router(app: App, routes: OpenApiRouter<App>) -> Router {
+    let (routes, _) = routes.merge(health::routes()).split_for_parts();
+    routes
+        .fallback(async || Error::NotFound)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), layers::envelope))
+        .with_state(app)
+}
+
+fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stopping = stop.clone();
+    #[expect(clippy::disallowed_methods, reason = "waits for signals for the life of the process")]
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: open requests may finish");
+        stopping.cancel();
+    });
+    Ok(stop)
+}
+
+/// Under socket activation a process without connections ends, and systemd starts it again when one comes.
+fn exit_when_idle(app: &App, connections: &TaskTracker, stop: &CancellationToken, side: &TaskTracker) {
+    let Some(idle_exit) = app.config.idle_exit else { return };
+    let (connections, stop) = (connections.clone(), stop.clone());
+    side.spawn(async move {
+        let step = Duration::from_millis(250).min(idle_exit);
+        let mut idle_for = Duration::ZERO;
+        while idle_for < idle_exit {
+            tokio::select! {
+                () = tokio::time::sleep(step) => {}
+                () = stop.cancelled() => return,
+            }
+            idle_for = if connections.is_empty() { idle_for + step } else { Duration::ZERO };
+        }
+        tracing::info!("idle: exiting");
+        stop.cancel();
+    });
+}
+
+/// Connections and files each take a descriptor: use all that the system allows.
+fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it was");
+    }
+}
+
+fn listen_text(address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Tcp(address) => address.to_string(),
+        ListenAddress::Unix(path) => format!("unix:{}", path.display()),
+    }
+}

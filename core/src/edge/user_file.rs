@@ -1,0 +1,177 @@
+//! A file as the API shows it: field for field what the live front end reads, and the new fields beside them.
+//! Never decides who may see it.
+
+use crate::auth::{Signer, Variant};
+use crate::media::{self, PictureFormat};
+use crate::model::{
+    AssetCategory, AssetDetails, AudioCategory, ByteSize, DerivativeKind, DerivativeState, File, FileName,
+    FileType, Tags,
+};
+use crate::ids::{FileId, UserId};
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// A file in an answer.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserFile {
+    id: FileId,
+    user_id: UserId,
+    /// Name on the volume.
+    file_name: String,
+    /// Name as the user knows it.
+    #[schema(value_type = String)]
+    original_name: FileName,
+    file_type: FileType,
+    /// Media type as decided by the content.
+    mime_type: String,
+    /// Bytes.
+    file_size: ByteSize,
+    file_size_formatted: String,
+    /// Relative to the storage root; for information.
+    file_path: String,
+    /// Relative to the storage root; for information.
+    #[schema(required)]
+    thumbnail_path: Option<String>,
+    /// As displayed, such as `1920x1080`.
+    #[schema(required)]
+    resolution: Option<String>,
+    /// `MM:SS`, from an hour on `HH:MM:SS`.
+    #[schema(required)]
+    duration: Option<String>,
+    #[schema(required)]
+    package_name: Option<String>,
+    #[schema(value_type = Vec<String>)]
+    tags: Tags,
+    is_favorite: bool,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    upload_date: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    created_at: OffsetDateTime,
+    #[schema(required)]
+    asset_category: Option<AssetCategory>,
+    #[schema(value_type = Vec<String>)]
+    usage_tags: Tags,
+    #[schema(value_type = Vec<String>)]
+    character_names: Tags,
+    #[schema(required)]
+    audio_category: Option<AudioCategory>,
+    #[serde(flatten)]
+    details: AssetDetails,
+    /// Hex.
+    sha256: String,
+    #[schema(required)]
+    width: Option<i32>,
+    #[schema(required)]
+    height: Option<i32>,
+    #[schema(required)]
+    duration_seconds: Option<f64>,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    deleted_at: Option<OffsetDateTime>,
+    /// Ready for `<img>`.
+    #[schema(required)]
+    thumbnail_url: Option<String>,
+    download_url: String,
+    /// Ready for `<video>` and `<audio>`; null for what a browser must not show.
+    #[schema(required)]
+    stream_url: Option<String>,
+    derivatives: Vec<DerivativeView>,
+}
+
+/// Something made from a file.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DerivativeView {
+    kind: DerivativeKind,
+    state: DerivativeState,
+    /// Why it could not be made.
+    #[schema(required)]
+    error: Option<String>,
+    #[schema(required)]
+    url: Option<String>,
+}
+
+impl UserFile {
+    /// Shows a file with URLs that work in a browser without a token.
+    #[must_use]
+    pub fn new(file: File, signer: &Signer) -> Self {
+        let url = |variant: Variant| url(&file, variant, signer);
+        // Other formats of the same picture are made for old clients and are the same to everybody else.
+        let shown = || file.derivatives.iter().filter(|derivative| derivative.mime_type == PictureFormat::WebP.mime());
+        let default = shown().find(|derivative| derivative.kind == DerivativeKind::Default);
+        let has_picture = default.is_some_and(|derivative| derivative.state != DerivativeState::Failed);
+        let derivatives = shown().map(|derivative| DerivativeView {
+            kind: derivative.kind,
+            state: derivative.state,
+            error: derivative.error.clone(),
+            url: (derivative.state == DerivativeState::Ready).then(|| url(Variant::Thumbnail(derivative.kind))),
+        });
+        let derivatives = derivatives.collect();
+        let resolution = file.width.zip(file.height).map(|(width, height)| format!("{width}x{height}"));
+        Self {
+            file_size_formatted: file.size.formatted(),
+            thumbnail_path: default.filter(|picture| picture.state == DerivativeState::Ready).map(|picture| picture.path.clone()),
+            resolution,
+            duration: file.duration_seconds.map(clock_time),
+            thumbnail_url: has_picture.then(|| url(Variant::Thumbnail(DerivativeKind::Default))),
+            download_url: url(Variant::Download),
+            stream_url: media::is_inline_safe(&file.mime_type).then(|| url(Variant::Stream)),
+            derivatives,
+            id: file.id,
+            user_id: file.user_id,
+            file_name: file.file_name,
+            original_name: file.original_name,
+            file_type: file.file_type,
+            mime_type: file.mime_type,
+            file_size: file.size,
+            file_path: file.file_path,
+            package_name: file.metadata.package_name,
+            tags: file.metadata.tags,
+            is_favorite: file.is_favorite,
+            upload_date: file.upload_date,
+            created_at: file.created_at,
+            asset_category: file.metadata.asset_category,
+            usage_tags: file.metadata.usage_tags,
+            character_names: file.metadata.character_names,
+            audio_category: file.metadata.audio_category,
+            details: file.metadata.details,
+            sha256: file.sha256.to_string(),
+            width: file.width,
+            height: file.height,
+            duration_seconds: file.duration_seconds,
+            updated_at: file.updated_at,
+            deleted_at: file.deleted_at,
+        }
+    }
+}
+
+/// A signed URL; without signing keys the path that needs a token.
+fn url(file: &File, variant: Variant, signer: &Signer) -> String {
+    signer.sign(&file.user_id, file.id, variant, file.url_epochs, None).map_or_else(
+        || format!("/api/files/{}/{}", file.id, variant.api_path()),
+        |signed| signed.url,
+    )
+}
+
+fn clock_time(seconds: f64) -> String {
+    let whole = seconds.round().max(0.0) as u64;
+    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+    if hours > 0 { format!("{hours:02}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clock_time;
+
+    #[test]
+    fn durations_read_as_on_a_player() {
+        let shown = [0.0, 9.6, 65.0, 3599.4, 3600.0, 36_610.0].map(clock_time);
+        assert_eq!(shown, ["00:00", "00:10", "01:05", "59:59", "01:00:00", "10:10:10"]);
+    }
+}

@@ -1,0 +1,367 @@
+//! Receiving a file: reserve, stage, hash, publish, record. Every way in for bytes goes through [`Receiving`].
+//! Invariant: what [`complete`] answered for is on disk under its final name and has its row; anything else leaves a
+//! row that names what to undo.
+
+use crate::app::App;
+use crate::blob::{BlobKey, Folder, Staged, Writer};
+use crate::db;
+use crate::db::derivatives;
+use crate::db::files::NewFile;
+use crate::db::jobs::Task;
+use crate::db::uploads::{Ending, NewUpload};
+use crate::error::{Error, Result};
+use crate::ids::{FileId, UploadId, UserId};
+use crate::media::{self, Class, Facts, PictureFormat, Sniffed};
+use crate::model::{ByteSize, DerivativeKind, File, FileMetadata, FileName, FileType};
+use crate::ops::thumbnail;
+use bytes::Bytes;
+use std::time::Duration;
+
+/// An upload that is not finished by then is given up, whatever its process says.
+const LIFETIME: time::Duration = time::Duration::hours(24);
+/// What a body's fields around a file may weigh: a reservation may start smaller than its bound by so much.
+const SLACK: ByteSize = ByteSize::new(64 * 1024);
+/// Without a declared length the reservation grows by doubling from here ...
+const FIRST_STEP: ByteSize = ByteSize::mib(1);
+/// ... to here.
+const LAST_STEP: ByteSize = ByteSize::mib(64);
+/// Pauses between attempts to cancel while the database or the volume does not answer; then the janitor does it.
+const CANCEL_PAUSES: [Duration; 4] =
+    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
+
+/// What is known of a file when its first bytes are here.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    /// Its name.
+    pub name: FileName,
+    /// What the client says it is.
+    pub declared: Option<FileType>,
+    /// Its first bytes, up to 4 KiB or the whole file.
+    pub head: &'a [u8],
+    /// How many bytes it can have at most, if the client said.
+    pub bound: Option<ByteSize>,
+}
+
+/// A file being received. Dropped before [`complete`], it cancels itself.
+pub struct Receiving {
+    held: Held,
+    name: FileName,
+    sniffed: Sniffed,
+    writer: Writer,
+    received_bytes: u64,
+    granted: ByteSize,
+}
+
+/// A file that is on disk under its staging name, its reservation exactly its size.
+pub struct Received {
+    held: Held,
+    name: FileName,
+    sniffed: Sniffed,
+    staged: Staged,
+    facts: Facts,
+}
+
+/// The upload's row and paths; cancels the upload when dropped, unless it was completed.
+struct Held {
+    app: App,
+    user: UserId,
+    id: UploadId,
+    file_id: FileId,
+    staging: BlobKey,
+    final_key: BlobKey,
+    is_complete: bool,
+}
+
+/// The size of a head that decides a file's type.
+pub const HEAD_BYTES: usize = 4096;
+
+impl Receiving {
+    /// Decides whether a file may come in, reserves its bytes and opens its staging file.
+    ///
+    /// # Crash
+    /// After the row: the janitor cancels it. After the staging file: the same, and the file goes with it.
+    ///
+    /// # Errors
+    /// [`Error::TypeRefused`], [`Error::TypeMismatch`], [`Error::QuotaExceeded`], [`Error::VolumeFull`],
+    /// [`Error::TooManyRequests`].
+    pub async fn start(app: &App, user: &UserId, incoming: Incoming<'_>) -> Result<Self> {
+        let sniffed = media::sniff(incoming.head, incoming.name.as_str());
+        let file_type = file_type(&sniffed, incoming.declared)?;
+        app.rates.upload(user)?;
+        let (want, at_least) = reservation(app, &incoming);
+        app.volume.require_room(at_least).await?;
+        let (id, file_id) = (UploadId::new(), FileId::new());
+        let staging = BlobKey::new(user.as_str(), Folder::Staging, &id.to_string())?;
+        let final_key = final_key(user, file_id, file_type, &sniffed)?;
+        let new = NewUpload {
+            id,
+            user,
+            file_id,
+            staging: &staging,
+            final_key: &final_key,
+            instance: app.volume.instance(),
+            want,
+            at_least,
+            expires_at: app.clock.now() + LIFETIME,
+        };
+        let granted = reserve(app, &new).await?;
+        let held =
+            Held { app: app.clone(), user: user.clone(), id, file_id, staging, final_key, is_complete: false };
+        let writer = app.volume.stage(&held.staging).await?;
+        Ok(Self { held, name: incoming.name, sniffed, writer, received_bytes: 0, granted })
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// [`Error::FileTooLarge`], [`Error::QuotaExceeded`] when there are more than were reserved and the quota does not
+    /// hold them, [`Error::VolumeFull`].
+    pub async fn append(&mut self, chunk: Bytes) -> Result<()> {
+        let limits = &self.held.app.config.limits;
+        self.received_bytes += chunk.len() as u64;
+        if self.received_bytes > limits.max_file.bytes() {
+            return Err(Error::FileTooLarge { max_bytes: limits.max_file });
+        }
+        if self.received_bytes > self.granted.bytes() {
+            self.grow().await?;
+        }
+        self.writer.push(chunk).await
+    }
+
+    /// Forces the bytes to disk and settles the reservation to their number.
+    ///
+    /// # Errors
+    /// As [`Receiving::append`].
+    pub async fn finish(self) -> Result<Received> {
+        let Self { held, name, sniffed, writer, granted, .. } = self;
+        let staged = writer.finish().await?;
+        if staged.size != granted {
+            held.resize(staged.size).await?;
+        }
+        let file = held.app.volume.open_blob(&staged.key).await?;
+        let (limits, kind) = (held.app.media_limits.clone(), sniffed);
+        let facts = tokio::task::spawn_blocking(move || media::facts(&file, &kind, &limits))
+            .await
+            .map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")))?;
+        Ok(Received { held, name, sniffed, staged, facts })
+    }
+
+    /// More bytes came than were reserved: reserve the next step, or at least what is here.
+    async fn grow(&mut self) -> Result<()> {
+        let here = ByteSize::new(self.received_bytes);
+        let step = self.granted.max(FIRST_STEP).min(LAST_STEP);
+        let next = self.granted.saturating_add(step).max(here);
+        for size in [next, here] {
+            if self.held.try_resize(size).await? {
+                self.granted = size;
+                return Ok(());
+            }
+        }
+        Err(self.held.quota_exceeded().await?)
+    }
+}
+
+impl Received {
+    /// Whether the content may be stored as this type.
+    ///
+    /// # Errors
+    /// [`Error::TypeMismatch`].
+    pub fn require_type(&self, declared: Option<FileType>) -> Result<()> {
+        file_type(&self.sniffed, declared).map(drop)
+    }
+
+    /// The file's name, to tell it apart from others of the same request.
+    #[must_use]
+    pub fn name(&self) -> &FileName {
+        &self.name
+    }
+}
+
+/// Makes received files the user's, all or none: 1 settle the final paths, 2 rename and sync, 3 in one transaction end
+/// the uploads, insert the files and queue their pictures.
+///
+/// # Crash
+/// After 1 or 2: the janitor cancels the uploads and removes their files, which nobody was told about. After 3: done.
+///
+/// # Errors
+/// [`Error::TypeMismatch`] before anything happened; [`Error::Unavailable`]; [`Error::Conflict`] when an upload was
+/// cancelled meanwhile.
+pub async fn complete(
+    app: &App,
+    user: &UserId,
+    received: Vec<(Received, Option<FileType>, FileMetadata)>,
+) -> Result<Vec<File>> {
+    let mut arrived = Vec::new();
+    for (mut one, declared, metadata) in received {
+        let file_type = file_type(&one.sniffed, declared)?;
+        one.held.settle_path(file_type, &one.sniffed).await?;
+        app.volume.publish(&one.held.staging, &one.held.final_key).await?;
+        arrived.push((one.new_file(file_type, metadata), one.held));
+    }
+    let mut tx = app.db.begin().await?;
+    for (file, held) in &arrived {
+        if !db::uploads::end(&mut tx, user, held.id, Ending::Complete).await? {
+            return Err(Error::Conflict { reason: "The upload was cancelled".to_owned() });
+        }
+        db::files::insert(&mut tx, file).await?;
+        if thumbnail::can_have(&file.mime_type) {
+            let name = thumbnail::name(user, file.id, DerivativeKind::Default, PictureFormat::WebP);
+            derivatives::request(&mut tx, &name, &thumbnail::key(&name)?).await?;
+            db::jobs::enqueue(&mut tx, user, &Task::Derive { file: file.id, kind: DerivativeKind::Default }).await?;
+        }
+    }
+    // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
+    tx.commit().await?;
+    let mut conn = app.db.conn().await?;
+    let mut files = Vec::new();
+    for (new, mut held) in arrived {
+        held.is_complete = true;
+        files.extend(db::files::get(&mut conn, user, new.id).await?);
+    }
+    Ok(files)
+}
+
+impl Received {
+    fn new_file(&self, file_type: FileType, metadata: FileMetadata) -> NewFile {
+        let path = self.held.final_key.as_str();
+        let pixels = |side: Option<u32>| side.and_then(|side| i32::try_from(side).ok()).filter(|side| *side > 0);
+        NewFile {
+            id: self.held.file_id,
+            user_id: self.held.user.clone(),
+            file_name: path.rsplit('/').next().unwrap_or(path).to_owned(),
+            original_name: self.name.clone(),
+            file_type,
+            mime_type: self.sniffed.mime.to_owned(),
+            size: self.staged.size,
+            file_path: path.to_owned(),
+            sha256: self.staged.sha256,
+            width: pixels(self.facts.width),
+            height: pixels(self.facts.height),
+            duration_seconds: self.facts.duration_seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
+            metadata,
+        }
+    }
+}
+
+impl Held {
+    /// Fields may come after the file and change its type, and with it its folder.
+    async fn settle_path(&mut self, file_type: FileType, sniffed: &Sniffed) -> Result<()> {
+        let settled = final_key(&self.user, self.file_id, file_type, sniffed)?;
+        if settled == self.final_key {
+            return Ok(());
+        }
+        let mut conn = self.app.db.conn().await?;
+        if !db::uploads::set_final_path(&mut conn, &self.user, self.id, &settled).await? {
+            return Err(Error::Conflict { reason: "The upload was cancelled".to_owned() });
+        }
+        self.final_key = settled;
+        Ok(())
+    }
+
+    async fn try_resize(&self, size: ByteSize) -> Result<bool> {
+        let mut conn = self.app.db.conn().await?;
+        db::uploads::resize(&mut conn, &self.user, self.id, size).await
+    }
+
+    async fn resize(&self, size: ByteSize) -> Result<()> {
+        if self.try_resize(size).await? { Ok(()) } else { Err(self.quota_exceeded().await?) }
+    }
+
+    async fn quota_exceeded(&self) -> Result<Error> {
+        quota_exceeded(&self.app, &self.user).await
+    }
+}
+
+impl Drop for Held {
+    #[expect(clippy::disallowed_methods, reason = "undoing goes on after the request")]
+    fn drop(&mut self) {
+        if self.is_complete {
+            return;
+        }
+        let (app, user, id) = (self.app.clone(), self.user.clone(), self.id);
+        let paths = vec![self.staging.clone(), self.final_key.clone()];
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { cancel_patiently(&app, &user, id, paths).await });
+        }
+    }
+}
+
+async fn cancel_patiently(app: &App, user: &UserId, id: UploadId, paths: Vec<BlobKey>) {
+    for pause in CANCEL_PAUSES {
+        match cancel(app, user, id, paths.clone()).await {
+            Ok(_) => return,
+            Err(error) => tracing::warn!(%error, user.id = %user, upload.id = %id, "an upload could not be cancelled yet"),
+        }
+        tokio::time::sleep(pause).await;
+    }
+    tracing::error!(user.id = %user, upload.id = %id, "an upload is left to expire");
+}
+
+/// Undoes an upload: 1 take it out of its receiver's hands, 2 remove its bytes, 3 remove its row and give back what it
+/// reserved. `false` when it was complete or gone. Safe to repeat.
+///
+/// # Crash
+/// After 1 or 2: the janitor does it again.
+///
+/// # Errors
+/// When Postgres or the volume does not answer.
+pub async fn cancel(app: &App, user: &UserId, id: UploadId, paths: Vec<BlobKey>) -> Result<bool> {
+    if !db::uploads::set_cancelling(&mut *app.db.conn().await?, user, id).await? {
+        return Ok(false);
+    }
+    app.volume.remove(paths).await?;
+    db::uploads::end(&mut *app.db.conn().await?, user, id, Ending::Cancelled).await
+}
+
+async fn reserve(app: &App, new: &NewUpload<'_>) -> Result<ByteSize> {
+    let mut conn = app.db.conn().await?;
+    if let Some(granted) = db::uploads::create(&mut conn, new).await? {
+        return Ok(granted);
+    }
+    // No row yet, or no room: make the row and ask once more.
+    db::storage::ensure(&mut conn, new.user, app.config.limits.default_quota).await?;
+    match db::uploads::create(&mut conn, new).await? {
+        Some(granted) => Ok(granted),
+        None => {
+            drop(conn);
+            Err(quota_exceeded(app, new.user).await?)
+        }
+    }
+}
+
+async fn quota_exceeded(app: &App, user: &UserId) -> Result<Error> {
+    let usage = db::storage::get(&mut *app.db.conn().await?, user).await?;
+    Ok(usage.map_or(Error::NotFound, |usage| Error::QuotaExceeded {
+        total_bytes: usage.total_bytes,
+        reserved_bytes: usage.reserved_bytes,
+        max_bytes: usage.max_bytes,
+    }))
+}
+
+/// Bytes to reserve, and the fewest to start with: the whole file when its size is known, a first step otherwise.
+fn reservation(app: &App, incoming: &Incoming<'_>) -> (ByteSize, ByteSize) {
+    let here = ByteSize::new(incoming.head.len() as u64);
+    match incoming.bound {
+        Some(bound) => {
+            let want = bound.min(app.config.limits.max_file).max(here);
+            (want, want.saturating_sub(SLACK).max(here))
+        }
+        None => (FIRST_STEP.max(here), here),
+    }
+}
+
+/// What a file is stored as: as declared if the content allows it, else what the content is.
+fn file_type(sniffed: &Sniffed, declared: Option<FileType>) -> Result<FileType> {
+    if sniffed.class == Class::Refused {
+        return Err(Error::TypeRefused { found: sniffed.label.to_owned() });
+    }
+    match declared {
+        Some(declared) if sniffed.accepts(declared) => Ok(declared),
+        Some(declared) => Err(Error::TypeMismatch { declared, found: sniffed.label.to_owned() }),
+        None => Ok(sniffed.file_type().unwrap_or(FileType::Project)),
+    }
+}
+
+fn final_key(user: &UserId, file: FileId, file_type: FileType, sniffed: &Sniffed) -> Result<BlobKey> {
+    BlobKey::new(user.as_str(), Folder::Files(file_type), &format!("{file}.{}", sniffed.extension))
+}

@@ -1,0 +1,159 @@
+//! The list function: a user's files as pages, one file, an administrator's look at a user's files, the contract itself.
+//! Reads only; never opens a file.
+
+mod query;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, ETAG};
+use axum::response::{IntoResponse, Response};
+use jam_core::app::App;
+use jam_core::auth::Caller;
+use jam_core::db;
+use jam_core::db::listing::Filter;
+use jam_core::edge::{Admin, Params, PathFile, PathUser, Public, UserFile, file_validators};
+use jam_core::ids::UserId;
+use jam_core::{Error, Result};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// This function's routes.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list_files))
+        .routes(routes!(get_file))
+        .routes(routes!(list_files_of_user))
+        .routes(routes!(openapi))
+}
+
+/// A page of files.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct FileList {
+    success: bool,
+    files: Vec<UserFile>,
+    /// Files on this page.
+    count: usize,
+    /// Continues this listing, filter and sort included; null on the last page.
+    #[schema(required)]
+    next_cursor: Option<String>,
+    /// Files that the filter finds, with `includeTotal=true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<i64>,
+}
+
+/// One file.
+#[derive(Debug, Serialize, ToSchema)]
+struct OneFile {
+    success: bool,
+    file: UserFile,
+}
+
+/// What a listing can be narrowed and sorted by.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents the parameters; query.rs reads them")]
+struct ListQuery {
+    /// `video`, `image`, `scene`, `project` or `audio`.
+    r#type: Option<String>,
+    /// Only favourites, or only others.
+    favorite: Option<bool>,
+    /// Only this package.
+    package: Option<String>,
+    /// Comma list: files with any of these.
+    tags: Option<String>,
+    /// Only this asset category.
+    asset_category: Option<String>,
+    /// Comma list: files with any of these.
+    usage_tags: Option<String>,
+    /// Only this audio category.
+    audio_category: Option<String>,
+    /// Comma list: files with any of these.
+    character_names: Option<String>,
+    /// Part of the name, any case.
+    q: Option<String>,
+    /// The trash instead of the files outside it.
+    trash: Option<bool>,
+    /// Files per page, 1 to 200; 50 by default.
+    limit: Option<i64>,
+    /// Files to skip; slow at depth, prefer `cursor`.
+    offset: Option<i64>,
+    /// `nextCursor` of the page before; filter and sort are then taken from it.
+    cursor: Option<String>,
+    /// `upload_date` (default), `created_at`, `original_name`, `file_name`, `file_size`, `duration`, `date`, `name` or `size`.
+    sort_by: Option<String>,
+    /// `ASC` or `DESC` (default), any case.
+    sort_order: Option<String>,
+    /// Add `total`.
+    include_total: Option<bool>,
+}
+
+/// The caller's files.
+#[utoipa::path(get, path = "/api/files", tag = "list", params(ListQuery), responses((status = 200, body = FileList)))]
+async fn list_files(State(app): State<App>, caller: Caller, params: Params) -> Result<Json<FileList>> {
+    list(&app, &caller.user, &params).await
+}
+
+/// A user's files, for administrators.
+#[utoipa::path(get, path = "/api/admin/files/{userId}", tag = "list", params(("userId" = String, Path), ListQuery),
+    responses((status = 200, body = FileList)))]
+async fn list_files_of_user(
+    State(app): State<App>,
+    _admin: Admin,
+    PathUser(user): PathUser,
+    params: Params,
+) -> Result<Json<FileList>> {
+    list(&app, &user, &params).await
+}
+
+async fn list(app: &App, user: &UserId, params: &Params) -> Result<Json<FileList>> {
+    let request = query::parse(params, app.config.limits.max_page)?;
+    let wants_total = params.flag("includeTotal")?.unwrap_or(false);
+    let mut conn = app.db.conn().await?;
+    let page = db::listing::page(&mut conn, user, &request).await?;
+    let total = if wants_total { Some(total(&mut conn, user, &request.filter).await?) } else { None };
+    drop(conn);
+    let next_cursor = page.next.map(|place| query::cursor(&request, place)).transpose()?;
+    let files: Vec<UserFile> = page.files.into_iter().map(|file| UserFile::new(file, &app.signer)).collect();
+    Ok(Json(FileList { success: true, count: files.len(), files, next_cursor, total }))
+}
+
+/// The ledger answers for all files and for one type; anything narrower is counted.
+async fn total(conn: &mut sqlx::PgConnection, user: &UserId, filter: &Filter) -> Result<i64> {
+    let by_type = Filter { file_type: filter.file_type, ..Filter::default() };
+    if *filter != by_type {
+        return db::listing::count(conn, user, filter).await;
+    }
+    let usage = db::storage::get(conn, user).await?;
+    Ok(usage.map_or(0, |usage| match filter.file_type {
+        None => usage.file_count,
+        Some(wanted) => usage.by_type.iter().find(|(t, _)| *t == wanted).map_or(0, |(_, of)| of.count),
+    }))
+}
+
+/// One of the caller's files, in the trash or not.
+#[utoipa::path(get, path = "/api/files/{id}", tag = "list", params(("id" = uuid::Uuid, Path)),
+    responses((status = 200, body = OneFile), (status = 404, description = "No such file")))]
+async fn get_file(
+    State(app): State<App>,
+    caller: Caller,
+    PathFile(id): PathFile,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let file = db::files::get(&mut *app.db.conn().await?, &caller.user, id).await?.ok_or(Error::NotFound)?;
+    let validators = file_validators(&file);
+    if validators.is_not_modified(&headers) {
+        return Ok((axum::http::StatusCode::NOT_MODIFIED, [(ETAG, validators.etag)]).into_response());
+    }
+    let file = UserFile::new(file, &app.signer);
+    Ok(([(ETAG, validators.etag)], Json(OneFile { success: true, file })).into_response())
+}
+
+/// This contract as OpenAPI 3.1.
+#[utoipa::path(get, path = "/openapi.json", tag = "list", security(()), responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
+async fn openapi(_: Public) -> Response {
+    ([(CONTENT_TYPE, "application/json")], include_str!("../../../docs/openapi.json")).into_response()
+}
