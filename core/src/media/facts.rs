@@ -6,7 +6,6 @@ mod avi;
 mod iso_base_media;
 mod matroska;
 mod picture;
-mod sound;
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +14,7 @@ pub(super) use picture::exchanges_sides;
 
 use super::limits::MediaLimits;
 use super::sniff::{Class, Sniffed};
+use super::sound;
 use super::source::Source;
 
 /// What the headers say.
@@ -55,7 +55,7 @@ fn read(mut source: Source<'_>, sniffed: &Sniffed) -> Option<Facts> {
         }
         (_, "video/x-matroska" | "video/webm") => matroska::facts(&mut source),
         (_, "video/x-msvideo") => avi::facts(&mut source),
-        (Class::Audio, mime) => sound::facts(source, mime),
+        (Class::Audio, mime) => Some(Facts::default().lasting(sound::seconds(source, mime))),
         (Class::Video | Class::Other | Class::Refused, _) => None,
     }
 }

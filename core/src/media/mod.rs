@@ -6,13 +6,16 @@ pub mod facts;
 pub mod limits;
 pub mod sniff;
 pub mod thumbnail;
+pub mod video;
 
 #[cfg(test)]
 mod fixtures;
 mod jpeg_header;
+mod sound;
 mod source;
 
 pub use facts::{Facts, facts};
 pub use limits::{MediaError, MediaLimits};
 pub use sniff::{Class, Sniffed, is_inline_safe, mime_accepts, sniff};
 pub use thumbnail::{Picture, PictureFormat, image_thumbnail};
+pub use video::poster;

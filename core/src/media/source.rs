@@ -1,4 +1,4 @@
-//! Reading from an open file at any place, with a bound on how much.
+//! Reading from an open file, or from bytes, at any place, with a bound on how much.
 //! Invariant: a `Source` never fetches more than its budget, and never moves the file's own cursor.
 
 use std::fs::File;
@@ -10,16 +10,38 @@ const LEAST_CHARGE: u64 = 512;
 
 /// A file, a place in it, and how many bytes may still be fetched.
 pub(super) struct Source<'a> {
-    file: &'a File,
+    content: Content<'a>,
     position: u64,
     length: u64,
     budget: u64,
 }
 
+enum Content<'a> {
+    File(&'a File),
+    Bytes(&'a [u8]),
+}
+
+impl Content<'_> {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        match self {
+            Self::File(file) => file.read_at(buffer, offset),
+            Self::Bytes(bytes) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                (&bytes[start..]).read(buffer)
+            }
+        }
+    }
+}
+
 impl<'a> Source<'a> {
     /// A source at the start of `file` that fetches at most `budget` bytes.
     pub(super) fn new(file: &'a File, budget: u64) -> Result<Self> {
-        Ok(Self { file, position: 0, length: file.metadata()?.len(), budget })
+        Ok(Self { content: Content::File(file), position: 0, length: file.metadata()?.len(), budget })
+    }
+
+    /// A source at the start of `bytes`, which are in memory anyway.
+    pub(super) fn of_bytes(bytes: &'a [u8]) -> Self {
+        Self { content: Content::Bytes(bytes), position: 0, length: bytes.len() as u64, budget: u64::MAX }
     }
 
     /// The file's length in bytes.
@@ -50,7 +72,7 @@ impl Read for Source<'_> {
             return Err(Error::new(ErrorKind::QuotaExceeded, "too much would have to be read"));
         }
         let wanted = buffer.len().min(usize::try_from(self.budget).unwrap_or(usize::MAX));
-        let fetched = self.file.read_at(&mut buffer[..wanted], self.position)?;
+        let fetched = self.content.read_at(&mut buffer[..wanted], self.position)?;
         self.position += fetched as u64;
         self.budget = self.budget.saturating_sub((fetched as u64).max(LEAST_CHARGE));
         Ok(fetched)

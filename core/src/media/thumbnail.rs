@@ -13,10 +13,15 @@ mod resize;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use image::metadata::Orientation;
+
 use super::limits::{MediaError, MediaLimits};
 use super::source::Source;
+use super::video::Frame;
 use crate::model::DerivativeKind;
 use decode::Decoded;
+pub(super) use fit::Fit;
+use pixels::{Layout, Pixels};
 
 /// How a thumbnail is coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +79,30 @@ pub fn image_thumbnail(
         return Err(MediaError::permanent("the picture's file is too large to decode"));
     }
     guarded(|| finish(decode::decode(source, mime, kind, limits)?, format))
+}
+
+/// The same for a picture that lies in memory, such as a cover.
+pub(super) fn bytes_thumbnail(
+    bytes: &[u8],
+    mime: &str,
+    kind: DerivativeKind,
+    format: PictureFormat,
+    limits: &MediaLimits,
+) -> Result<Picture, MediaError> {
+    guarded(|| finish(decode::decode(Source::of_bytes(bytes), mime, kind, limits)?, format))
+}
+
+/// The same for a film's frame: RGB of eight bits, row by row.
+pub(super) fn frame_thumbnail(
+    frame: Frame,
+    kind: DerivativeKind,
+    format: PictureFormat,
+) -> Result<Picture, MediaError> {
+    let Frame { width, height, data } = frame;
+    let fit = Fit::new(kind, (width, height), Orientation::NoTransforms);
+    let pixels = Pixels { width, height, layout: Layout::Rgb, data };
+    let extent = (f64::from(width), f64::from(height));
+    finish(Decoded { pixels, extent, fit, orientation: Orientation::NoTransforms, icc: None }, format)
 }
 
 /// Turns a panic in a decoder, which only hostile bytes can cause, into a failure.

@@ -3,7 +3,7 @@ use std::os::unix::fs::FileExt;
 use image::ImageFormat;
 
 use super::*;
-use crate::media::fixtures::{by_ffmpeg, encoded, file_of, remuxed, with_orientation};
+use crate::media::fixtures::{by_ffmpeg, content, encoded, file_of, turned_clockwise, with_orientation};
 use crate::media::sniff;
 
 const PICTURES: &str = "-f lavfi -i testsrc=size=320x180:rate=10:duration=3";
@@ -49,7 +49,7 @@ fn films_tell_their_size_and_length_in_every_container() {
 #[test]
 fn a_rotated_film_has_the_size_that_is_shown() {
     let straight = by_ffmpeg("straight.mp4", &format!("{PICTURES} -c:v libx264"));
-    let turned = remuxed(&straight, "turned.mp4", "-metadata:s:v:0 rotate=90");
+    let turned = turned_clockwise(&straight);
     check(&turned, 180, 320, 3.0);
 }
 
@@ -139,8 +139,7 @@ fn truncated_and_damaged_files_give_no_facts_but_never_a_panic() {
         file_of(&encoded(ImageFormat::Tiff, 300, 200)),
     ];
     for file in samples {
-        let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
-        file.read_exact_at(&mut bytes, 0).unwrap();
+        let bytes = content(&file);
         let step = (bytes.len() / 40).max(1);
         for cut in (0..bytes.len()).step_by(step) {
             let _ = facts_of(&file_of(&bytes[..cut]));

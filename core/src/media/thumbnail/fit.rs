@@ -7,13 +7,13 @@ use crate::model::DerivativeKind;
 
 /// From a whole picture to a variant, in the orientation in which the pixels are stored.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Fit {
+pub(in crate::media) struct Fit {
     /// Size of the whole picture in pixels.
     pub(super) full: (u32, u32),
     /// Size of the part that is shown, around the middle, in pixels of the whole picture.
     pub(super) shown: (f64, f64),
     /// Size of the result in pixels.
-    pub(super) output: (u32, u32),
+    pub(in crate::media) output: (u32, u32),
 }
 
 /// A box to fill or to stay inside.
@@ -33,7 +33,7 @@ const fn frame(kind: DerivativeKind) -> Frame {
 
 impl Fit {
     /// Nothing is ever enlarged: a picture smaller than the box to fill gives a smaller one of the box's shape.
-    pub(super) fn new(kind: DerivativeKind, full: (u32, u32), orientation: Orientation) -> Self {
+    pub(in crate::media) fn new(kind: DerivativeKind, full: (u32, u32), orientation: Orientation) -> Self {
         let (width, height) = (f64::from(full.0), f64::from(full.1));
         match frame(kind) {
             Frame::Inside(longest) => {

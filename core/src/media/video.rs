@@ -1,0 +1,210 @@
+//! One picture of a film or a sound.
+//! Invariant: ffmpeg runs once (twice where the first gave nothing), sees one open file and nothing else, and is dead
+//! when the future is done or dropped.
+//! Never decodes a film in this process, never opens a path.
+
+mod command;
+mod frame;
+
+use std::fs::File;
+use std::io::Cursor;
+use std::process::Stdio;
+
+use ffmpeg_sidecar::event::FfmpegEvent;
+use ffmpeg_sidecar::log_parser::FfmpegLogParser;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::task::spawn_blocking;
+
+use super::limits::{MediaError, MediaLimits};
+use super::sniff::{Class, sniff};
+use super::sound;
+use super::source::Source;
+use super::thumbnail::{Picture, PictureFormat, bytes_thumbnail, frame_thumbnail};
+use crate::model::DerivativeKind;
+use command::Task;
+pub(super) use frame::Frame;
+
+/// Most of ffmpeg's log that is kept to tell why it failed, in bytes.
+const MAX_LOG: u64 = 16 << 10;
+
+/// Makes the variant `kind` of a film's frame, of a sound's cover, or else of its waveform.
+/// `mime` is what `sniff` said; `duration_seconds` is what `facts` said and decides which frame is taken.
+///
+/// # Errors
+/// When nothing can be decoded, when ffmpeg is not installed, or when it does not finish in time.
+pub async fn poster(
+    file: File,
+    mime: &str,
+    duration_seconds: Option<f64>,
+    kind: DerivativeKind,
+    format: PictureFormat,
+    limits: &MediaLimits,
+) -> Result<Picture, MediaError> {
+    let work = draw(file, mime, duration_seconds, kind, format, limits);
+    match tokio::time::timeout(limits.ffmpeg_wall_clock, work).await {
+        Ok(result) => result,
+        Err(_) => Err(MediaError::temporary("decoding took too long")),
+    }
+}
+
+async fn draw(
+    file: File,
+    mime: &str,
+    duration_seconds: Option<f64>,
+    kind: DerivativeKind,
+    format: PictureFormat,
+    limits: &MediaLimits,
+) -> Result<Picture, MediaError> {
+    let Some(demuxer) = command::demuxer(mime) else {
+        return Err(MediaError::permanent("films of this kind cannot be decoded"));
+    };
+    let frame = if mime.starts_with("audio/") {
+        match cover(&file, mime, kind, format, limits).await? {
+            Some(picture) => return Ok(picture),
+            None => waveform(&file, demuxer, kind, limits).await?,
+        }
+    } else {
+        film_frame(&file, demuxer, duration_seconds, kind, limits).await?
+    };
+    blocking(move || frame_thumbnail(frame, kind, format)).await
+}
+
+/// A frame near a tenth of the film, else its first, else a waveform if there is nothing to see.
+async fn film_frame(
+    file: &File,
+    demuxer: &str,
+    duration_seconds: Option<f64>,
+    kind: DerivativeKind,
+    limits: &MediaLimits,
+) -> Result<Frame, MediaError> {
+    let at = start_of(duration_seconds);
+    let task = Task::Frame { at, keyframes_only: true };
+    let first = match run(file, demuxer, task, kind, limits).await {
+        Err(fault) if fault.reason == NO_PICTURES => {
+            return waveform(file, demuxer, kind, limits).await;
+        }
+        Err(fault) if fault.reason == NO_FRAME => fault,
+        result => return result,
+    };
+    // No keyframe after that time, or none marked as one: the very first frame will do.
+    let task = Task::Frame { at: 0.0, keyframes_only: false };
+    run(file, demuxer, task, kind, limits).await.map_err(|_| first)
+}
+
+async fn waveform(
+    file: &File,
+    demuxer: &str,
+    kind: DerivativeKind,
+    limits: &MediaLimits,
+) -> Result<Frame, MediaError> {
+    const LIGHT_GREY: [u8; 3] = [0xF4, 0xF4, 0xF5];
+    const BLUE: [u8; 3] = [0x3B, 0x82, 0xF6];
+    Ok(run(file, demuxer, Task::Waveform, kind, limits).await?.tinted(LIGHT_GREY, BLUE))
+}
+
+/// When the poster's frame is taken: far enough in to be past titles and black, early enough to be cheap.
+fn start_of(duration_seconds: Option<f64>) -> f64 {
+    const SHARE: f64 = 0.1;
+    const LATEST_SECONDS: f64 = 10.0;
+    duration_seconds.map_or(0.0, |seconds| (seconds * SHARE).clamp(0.0, LATEST_SECONDS))
+}
+
+/// The thumbnail of the picture that a sound carries, if it carries one that can be decoded.
+async fn cover(
+    file: &File,
+    mime: &str,
+    kind: DerivativeKind,
+    format: PictureFormat,
+    limits: &MediaLimits,
+) -> Result<Option<Picture>, MediaError> {
+    let file = file.try_clone().map_err(not_started)?;
+    let (mime, limits) = (mime.to_owned(), limits.clone());
+    blocking(move || {
+        let Ok(source) = Source::new(&file, limits.max_picture_bytes) else { return Ok(None) };
+        let max_bytes = usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX);
+        let cover =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sound::cover(source, &mime, max_bytes)));
+        let Some(bytes) = cover.ok().flatten() else { return Ok(None) };
+        let kind_of_picture = sniff(&bytes, "");
+        if kind_of_picture.class != Class::Image {
+            return Ok(None);
+        }
+        Ok(bytes_thumbnail(&bytes, kind_of_picture.mime, kind, format, &limits).ok())
+    })
+    .await
+}
+
+const NO_PICTURES: &str = "there are no pictures in the file";
+const NO_FRAME: &str = "no picture of the film could be decoded";
+
+/// Runs ffmpeg on `file` for one frame.
+async fn run(
+    file: &File,
+    demuxer: &str,
+    task: Task,
+    kind: DerivativeKind,
+    limits: &MediaLimits,
+) -> Result<Frame, MediaError> {
+    let mut command = tokio::process::Command::from(command::ffmpeg(demuxer, task, kind, limits));
+    command.stdin(file.try_clone().map_err(not_started)?);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().map_err(not_started)?;
+    let (Some(mut output), Some(log)) = (child.stdout.take(), child.stderr.take()) else {
+        return Err(MediaError::temporary("ffmpeg has no output"));
+    };
+    let take_frame = async {
+        let frame = frame::choose(&mut output, limits).await;
+        // It may still be decoding frames that nobody needs.
+        let _ = child.start_kill();
+        frame
+    };
+    let (frame, log) = tokio::join!(take_frame, read_log(log));
+    let _ = child.wait().await;
+    frame?.ok_or_else(|| MediaError::permanent(reason(&log)))
+}
+
+/// The start of the log; the rest is read and dropped, so that ffmpeg never waits for us.
+async fn read_log(mut log: impl AsyncRead + Unpin) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let _ = (&mut log).take(MAX_LOG).read_to_end(&mut kept).await;
+    let _ = tokio::io::copy(&mut log, &mut tokio::io::sink()).await;
+    kept
+}
+
+/// What ffmpeg's log says, for a person.
+fn reason(log: &[u8]) -> &'static str {
+    const KNOWN: [(&str, &str); 6] = [
+        ("moov atom not found", "the film is incomplete: its index is missing"),
+        ("matches no streams", NO_PICTURES),
+        ("does not contain any stream", NO_PICTURES),
+        ("Output file #0 does not contain", NO_PICTURES),
+        ("Decoder (codec", "the film's codec is not supported"),
+        ("Invalid data found", "the film's data is damaged"),
+    ];
+    let mut parser = FfmpegLogParser::new(std::io::BufReader::new(Cursor::new(log)));
+    let mut said = String::new();
+    while let Ok(event) = parser.parse_next_event() {
+        match event {
+            FfmpegEvent::LogEOF => break,
+            FfmpegEvent::Log(_, line) | FfmpegEvent::Error(line) => said.push_str(&line),
+            _ => {}
+        }
+    }
+    KNOWN.iter().find(|(mark, _)| said.contains(mark)).map_or(NO_FRAME, |(_, reason)| reason)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, MediaError> + Send + 'static,
+) -> Result<T, MediaError> {
+    spawn_blocking(work).await.unwrap_or_else(|_| Err(MediaError::temporary("the decoder stopped")))
+}
+
+fn not_started(error: std::io::Error) -> MediaError {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => MediaError::temporary("ffmpeg is not installed"),
+        kind => MediaError::temporary(format!("ffmpeg could not be started: {kind}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! The command line of ffmpeg.
+
+use std::process::Command;
+
+use ffmpeg_sidecar::command::FfmpegCommand;
+
+use crate::media::limits::MediaLimits;
+use crate::media::thumbnail::Fit;
+use crate::model::DerivativeKind;
+
+/// What ffmpeg is to draw.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Task {
+    /// Frames of a film from `at` seconds on.
+    Frame { at: f64, keyframes_only: bool },
+    /// The waveform of a sound.
+    Waveform,
+}
+
+/// How many frames are looked at until one is bright enough to show something.
+const FRAMES: u32 = 4;
+
+/// The demuxer for a type, so that ffmpeg never guesses: a guess could take a film for a playlist.
+pub(super) fn demuxer(mime: &str) -> Option<&'static str> {
+    Some(match mime {
+        "video/mp4" | "video/quicktime" | "video/x-m4v" | "video/3gpp" | "audio/mp4" => "mov",
+        "video/x-matroska" | "video/webm" => "matroska",
+        "video/x-msvideo" => "avi",
+        "video/mp2t" => "mpegts",
+        "video/mpeg" => "mpeg",
+        "video/x-flv" => "flv",
+        "video/ogg" | "audio/ogg" => "ogg",
+        "video/x-ms-wmv" => "asf",
+        "audio/mpeg" => "mp3",
+        "audio/aac" => "aac",
+        "audio/wav" => "wav",
+        "audio/flac" => "flac",
+        "audio/aiff" => "aiff",
+        "audio/amr" => "amr",
+        "audio/x-caf" => "caf",
+        _ => return None,
+    })
+}
+
+/// ffmpeg reading its standard input's file and writing PPM pictures to its standard output.
+pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: DerivativeKind, limits: &MediaLimits) -> Command {
+    let mut ffmpeg = FfmpegCommand::new();
+    ffmpeg.hide_banner().args(["-nostdin", "-loglevel", "level+error", "-threads", "1"]);
+    if let Task::Frame { at, keyframes_only } = task {
+        if keyframes_only {
+            ffmpeg.args(["-skip_frame", "nokey", "-noaccurate_seek"]);
+        }
+        if at > 0.0 {
+            ffmpeg.seek(format!("{at:.3}"));
+        }
+        ffmpeg.args(["-max_pixels", &limits.max_pixels.to_string()]);
+    }
+    // A path to the open file rather than the pipe protocol, because films need seeking.
+    ffmpeg.args(["-protocol_whitelist", "file,pipe"]).format(demuxer).input("/dev/fd/0");
+    match task {
+        Task::Frame { .. } => {
+            ffmpeg.no_audio().map("0:V:0").filter(frame_filter(kind)).frames(FRAMES);
+            ffmpeg.args(["-fps_mode", "passthrough"]);
+        }
+        Task::Waveform => {
+            ffmpeg.filter_complex(waveform_filter(kind)).map("[picture]").frames(1);
+            ffmpeg.duration(limits.waveform.as_secs().to_string());
+        }
+    }
+    ffmpeg.args(["-sn", "-dn"]).format("image2pipe").codec_video("ppm").pix_fmt("rgb24").output("pipe:1");
+    let mut command = Command::from(ffmpeg);
+    // Nothing of this service's settings is ffmpeg's business.
+    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    command
+}
+
+/// Square samples, and no more pixels than the variant needs. ffmpeg has applied the rotation before.
+fn frame_filter(kind: DerivativeKind) -> String {
+    let scale = match kind {
+        DerivativeKind::Default => "max(400/(iw*sar),225/ih)".to_owned(),
+        DerivativeKind::Small | DerivativeKind::Medium | DerivativeKind::Large => {
+            let longest = canvas(kind).0;
+            format!("min({longest}/(iw*sar),{longest}/ih)")
+        }
+    };
+    // A sample aspect ratio that is not known is 0.
+    let scale = scale.replace("sar", "max(sar,1*not(sar))");
+    let wide = format!("max(1,round(iw*max(sar,1*not(sar))*min(1,{scale})))");
+    format!("scale=w='{wide}':h='max(1,round(ih*min(1,{scale})))',setsar=1")
+}
+
+/// White on black, over the whole width.
+fn waveform_filter(kind: DerivativeKind) -> String {
+    let (width, height) = canvas(kind);
+    format!(
+        "[0:a:0]aformat=channel_layouts=mono,showwavespic=s={width}x{height}:colors=white:scale=sqrt[picture]"
+    )
+}
+
+/// The size of a variant of a large picture of 16:9.
+fn canvas(kind: DerivativeKind) -> (u32, u32) {
+    Fit::new(kind, (3840, 2160), image::metadata::Orientation::NoTransforms).output
+}
