@@ -74,6 +74,7 @@ fn main() -> ExitCode {
 
 fn run(verb: Verb) -> Result<()> {
     let layout = Layout::find()?;
+    system::make_shared_directory(&layout.state(""))?;
     match verb {
         Verb::Up(options) => up::up(&layout, &options),
         Verb::Down => up::down(&layout),

@@ -15,6 +15,9 @@ use std::time::Duration;
 /// The superuser of the private clusters; the socket's directory keeps other users of the machine out.
 const SUPERUSER: &str = "jam";
 
+/// What a directory must hold to be a server's.
+const PROGRAMS: &[&str] = &["initdb", "pg_ctl", "pg_dump", "pg_isready", "postgres", "psql"];
+
 /// Holds for both clusters.
 const SETTINGS: &[&str] = &["listen_addresses=", "port=5432", "unix_socket_permissions=0700", "timezone=UTC"];
 
@@ -69,7 +72,6 @@ impl Cluster {
     /// root has no user who could reach `.jam/`.
     pub(crate) fn open(layout: &Layout, purpose: Purpose) -> Result<Self> {
         let account = Account::for_postgres()?;
-        make_shared_directory(&layout.state(""))?;
         let mut home = layout.state(purpose.directory());
         make_private_directory(&home, account)?;
         if let Some(account) = account
@@ -104,11 +106,7 @@ impl Cluster {
             self.wait_until_ready()?;
             return Ok(Started::Before);
         }
-        // Nobody listens, so this file is left from a crash; its process id may be another program's by now.
-        let leftover = self.home.join("data/postmaster.pid");
-        if leftover.exists() {
-            fs::remove_file(&leftover).context("failed to remove a stale postmaster.pid")?;
-        }
+        self.defuse_lock_files().context("failed to deal with a crashed server's lock files")?;
         if !self.home.join("data").exists() {
             self.initialise()?;
         }
@@ -160,6 +158,19 @@ impl Cluster {
         socket.is_some_and(|socket| UnixStream::connect(socket).is_ok())
     }
 
+    /// Nobody listens, so lock files are left from a crash. The process id in them may be another program's by now,
+    /// which Postgres would take for a running server. It ignores the id of whoever starts it, and still refuses to
+    /// start while the crashed server's own children are alive.
+    fn defuse_lock_files(&self) -> std::io::Result<()> {
+        let lock_file = self.home.join("data/postmaster.pid");
+        if let Ok(text) = fs::read_to_string(&lock_file) {
+            let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
+            fs::write(&lock_file, format!("{}\n{rest}", std::process::id()))?;
+        }
+        let socket_lock_file = self.socket.join(".s.PGSQL.5432.lock");
+        if socket_lock_file.exists() { fs::remove_file(socket_lock_file) } else { Ok(()) }
+    }
+
     fn wait_until_ready(&self) -> Result<()> {
         for _ in 0..240 {
             let ready = run(self.program("pg_isready").args(["-q", "-d", &self.url("postgres")]));
@@ -200,7 +211,7 @@ impl Cluster {
 fn find_programs(version: Option<&str>) -> Result<PathBuf> {
     let mut found: Vec<(u32, PathBuf)> = program_directories()
         .into_iter()
-        .filter(|directory| directory.join("initdb").is_file())
+        .filter(|directory| PROGRAMS.iter().all(|program| directory.join(program).is_file()))
         .filter_map(|directory| Some((server_version(&directory)?, directory)))
         .collect();
     found.sort();

@@ -135,8 +135,10 @@ fn prepare_request(request: &mut Request, client: SocketAddr) {
     remove_hop_by_hop(headers);
     // The server side of this proxy has answered 100-continue itself by the time the body is read.
     headers.remove(header::EXPECT);
-    if let Ok(address) = HeaderValue::from_str(&client.ip().to_string()) {
-        headers.append(FORWARDED_FOR, address);
+    let hops = headers.get_all(&FORWARDED_FOR).iter().filter_map(|hop| hop.to_str().ok());
+    let hops: Vec<String> = hops.map(str::to_owned).chain([client.ip().to_string()]).collect();
+    if let Ok(hops) = HeaderValue::from_str(&hops.join(", ")) {
+        headers.insert(FORWARDED_FOR, hops);
     }
 }
 

@@ -51,13 +51,12 @@ pub(crate) struct Service {
 
 impl Service {
     /// Starts one binary on its own socket.
-    pub(crate) async fn start(
+    pub(crate) fn start(
         name: &'static str,
         places: &Places,
         settings: &BTreeMap<&'static str, String>,
     ) -> Result<Self> {
         let socket = places.sockets.join(format!("{name}.sock"));
-        end_leftover(&socket).await?;
         let log = places.logs.join(format!("{name}.log"));
         let output = open_log(&log)?;
         let child = Command::new(places.programs.join(name))
@@ -165,17 +164,21 @@ fn open_log(path: &Path) -> Result<File> {
     File::create(path).with_context(|| format!("failed to make {}", path.display()))
 }
 
-/// Ends whoever still listens on a socket: a process whose `up` was killed.
-async fn end_leftover(socket: &Path) -> Result<()> {
-    let start = Instant::now();
-    while let Ok(connection) = UnixStream::connect(socket).await {
-        let listener = connection.peer_cred().context("failed to ask who listens")?.pid();
-        let listener = listener.context("the system does not say who listens")?;
-        if start.elapsed() > PATIENCE {
-            bail!("process {listener} still listens on {}", socket.display());
+/// Ends processes that still listen on our sockets, because the `up` that started them was killed.
+pub(crate) async fn end_leftovers(sockets: &Path) -> Result<()> {
+    let entries = fs::read_dir(sockets).with_context(|| format!("failed to list {}", sockets.display()))?;
+    for entry in entries {
+        let socket = entry.with_context(|| format!("failed to list {}", sockets.display()))?.path();
+        let start = Instant::now();
+        while let Ok(connection) = UnixStream::connect(&socket).await {
+            let listener = connection.peer_cred().context("failed to ask who listens")?.pid();
+            let listener = listener.context("the system does not say who listens")?;
+            if start.elapsed() > PATIENCE {
+                bail!("process {listener} still listens on {}", socket.display());
+            }
+            signal(u32::try_from(listener).context("a process id is never negative")?, Signal::SIGTERM);
+            sleep(Duration::from_millis(50)).await;
         }
-        signal(u32::try_from(listener).context("a process id is never negative")?, Signal::SIGTERM);
-        sleep(Duration::from_millis(50)).await;
     }
     Ok(())
 }

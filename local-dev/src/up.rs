@@ -9,7 +9,7 @@ use crate::output::say;
 use crate::postgres::{Cluster, Purpose, Started, run};
 use crate::router;
 use crate::routes::Routes;
-use crate::services::{DRAIN_SECONDS, Places, Service, end_all, first_death};
+use crate::services::{DRAIN_SECONDS, Places, Service, end_all, end_leftovers, first_death};
 use crate::system::{make_private_directory, make_shared_directory, write_secret};
 use crate::token::{ISSUER, SigningKey, TokenRequest};
 use anyhow::{Context as _, Result, bail};
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -66,7 +66,6 @@ struct LocalIssuer {
 
 /// Runs the service until a signal, or until a part of it ends.
 pub(crate) fn up(layout: &Layout, options: &Options) -> Result<()> {
-    make_shared_directory(&layout.state(""))?;
     let _lock = lock(layout, options.port)?;
     let runtime = tokio::runtime::Runtime::new().context("failed to start the async runtime")?;
     // From here on a signal waits until everything can be ended in order.
@@ -111,12 +110,7 @@ fn prepare_and_serve(
         run_admin(&programs, &settings, "init-volume").context("failed to prepare the volume")?;
         say(format!("Volume:     {volume}"));
     }
-    let places = Places {
-        programs,
-        sockets: layout.socket_directory(layout.state("run"), "run"),
-        logs: layout.state("logs"),
-    };
-    make_private_directory(&places.sockets, None)?;
+    let places = Places { programs, sockets: service_sockets(layout)?, logs: layout.state("logs") };
     make_private_directory(&places.logs, None)?;
     let welcome = welcome(options, issuer.as_ref().map(|issuer| &issuer.key))?;
     runtime.block_on(async {
@@ -154,8 +148,9 @@ async fn serve_all(
         Functions::All => ONE_PROCESS,
         Functions::Sockets => FUNCTIONS,
     };
+    end_leftovers(&places.sockets).await?;
     for name in names {
-        services.push(Service::start(name, places, settings).await?);
+        services.push(Service::start(name, places, settings)?);
     }
     for service in services.iter_mut() {
         service.wait_until_healthy().await?;
@@ -187,7 +182,9 @@ fn lock(layout: &Layout, port: u16) -> Result<File> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            bail!("it is running already: `cargo dev down` stops it ({})", path.display())
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let url = text.lines().nth(1).unwrap_or("it starts or stops");
+            bail!("it is running already ({url}): `cargo dev down` stops it")
         }
         Err(TryLockError::Error(error)) => return Err(error).context("failed to lock up.lock"),
     }
@@ -212,11 +209,20 @@ pub(crate) fn down(layout: &Layout) -> Result<()> {
             std::thread::sleep(Duration::from_millis(200));
         }
     }
+    let runtime = tokio::runtime::Runtime::new().context("failed to start the async runtime")?;
+    runtime.block_on(end_leftovers(&service_sockets(layout)?))?;
     for purpose in [Purpose::Development, Purpose::Test] {
         Cluster::open(layout, purpose)?.stop()?;
     }
     say("Everything of this checkout is stopped.");
     Ok(())
+}
+
+/// The directory of the functions' sockets, made if need be.
+fn service_sockets(layout: &Layout) -> Result<PathBuf> {
+    let sockets = layout.socket_directory(layout.state("run"), "run");
+    make_private_directory(&sockets, None)?;
+    Ok(sockets)
 }
 
 fn start_database(layout: &Layout, cluster: Option<&Cluster>) -> Result<Settings> {
