@@ -1,0 +1,156 @@
+//! The router: a reverse proxy from one TCP port to the functions' unix sockets.
+//! Invariant: bodies stream both ways in bounded memory; a function sees the request as a proxy may pass it on (RFC 9110, 7.6).
+//! Never decides what a request means: a path's function comes from `routes`.
+
+use crate::routes::Routes;
+use anyhow::{Context as _, Result};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::uri::{PathAndQuery, Uri};
+use axum::http::{StatusCode, Version};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Json, Router};
+use futures_util::future::BoxFuture;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::json;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::net::UnixStream;
+
+/// Headers that end at a proxy, beside those that `Connection` names.
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Connects to one socket, whatever the URI.
+#[derive(Clone)]
+struct Socket(Arc<Path>);
+
+impl tower::Service<Uri> for Socket {
+    type Response = TokioIo<UnixStream>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<TokioIo<UnixStream>>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let path = self.0.clone();
+        Box::pin(async move { UnixStream::connect(path).await.map(TokioIo::new) })
+    }
+}
+
+/// A function behind its unix socket.
+#[derive(Clone)]
+pub(crate) struct Upstream {
+    name: &'static str,
+    client: Client<Socket, Body>,
+}
+
+impl Upstream {
+    /// Connects lazily and keeps connections open.
+    pub(crate) fn new(name: &'static str, socket: &Path) -> Self {
+        let mut builder = Client::builder(TokioExecutor::new());
+        // A request without Host must reach the function as it is, to be refused there.
+        let client = builder.set_host(false).build(Socket(socket.into()));
+        Self { name, client }
+    }
+
+    /// The function's name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Sends a request for a path of this function.
+    pub(crate) async fn send(&self, mut request: Request) -> Result<Response> {
+        let path = request.uri().path_and_query().cloned();
+        let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let uri = Uri::builder().scheme("http").authority("function").path_and_query(path);
+        *request.uri_mut() = uri.build().context("failed to address the function")?;
+        *request.version_mut() = Version::HTTP_11;
+        let response = self.client.request(request).await;
+        Ok(response.with_context(|| format!("{} does not answer", self.name))?.map(Body::new))
+    }
+
+    /// Sends a GET, as the tool's own question to the function.
+    pub(crate) async fn get(&self, path: &'static str) -> Result<Response> {
+        let request = Request::get(path).header(header::HOST, "localhost").body(Body::empty())?;
+        self.send(request).await
+    }
+}
+
+/// Serves until dropped.
+pub(crate) async fn serve(listener: TcpListener, routes: Routes) -> Result<()> {
+    listener.set_nonblocking(true).context("failed to prepare the router's socket")?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let router = Router::new().fallback(forward).with_state(Arc::new(routes));
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).await.context("the router ended")
+}
+
+async fn forward(
+    State(routes): State<Arc<Routes>>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    mut request: Request,
+) -> Response {
+    if let Some(document) = routes.own_answer(&request) {
+        return document;
+    }
+    let upstream = routes.find(request.method(), request.uri().path());
+    prepare_request(&mut request, client);
+    match upstream.send(request).await {
+        Ok(mut response) => {
+            remove_hop_by_hop(response.headers_mut());
+            response
+        }
+        Err(error) => {
+            let body =
+                json!({ "success": false, "error": format!("{error:#}"), "code": "function_unavailable" });
+            (StatusCode::BAD_GATEWAY, Json(body)).into_response()
+        }
+    }
+}
+
+fn prepare_request(request: &mut Request, client: SocketAddr) {
+    // RFC 9112, 3.2.2: the authority of an absolute-form target replaces Host.
+    let authority = request.uri().authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok());
+    let headers = request.headers_mut();
+    if let Some(authority) = authority {
+        headers.insert(header::HOST, authority);
+    }
+    remove_hop_by_hop(headers);
+    // The server side of this proxy has answered 100-continue itself by the time the body is read.
+    headers.remove(header::EXPECT);
+    let hops = headers.get_all(&FORWARDED_FOR).iter().filter_map(|hop| hop.to_str().ok());
+    let hops: Vec<String> = hops.map(str::to_owned).chain([client.ip().to_string()]).collect();
+    if let Ok(hops) = HeaderValue::from_str(&hops.join(", ")) {
+        headers.insert(FORWARDED_FOR, hops);
+    }
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in HOP_BY_HOP.iter().chain(&named) {
+        headers.remove(name);
+    }
+}
