@@ -8,7 +8,7 @@ const MAX_RANGES: usize = 16;
 
 /// What a `Range` header asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Ranges {
+pub(super) enum Ranges {
     /// Everything: no header, another unit, or one that does not parse (RFC 9110 says to ignore it).
     Whole,
     /// These parts, at least one, in the order asked.
@@ -19,7 +19,7 @@ pub enum Ranges {
 
 /// Reads the value of a `Range` header for a representation of `size_bytes`.
 #[must_use]
-pub fn parse(header: Option<&str>, size_bytes: u64) -> Ranges {
+pub(super) fn parse(header: Option<&str>, size_bytes: u64) -> Ranges {
     let Some(specs) = header.and_then(|value| value.trim().strip_prefix("bytes=")) else { return Ranges::Whole };
     let mut parts = Vec::new();
     let mut count = 0;
