@@ -42,6 +42,15 @@ pub(crate) enum Functions {
     Sockets,
 }
 
+impl Functions {
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::All => ONE_PROCESS,
+            Self::Sockets => FUNCTIONS,
+        }
+    }
+}
+
 /// What `up` can be told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -75,11 +84,12 @@ pub(crate) fn up(layout: &Layout, options: &Options) -> Result<()> {
     };
     let router = TcpListener::bind(("127.0.0.1", options.port))
         .with_context(|| format!("port {} is taken: choose another with --port", options.port))?;
+    let programs = find_programs(options.functions)?;
     let cluster = match given("DATABASE_URL") {
         Some(_) => None,
         None => Some(Cluster::open(layout, Purpose::Development)?),
     };
-    let result = prepare_and_serve(layout, options, cluster.as_ref(), router, &runtime, signals);
+    let result = prepare_and_serve(layout, options, programs, cluster.as_ref(), router, &runtime, signals);
     // Ends the connections that still wait for a function that is gone.
     runtime.shutdown_background();
     match cluster.map_or(Ok(()), |cluster| cluster.stop()) {
@@ -92,13 +102,12 @@ pub(crate) fn up(layout: &Layout, options: &Options) -> Result<()> {
 fn prepare_and_serve(
     layout: &Layout,
     options: &Options,
+    programs: PathBuf,
     cluster: Option<&Cluster>,
     router: TcpListener,
     runtime: &tokio::runtime::Runtime,
     signals: StopSignals,
 ) -> Result<()> {
-    let programs = std::env::current_exe().context("failed to find this program")?;
-    let programs = programs.parent().context("this program lies in no directory")?.to_owned();
     let mut settings = start_database(layout, cluster)?;
     let issuer = prepare_issuer(layout, &mut settings)?;
     complete_settings(layout, options, &mut settings)?;
@@ -144,10 +153,7 @@ async fn serve_all(
     services: &mut Vec<Service>,
     welcome: &str,
 ) -> Result<()> {
-    let names = match options.functions {
-        Functions::All => ONE_PROCESS,
-        Functions::Sockets => FUNCTIONS,
-    };
+    let names = options.functions.names();
     end_leftovers(&places.sockets).await?;
     for name in names {
         services.push(Service::start(name, places, settings)?);
@@ -216,6 +222,18 @@ pub(crate) fn down(layout: &Layout) -> Result<()> {
     }
     say("Everything of this checkout is stopped.");
     Ok(())
+}
+
+/// The service's programs lie beside this one: built by the same command, in the same mode.
+fn find_programs(functions: Functions) -> Result<PathBuf> {
+    let program = std::env::current_exe().context("failed to find this program")?;
+    let directory = program.parent().context("this program lies in no directory")?;
+    for name in functions.names().iter().chain(&["jam-admin"]) {
+        if !directory.join(name).is_file() {
+            bail!("{} is not built: ./local-dev/up builds what it runs", directory.join(name).display());
+        }
+    }
+    Ok(directory.to_owned())
 }
 
 /// The directory of the functions' sockets, made if need be.
