@@ -107,9 +107,6 @@ async fn forward(
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     mut request: Request,
 ) -> Response {
-    if let Some(document) = routes.own_answer(&request) {
-        return document;
-    }
     let upstream = routes.find(request.method(), request.uri().path());
     prepare_request(&mut request, client);
     match upstream.send(request).await {

@@ -109,8 +109,8 @@ impl Service {
         bail!("{} is not healthy after {} s: {last}\n{}", self.name, PATIENCE.as_secs(), self.log_tail())
     }
 
-    /// The OpenAPI document of its own endpoints.
-    pub(crate) async fn document(&self) -> Result<Value> {
+    /// The contract of the whole service, if it is the function that serves it.
+    pub(crate) async fn contract(&self) -> Result<Value> {
         let answer = self.upstream.get("/openapi.json").await?;
         if answer.status() != StatusCode::OK {
             bail!("{} answers {} to /openapi.json", self.name, answer.status());

@@ -31,6 +31,8 @@ const ONE_PROCESS: &[&str] = &["jam-all"];
 
 /// Runs jobs; no request is routed to it.
 const WORKER: &str = "jam-worker";
+/// The function that serves the contract.
+const CONTRACT: &str = "jam-list";
 
 /// A process each. The first answers what no function claims.
 const FUNCTIONS: &[&str] =
@@ -197,11 +199,10 @@ async fn find_routes(functions: Functions, services: &[Service]) -> Result<Route
     if let (Functions::All, [process]) = (functions, services) {
         return Ok(Routes::single(process.upstream()));
     }
-    let mut documented = Vec::new();
-    for service in services.iter().filter(|service| service.name() != WORKER) {
-        documented.push((service.upstream(), service.document().await?));
-    }
-    Routes::of_functions(documented)
+    let serving = services.iter().find(|service| service.name() == CONTRACT).context("nobody serves the contract")?;
+    let contract = serving.contract().await?;
+    let routable = services.iter().filter(|service| service.name() != WORKER).map(Service::upstream);
+    Routes::of_functions(routable.collect(), &contract)
 }
 
 /// Only one `up` a checkout; its process id is in the locked file, for `down`.
