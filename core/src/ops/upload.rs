@@ -84,7 +84,8 @@ struct Held {
     final_key: BlobKey,
     /// Whether the user is the file's owner, with a reservation for it.
     is_assigned: bool,
-    is_complete: bool,
+    /// Whether the upload has ended, one way or the other.
+    is_over: bool,
 }
 
 /// The size of a head that decides a file's type.
@@ -133,7 +134,7 @@ impl Receiving {
             staging,
             final_key,
             is_assigned,
-            is_complete: false,
+            is_over: false,
         };
         let writer = app.volume.stage(&held.staging).await?;
         Ok(Self { held, name: incoming.name, sniffed, writer, received_bytes: 0, granted })
@@ -172,6 +173,11 @@ impl Receiving {
             .await
             .map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")))?;
         Ok(Received { held, name, sniffed, staged, facts })
+    }
+
+    /// Gives the file up; see [`Received::cancel`].
+    pub async fn cancel(self) {
+        self.held.cancel().await;
     }
 
     /// More bytes came than were reserved: reserve the next step, or at least what is here.
@@ -219,6 +225,12 @@ impl Received {
         Ok(())
     }
 
+    /// Gives the file up: on return its bytes are gone and its reservation is free for the next one. If the database or
+    /// the volume does not answer, that happens later.
+    pub async fn cancel(self) {
+        self.held.cancel().await;
+    }
+
     /// The file's name, to tell it apart from others of the same request.
     #[must_use]
     pub fn name(&self) -> &FileName {
@@ -261,7 +273,7 @@ pub async fn complete(
     }
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
     tx.commit().await?;
-    arrived.iter_mut().for_each(|(_, held)| held.is_complete = true);
+    arrived.iter_mut().for_each(|(_, held)| held.is_over = true);
     let mut conn = app.db.conn().await?;
     let mut files = Vec::new();
     for (new, _) in &arrived {
@@ -307,6 +319,12 @@ impl Held {
         Ok(())
     }
 
+    async fn cancel(mut self) {
+        let paths = vec![self.staging.clone(), self.final_key.clone()];
+        // After an error the drop tries again.
+        self.is_over = cancel(&self.app, &self.user, self.id, paths).await.is_ok();
+    }
+
     async fn try_resize(&self, size: ByteSize) -> Result<bool> {
         let mut conn = self.app.db.conn().await?;
         db::uploads::resize(&mut conn, &self.user, self.id, size).await
@@ -324,7 +342,7 @@ impl Held {
 impl Drop for Held {
     #[expect(clippy::disallowed_methods, reason = "undoing goes on after the request")]
     fn drop(&mut self) {
-        if self.is_complete {
+        if self.is_over {
             return;
         }
         let (app, user, id) = (self.app.clone(), self.user.clone(), self.id);
