@@ -205,6 +205,10 @@ fn bounded(name: &'static str, change: Option<Option<String>>, max_bytes: usize)
 fn field_value(name: &'static str, text: &str) -> Result<Value> {
     let wrong = |reason: &str| Error::invalid_parameter(name, reason);
     let value = if JSON_FIELDS.contains(&name) {
+        if text.contains("\\u0000") {
+            // Postgres cannot store it in text.
+            return Err(wrong("it holds a NUL character"));
+        }
         serde_json::from_str(text).map_err(|_| wrong("expected JSON"))?
     } else if FLAG_FIELDS.contains(&name) {
         match text {
@@ -253,7 +257,7 @@ mod tests {
     fn a_field_that_does_not_fit_is_named() {
         for (name, text) in [
             ("tags", "a,b"), ("tags", "{}"), ("audioVocals", "maybe"), ("audioDurationSeconds", "NaN"),
-            ("assetCategory", "car"), ("aiMetadata", "[]"),
+            ("assetCategory", "car"), ("aiMetadata", "[]"), ("aiMetadata", r#"{"a": "\u0000"}"#),
         ] {
             let error = FilePatch::from_fields([(name, text)]).unwrap_err().to_string();
             assert!(error.contains(name), "{name}={text}: {error}");
