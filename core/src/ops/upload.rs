@@ -12,7 +12,7 @@ use crate::db::uploads::{Ending, NewOwner, NewUpload};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Class, Facts, PictureFormat, Sniffed};
-use crate::model::{ByteSize, DerivativeKind, File, FileMetadata, FileName, FileType};
+use crate::model::{ByteSize, DerivativeKind, File, FileMetadata, FileName, FileType, Usage};
 use crate::ops::thumbnail;
 use bytes::Bytes;
 use std::time::Duration;
@@ -238,6 +238,17 @@ impl Received {
     }
 }
 
+/// Refuses a user whose quota holds not one byte more, before their body is read. A look, no promise: what decides is
+/// the reservation of each file.
+///
+/// # Errors
+/// [`Error::QuotaExceeded`].
+pub async fn require_any_room(app: &App, user: &UserId) -> Result<()> {
+    let usage = db::storage::get(&mut *app.db.conn().await?, user).await?;
+    let is_full = |usage: &Usage| usage.total_bytes.saturating_add(usage.reserved_bytes) >= usage.max_bytes;
+    usage.filter(is_full).map_or(Ok(()), |usage| Err(over_quota(&usage)))
+}
+
 /// Makes received files the user's, all or none: 1 settle the final paths, 2 rename and sync, 3 in one transaction end
 /// the uploads, insert the files and queue their pictures.
 ///
@@ -398,11 +409,15 @@ async fn reserve(app: &App, new: &NewUpload<'_>) -> Result<ByteSize> {
 
 async fn quota_exceeded(app: &App, user: &UserId) -> Result<Error> {
     let usage = db::storage::get(&mut *app.db.conn().await?, user).await?;
-    Ok(usage.map_or(Error::NotFound, |usage| Error::QuotaExceeded {
+    Ok(usage.as_ref().map_or(Error::NotFound, over_quota))
+}
+
+fn over_quota(usage: &Usage) -> Error {
+    Error::QuotaExceeded {
         total_bytes: usage.total_bytes,
         reserved_bytes: usage.reserved_bytes,
         max_bytes: usage.max_bytes,
-    }))
+    }
 }
 
 /// Bytes to reserve, and the fewest to start with: the whole file when its size is known, a first step otherwise.

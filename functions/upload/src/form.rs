@@ -13,6 +13,10 @@ use jam_core::{Error, Result};
 /// When the first file cannot be stored and more than this is still to come, the form is refused at once.
 const WORTH_READING_BYTES: u64 = 16 * 1024 * 1024;
 
+/// A body as large as this is worth a look at the account before it is read: clients like curl ask before they send it
+/// (`Expect: 100-continue`), and reading is what tells them to go on.
+const WORTH_ASKING_BYTES: u64 = 1024 * 1024;
+
 /// Whose files a form brings.
 #[derive(Debug, Clone)]
 pub(crate) enum Target {
@@ -51,6 +55,11 @@ pub(crate) async fn receive(app: &App, request: Request, target: Target) -> Resu
     let limits = &app.config.limits;
     let (head, body) = request.into_parts();
     let mut multipart = Multipart::new(&head.headers, body, limits.max_files_per_upload + limits.max_fields)?;
+    if let Target::Own(user) = &target
+        && multipart.rest_bytes().is_some_and(|rest_bytes| rest_bytes > WORTH_ASKING_BYTES)
+    {
+        upload::require_any_room(app, user).await?;
+    }
     let mut parts = Parts::default();
     let described = match parts.read(app, &target, &mut multipart).await {
         Ok(()) => parts.describe(target),
