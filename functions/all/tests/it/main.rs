@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod app;
+mod download;
 mod explain;
 mod forms;
 mod list;
 mod quota;
+mod thumbnail;
 mod upload;
+mod urls;
