@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod app;
+mod auth;
+mod batch;
 mod download;
 mod explain;
 mod forms;
 mod list;
+mod organize;
 mod quota;
 mod thumbnail;
 mod upload;

@@ -107,6 +107,18 @@ impl TestApp {
         self.app.config.storage_root.join(file_path)
     }
 
+    /// Takes a file of any kind off the volume, behind the service's back.
+    #[expect(clippy::disallowed_methods, reason = "no operation of the service does this")]
+    pub(crate) fn remove_from_volume(&self, path: &str) {
+        std::fs::remove_file(self.on_volume(path)).unwrap();
+    }
+
+    /// Stops the service of a test that took its database away: there is nothing left to check.
+    pub(crate) async fn abandon(mut self) {
+        self.is_finished = true;
+        self.doors.close().await;
+    }
+
     /// Stops the service and checks that nothing was left behind.
     pub(crate) async fn finish(self) {
         self.finish_with(invariants::Blobs::Checked).await;
