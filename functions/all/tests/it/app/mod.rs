@@ -3,6 +3,7 @@
 
 mod answer;
 mod caller;
+mod contract;
 mod doors;
 mod form;
 mod invariants;
@@ -12,6 +13,7 @@ pub(crate) mod rows;
 
 pub(crate) use answer::Answer;
 pub(crate) use caller::{As, send};
+pub(crate) use contract::{OPERATIONS, Operation};
 pub(crate) use form::Form;
 pub(crate) use raw::Raw;
 
