@@ -82,7 +82,8 @@ impl Volume {
         let instance = InstanceId::new();
         let instances = open_or_make_directory(&root, &format!("{OWN}/{INSTANCES}"))?;
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        let file: File = nix::fcntl::openat(&instances, lock_name(instance).as_str(), flags, FILE_MODE)?.into();
+        let file: File =
+            nix::fcntl::openat(&instances, lock_name(instance).as_str(), flags, FILE_MODE)?.into();
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
         let inner = Inner { path: path.to_owned(), root, floor, instance, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
@@ -179,9 +180,8 @@ impl Volume {
             let temporary = format!("{}.{}", inner.instance, uuid::Uuid::new_v4());
             let mut file = create_new(&waiting, &temporary)?;
             let written = file.write_all(&bytes).and_then(|()| file.sync_data());
-            let moved = written.and_then(|()| {
-                Ok(nix::fcntl::renameat(&waiting, temporary.as_str(), &directory, name)?)
-            });
+            let moved = written
+                .and_then(|()| Ok(nix::fcntl::renameat(&waiting, temporary.as_str(), &directory, name)?));
             if moved.is_err() {
                 unlinkat(&waiting, temporary.as_str(), UnlinkatFlags::NoRemoveDir)?;
             }
@@ -198,7 +198,10 @@ impl Volume {
     /// [`Error::Internal`] when it is missing: a committed row named it.
     pub async fn open_blob(&self, key: &BlobKey) -> Result<File> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        blocking("opening a file", move || open_beneath(&inner.root, key.as_str(), OFlag::O_RDONLY).map(File::from)).await
+        blocking("opening a file", move || {
+            open_beneath(&inner.root, key.as_str(), OFlag::O_RDONLY).map(File::from)
+        })
+        .await
     }
 
     /// Streams a range of a blob whose size is known to be `size`.
@@ -486,7 +489,8 @@ fn file_names(directory: &OwnedFd) -> io::Result<Vec<String>> {
 }
 
 fn names(directory: &OwnedFd, wanted: impl Fn(Type) -> bool) -> io::Result<Vec<String>> {
-    let mut dir = Dir::openat(directory, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut dir =
+        Dir::openat(directory, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
     let mut found = Vec::new();
     for entry in dir.iter() {
         let entry = entry?;

@@ -378,7 +378,12 @@ pub async fn set_package(
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn add_tags(conn: &mut PgConnection, user: &UserId, ids: &[FileId], tags: &Tags) -> Result<Vec<FileId>> {
+pub async fn add_tags(
+    conn: &mut PgConnection,
+    user: &UserId,
+    ids: &[FileId],
+    tags: &Tags,
+) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE user_files f SET tags = merged.tags, updated_at = now()
              FROM (SELECT g.id, g.tags || ARRAY(SELECT t FROM unnest($3::text[]) t WHERE t <> ALL (g.tags)) AS tags
