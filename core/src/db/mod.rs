@@ -86,12 +86,27 @@ impl Db {
         Ok(())
     }
 
-    /// Brings the schema up to date. Safe to repeat and to run from several processes.
+    /// A connection for an operator's look at everything: its statements may take as long as they need.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] when none is free in time.
+    pub async fn unhurried(&self) -> Result<PoolConnection<Postgres>> {
+        let mut conn = self.conn().await?;
+        sqlx::query_scalar!("SELECT set_config('statement_timeout', '0', false)")
+            .fetch_one(&mut *conn)
+            .await?;
+        // The setting stays with the connection, so nobody else may get it.
+        conn.close_on_drop();
+        Ok(conn)
+    }
+
+    /// Brings the schema up to date and answers its version. Safe to repeat and to run from several processes.
     ///
     /// # Errors
     /// When Postgres does not answer or the schema is from a newer release.
-    pub async fn migrate(&self) -> anyhow::Result<()> {
-        Ok(MIGRATOR.run(&self.pool).await?)
+    pub async fn migrate(&self) -> anyhow::Result<i64> {
+        MIGRATOR.run(&mut *self.unhurried().await?).await?;
+        Ok(MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0))
     }
 
     /// Waits for connections to come home and closes them.
