@@ -7,6 +7,7 @@ pub mod derivatives;
 pub mod files;
 pub mod jobs;
 pub mod listing;
+pub mod paths;
 pub mod storage;
 pub mod uploads;
 

@@ -192,46 +192,91 @@ pub async fn list(conn: &mut PgConnection, after: Option<&UserId>, limit: i64) -
     .await?)
 }
 
-/// A counter that does not agree with the rows it counts.
-#[derive(Debug, Clone)]
-pub struct Drift {
-    /// Whose counters.
-    pub user_id: UserId,
-    /// Stored bytes by the ledger and by the rows.
-    pub total_bytes: (i64, i64),
-    /// Files by the ledger and by the rows, trash included.
-    pub file_count: (i64, i64),
-    /// Promised bytes by the ledger and by the open uploads.
-    pub reserved_bytes: (i64, i64),
-}
-
-/// Users whose counters do not agree with their rows. One consistent look at everything: for operators.
+/// Bytes and files outside the trash by type, over all users.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn drift(conn: &mut PgConnection) -> Result<Vec<Drift>> {
-    let rows = sqlx::query!(
-        r#"SELECT s.user_id AS "user_id: UserId"
-                , s.total_bytes, coalesce(f.total_bytes, 0) AS "files_bytes!"
-                , s.file_count, coalesce(f.file_count, 0) AS "files_count!"
-                , s.reserved_bytes, coalesce(u.reserved_bytes, 0) AS "uploads_bytes!"
-             FROM user_storage s
-             LEFT JOIN (SELECT user_id, sum(file_size)::bigint AS total_bytes, count(*) AS file_count FROM user_files GROUP BY user_id) f USING (user_id)
-             LEFT JOIN (SELECT user_id, sum(reserved_bytes)::bigint AS reserved_bytes FROM uploads GROUP BY user_id) u USING (user_id)
-            WHERE s.total_bytes <> coalesce(f.total_bytes, 0)
-               OR s.file_count <> coalesce(f.file_count, 0)
-               OR s.reserved_bytes <> coalesce(u.reserved_bytes, 0)
-            ORDER BY s.user_id"#
+pub async fn totals_by_type(conn: &mut PgConnection) -> Result<[(FileType, TypeUsage); 5]> {
+    let row = sqlx::query!(
+        r#"SELECT coalesce(sum(video_bytes), 0)::bigint AS "video_bytes!: ByteSize", coalesce(sum(video_count), 0)::bigint AS "video_count!"
+                , coalesce(sum(image_bytes), 0)::bigint AS "image_bytes!: ByteSize", coalesce(sum(image_count), 0)::bigint AS "image_count!"
+                , coalesce(sum(scene_bytes), 0)::bigint AS "scene_bytes!: ByteSize", coalesce(sum(scene_count), 0)::bigint AS "scene_count!"
+                , coalesce(sum(project_bytes), 0)::bigint AS "project_bytes!: ByteSize", coalesce(sum(project_count), 0)::bigint AS "project_count!"
+                , coalesce(sum(audio_bytes), 0)::bigint AS "audio_bytes!: ByteSize", coalesce(sum(audio_count), 0)::bigint AS "audio_count!"
+             FROM user_storage"#
+    )
+    .fetch_one(conn)
+    .await?;
+    let of = |bytes, count| TypeUsage { bytes, count };
+    Ok([
+        (FileType::Video, of(row.video_bytes, row.video_count)),
+        (FileType::Image, of(row.image_bytes, row.image_count)),
+        (FileType::Scene, of(row.scene_bytes, row.scene_count)),
+        (FileType::Project, of(row.project_bytes, row.project_count)),
+        (FileType::Audio, of(row.audio_bytes, row.audio_count)),
+    ])
+}
+
+/// Of these names, those of users without a row.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn unknown(conn: &mut PgConnection, names: &[UserId]) -> Result<Vec<UserId>> {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    Ok(sqlx::query_scalar!(
+        r#"SELECT unnest($1::text[]) AS "user_id!: UserId" EXCEPT SELECT user_id FROM user_storage ORDER BY 1"#,
+        &names,
     )
     .fetch_all(conn)
-    .await?;
-    let drifts = rows.into_iter().map(|row| Drift {
-        user_id: row.user_id,
-        total_bytes: (row.total_bytes, row.files_bytes),
-        file_count: (row.file_count, row.files_count),
-        reserved_bytes: (row.reserved_bytes, row.uploads_bytes),
-    });
-    Ok(drifts.collect())
+    .await?)
+}
+
+/// A counter of the ledger that does not agree with the rows it counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drift {
+    /// The counter's column.
+    pub counter: String,
+    /// What the ledger says.
+    pub ledger: i64,
+    /// What the rows add up to.
+    pub rows: i64,
+}
+
+/// A user's counters that do not agree with their rows, in one look at both.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn drift(conn: &mut PgConnection, user: &UserId) -> Result<Vec<Drift>> {
+    Ok(sqlx::query_as!(
+        Drift,
+        r#"WITH by_type AS (
+               SELECT file_type, deleted_at IS NOT NULL AS trashed, sum(file_size)::bigint AS bytes, count(*) AS files
+                 FROM user_files WHERE user_id = $1 GROUP BY 1, 2)
+         , counted AS (
+               SELECT 'total_bytes' AS counter, sum(bytes) AS rows FROM by_type
+               UNION ALL SELECT 'file_count', sum(files) FROM by_type
+               UNION ALL SELECT 'trash_bytes', sum(bytes) FROM by_type WHERE trashed
+               UNION ALL SELECT 'trash_count', sum(files) FROM by_type WHERE trashed
+               UNION ALL SELECT file_type || '_bytes', bytes FROM by_type WHERE NOT trashed
+               UNION ALL SELECT file_type || '_count', files FROM by_type WHERE NOT trashed
+               UNION ALL SELECT 'reserved_bytes', sum(reserved_bytes) FROM uploads WHERE user_id = $1)
+           SELECT ledger.counter AS "counter!", ledger.value AS "ledger!", coalesce(counted.rows, 0)::bigint AS "rows!"
+             FROM user_storage s
+            CROSS JOIN LATERAL (VALUES
+                  ('total_bytes', s.total_bytes),     ('file_count', s.file_count)
+                , ('trash_bytes', s.trash_bytes),     ('trash_count', s.trash_count)
+                , ('video_bytes', s.video_bytes),     ('video_count', s.video_count)
+                , ('image_bytes', s.image_bytes),     ('image_count', s.image_count)
+                , ('scene_bytes', s.scene_bytes),     ('scene_count', s.scene_count)
+                , ('project_bytes', s.project_bytes), ('project_count', s.project_count)
+                , ('audio_bytes', s.audio_bytes),     ('audio_count', s.audio_count)
+                , ('reserved_bytes', s.reserved_bytes)) AS ledger (counter, value)
+             LEFT JOIN counted USING (counter)
+            WHERE s.user_id = $1 AND ledger.value <> coalesce(counted.rows, 0)"#,
+        user.as_str(),
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 /// Counts a user's rows anew into the ledger. The caller holds [`lock`].
