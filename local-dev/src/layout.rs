@@ -30,6 +30,12 @@ impl Layout {
         Ok(Self { root })
     }
 
+    /// A checkout that is an empty directory.
+    #[cfg(test)]
+    pub(crate) fn of_test(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     /// The repository's root.
     pub(crate) fn root(&self) -> &Path {
         &self.root
@@ -65,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_path_that_a_socket_or_a_connection_string_cannot_hold_moves_to_tmp() {
-        let layout = Layout { root: PathBuf::from("/home/dev/jam") };
+        let layout = Layout::of_test(Path::new("/home/dev/jam"));
         let short = PathBuf::from("/home/dev/jam/.jam/run");
         assert_eq!(layout.socket_directory(short.clone(), "run"), short);
         for preferred in ["/home/a space/.jam/run", &format!("/home/{}", "x".repeat(90))] {
@@ -76,7 +82,7 @@ mod tests {
 
     #[test]
     fn two_checkouts_never_share_a_fingerprint() {
-        let of = |root: &str| Layout { root: Path::new(root).to_owned() }.fingerprint();
+        let of = |root: &str| Layout::of_test(Path::new(root)).fingerprint();
         assert_ne!(of("/a"), of("/b"));
         assert_eq!(of("/a").len(), 12);
     }

@@ -190,7 +190,11 @@ impl Cluster {
         let ctype = if cfg!(target_os = "macos") { "en_US.UTF-8" } else { "C.UTF-8" };
         let mut initdb = command_as(self.account, self.programs.join("initdb"));
         initdb.args(["--encoding=UTF8", "--locale=C", "--auth=trust", "--username", SUPERUSER]);
-        run(initdb.arg(format!("--lc-ctype={ctype}")).arg("-D").arg(&unfinished))?;
+        initdb.arg(format!("--lc-ctype={ctype}")).arg("-D").arg(&unfinished);
+        if self.purpose == Purpose::Test {
+            initdb.arg("--no-sync");
+        }
+        run(&mut initdb)?;
         fs::rename(&unfinished, self.home.join("data")).context("failed to name the new cluster")
     }
 
@@ -254,4 +258,44 @@ pub(crate) fn run(command: &mut Command) -> Result<Output> {
     }
     let printed = [output.stdout, output.stderr].concat();
     bail!("{program} failed ({}):\n{}", output.status, String::from_utf8_lossy(&printed).trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cluster, Purpose, Started};
+    use crate::layout::Layout;
+    use crate::system::make_shared_directory;
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+    use std::time::Duration;
+
+    #[test]
+    fn data_outlives_a_killed_server_whose_process_id_another_program_bears() {
+        let root = std::env::temp_dir().join(format!("jam-dev-cluster-{}", std::process::id()));
+        let layout = Layout::of_test(&root);
+        make_shared_directory(&layout.state("")).unwrap();
+        let cluster = Cluster::open(&layout, Purpose::Test).unwrap();
+        assert_eq!(cluster.start().unwrap(), Started::Now);
+        assert_eq!(cluster.start().unwrap(), Started::Before);
+        cluster.create_database("jam").unwrap();
+        cluster.query("jam", "CREATE TABLE kept AS SELECT 7 AS number").unwrap();
+
+        let lock_file = cluster.home().join("data/postmaster.pid");
+        let text = std::fs::read_to_string(&lock_file).unwrap();
+        let (server, rest) = text.split_once('\n').unwrap();
+        kill(Pid::from_raw(server.parse().unwrap()), Signal::SIGKILL).unwrap();
+        let someone = std::os::unix::process::parent_id();
+        std::fs::write(&lock_file, format!("{someone}\n{rest}")).unwrap();
+
+        // The killed server's children take a moment to notice; until then a start is refused.
+        let restarted = (0..100).find_map(|_| {
+            std::thread::sleep(Duration::from_millis(100));
+            cluster.start().ok()
+        });
+        assert_eq!(restarted, Some(Started::Now));
+        assert_eq!(cluster.query("jam", "SELECT number FROM kept").unwrap(), "7");
+        cluster.stop().unwrap();
+        assert!(!cluster.is_running());
+        std::fs::remove_dir_all(root).unwrap();
+    }
 }

@@ -107,9 +107,6 @@ async fn forward(
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     mut request: Request,
 ) -> Response {
-    if let Some(document) = routes.own_answer(&request) {
-        return document;
-    }
     let upstream = routes.find(request.method(), request.uri().path());
     prepare_request(&mut request, client);
     match upstream.send(request).await {
@@ -152,5 +149,102 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .collect();
     for name in HOP_BY_HOP.iter().chain(&named) {
         headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make their own sockets' directory")]
+mod tests {
+    use super::{Upstream, serve};
+    use crate::routes::Routes;
+    use axum::Router;
+    use axum::body::Body;
+    use axum::extract::Request;
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use tokio::net::UnixListener;
+
+    /// Answers with the request's head, and with how long its body was.
+    async fn echo(request: Request) -> Vec<u8> {
+        let mut head = format!("{} {}\n", request.method(), request.uri());
+        for (name, value) in request.headers() {
+            head.push_str(&format!("{name}: {}\n", value.to_str().unwrap()));
+        }
+        let mut body = request.into_body().into_data_stream();
+        let mut length = 0;
+        while let Some(chunk) = futures_util::StreamExt::next(&mut body).await {
+            length += chunk.unwrap().len();
+        }
+        format!("{head}body: {length}").into_bytes()
+    }
+
+    /// Routes to an echoing function while a blocking client talks to the router.
+    fn with_router<T: Send + 'static>(
+        name: &str,
+        client: impl FnOnce(SocketAddr) -> T + Send + 'static,
+    ) -> T {
+        let directory = std::env::temp_dir().join(format!("jam-dev-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let socket = directory.join("socket");
+        let router = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = router.local_addr().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let answer = runtime.block_on(async {
+            let function = UnixListener::bind(&socket).unwrap();
+            let routes = Routes::single(Upstream::new("echo", &socket));
+            tokio::select! {
+                result = tokio::task::spawn_blocking(move || client(address)) => result.unwrap(),
+                _ = axum::serve(function, Router::new().fallback(echo)).into_future() => unreachable!(),
+                _ = serve(router, routes) => unreachable!(),
+            }
+        });
+        std::fs::remove_dir_all(directory).unwrap();
+        answer
+    }
+
+    fn exchange(address: SocketAddr, head: &str, body: &[u8]) -> String {
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.write_all(head.as_bytes()).unwrap();
+        connection.write_all(body).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn a_function_learns_the_caller_and_no_header_meant_for_the_proxy() {
+        let head = "GET /a?b=%2F HTTP/1.1\r\nHost: files.example\r\nConnection: close, X-Secret\r\n\
+                    X-Secret: 1\r\nTE: trailers\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n";
+        let answer = with_router("headers", |address| exchange(address, head, b""));
+        assert!(answer.contains("GET /a?b=%2F\n"), "{answer}");
+        assert!(answer.contains("host: files.example\n"), "{answer}");
+        assert!(answer.contains("x-forwarded-for: 9.9.9.9, 127.0.0.1\n"), "{answer}");
+        assert!(!answer.contains("x-secret") && !answer.contains("te: trailers"), "{answer}");
+    }
+
+    #[test]
+    fn a_request_without_host_reaches_the_function_without_one() {
+        let answer = with_router("host", |address| {
+            exchange(address, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n", b"")
+        });
+        assert!(!answer.contains("host:"), "{answer}");
+    }
+
+    #[test]
+    fn a_body_of_any_size_passes_through() {
+        let body = vec![7; 32 << 20];
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let answer = with_router("body", move |address| exchange(address, &head, &body));
+        assert!(answer.ends_with("body: 33554432"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_function_that_is_gone_is_an_error_that_names_it() {
+        let gone = Upstream::new("jam-list", std::path::Path::new("/nowhere/jam-list.sock"));
+        let error = gone.send(Request::new(Body::empty())).await.unwrap_err();
+        assert_eq!(error.to_string(), "jam-list does not answer");
     }
 }

@@ -25,8 +25,11 @@ use tokio::time::{Instant, sleep, timeout};
 /// Longest start of a process, and longest end of one that was left over.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Seconds that open requests may take to finish (`JAM_DRAIN_SECONDS`).
-pub(crate) const DRAIN_SECONDS: u64 = 5;
+/// Longest wait for one answer of a process that starts.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// How long open requests may finish after SIGTERM.
+const DRAIN_SECONDS: u64 = 5;
 
 /// An OpenAPI document is far smaller.
 const DOCUMENT_MAX: usize = 8 << 20;
@@ -61,6 +64,7 @@ impl Service {
         let output = open_log(&log)?;
         let child = Command::new(places.programs.join(name))
             .envs(settings)
+            .env("JAM_DRAIN_SECONDS", DRAIN_SECONDS.to_string())
             .env("JAM_LISTEN", format!("unix:{}", socket.display()))
             .stdin(Stdio::null())
             .stdout(output.try_clone().context("failed to share a log file")?)
@@ -71,6 +75,11 @@ impl Service {
             .spawn()
             .with_context(|| format!("failed to start {name}"))?;
         Ok(Self { name, child, log, upstream: Upstream::new(name, &socket) })
+    }
+
+    /// Its binary's name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
     }
 
     /// Where its requests go.
@@ -89,7 +98,7 @@ impl Service {
             if let Some(status) = self.child.try_wait().context("failed to watch a process")? {
                 bail!(self.obituary(status));
             }
-            match timeout(PATIENCE, self.upstream.get("/health")).await {
+            match timeout(ANSWER, self.upstream.get("/health")).await {
                 Ok(Ok(answer)) if answer.status() == StatusCode::OK => return Ok(()),
                 Ok(Ok(answer)) => last = format!("/health answers {}", answer.status()),
                 Ok(Err(error)) => last = format!("{error:#}"),
@@ -100,11 +109,11 @@ impl Service {
         bail!("{} is not healthy after {} s: {last}\n{}", self.name, PATIENCE.as_secs(), self.log_tail())
     }
 
-    /// Its OpenAPI document; `Null` for a process without endpoints.
-    pub(crate) async fn document(&self) -> Result<Value> {
+    /// The contract of the whole service, if it is the function that serves it.
+    pub(crate) async fn contract(&self) -> Result<Value> {
         let answer = self.upstream.get("/openapi.json").await?;
-        if answer.status() == StatusCode::NOT_FOUND {
-            return Ok(Value::Null);
+        if answer.status() != StatusCode::OK {
+            bail!("{} answers {} to /openapi.json", self.name, answer.status());
         }
         let bytes = axum::body::to_bytes(answer.into_body(), DOCUMENT_MAX).await;
         let bytes = bytes.with_context(|| format!("failed to read {}'s /openapi.json", self.name))?;

@@ -1,4 +1,5 @@
-//! The generated files: `.sqlx` (what PostgreSQL says about each query), `migrations/schema.sql`, `.env.example`.
+//! The generated files: `.sqlx` (what PostgreSQL says about each query), `migrations/schema.sql`, `.env.example`,
+//! `docs/openapi.json`.
 //! Invariant: each is a function of the tree alone, so that CI can compare what is committed with what is made anew.
 //! Never runs against a database that keeps data.
 #![expect(clippy::disallowed_methods, reason = "this module writes the generated files, with cargo's help")]
@@ -57,7 +58,9 @@ fn generate(layout: &Layout, cluster: &Cluster) -> Result<Generated> {
     apply_migrations(layout.root(), cluster)?;
     let mut generated = record_queries(layout, cluster)?;
     generated.insert("migrations/schema.sql".into(), dump_schema(cluster)?);
-    generated.insert(".env.example".into(), env_example(layout.root(), cluster)?);
+    generated.insert(".env.example".into(), printed(layout.root(), cluster, "env-example")?);
+    generated.insert("docs/errors.md".into(), printed(layout.root(), cluster, "errors")?);
+    generated.insert("docs/openapi.json".into(), printed(layout.root(), cluster, "openapi")?);
     Ok(generated)
 }
 
@@ -124,9 +127,10 @@ fn schema_proper(dump: &str) -> &str {
     dump.get(start..end).unwrap_or_default().trim_end()
 }
 
-fn env_example(root: &Path, cluster: &Cluster) -> Result<Vec<u8>> {
-    let mut admin = cargo(root, cluster);
-    Ok(run(admin.args(["run", "--quiet", "--package", "jam-admin", "--", "env-example"]))?.stdout)
+/// A document that the service knows by itself.
+fn printed(root: &Path, cluster: &Cluster, document: &str) -> Result<Vec<u8>> {
+    let mut service = cargo(root, cluster);
+    Ok(run(service.args(["run", "--quiet", "--package", "jam-all", "--", "--print", document]))?.stdout)
 }
 
 /// Cargo, with sqlx's macros asking the database instead of `.sqlx`.

@@ -9,7 +9,7 @@ use crate::output::say;
 use crate::postgres::{Cluster, Purpose, Started, run};
 use crate::router;
 use crate::routes::Routes;
-use crate::services::{DRAIN_SECONDS, Places, Service, end_all, end_leftovers, first_death};
+use crate::services::{Places, Service, end_all, end_leftovers, first_death};
 use crate::system::{make_private_directory, make_shared_directory, write_secret};
 use crate::token::{ISSUER, SigningKey, TokenRequest};
 use anyhow::{Context as _, Result, bail};
@@ -29,9 +29,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Everything in one process.
 const ONE_PROCESS: &[&str] = &["jam-all"];
 
+/// Runs jobs; no request is routed to it.
+const WORKER: &str = "jam-worker";
+/// The function that serves the contract.
+const CONTRACT: &str = "jam-list";
+
 /// A process each. The first answers what no function claims.
 const FUNCTIONS: &[&str] =
-    &["jam-list", "jam-upload", "jam-download", "jam-thumbnail", "jam-quota", "jam-organize", "jam-worker"];
+    &["jam-list", "jam-upload", "jam-download", "jam-thumbnail", "jam-quota", "jam-organize", WORKER];
 
 /// Which processes make up the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -40,6 +45,15 @@ pub(crate) enum Functions {
     All,
     /// Each function a process on its own unix socket
     Sockets,
+}
+
+impl Functions {
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::All => ONE_PROCESS,
+            Self::Sockets => FUNCTIONS,
+        }
+    }
 }
 
 /// What `up` can be told.
@@ -64,6 +78,15 @@ struct LocalIssuer {
     key: SigningKey,
 }
 
+/// What the service's processes are started with.
+struct Prepared {
+    layout: Layout,
+    settings: Settings,
+    issuer: Option<LocalIssuer>,
+    places: Places,
+    welcome: String,
+}
+
 /// Runs the service until a signal, or until a part of it ends.
 pub(crate) fn up(layout: &Layout, options: &Options) -> Result<()> {
     let _lock = lock(layout, options.port)?;
@@ -75,11 +98,13 @@ pub(crate) fn up(layout: &Layout, options: &Options) -> Result<()> {
     };
     let router = TcpListener::bind(("127.0.0.1", options.port))
         .with_context(|| format!("port {} is taken: choose another with --port", options.port))?;
+    let programs = find_programs(options.functions)?;
     let cluster = match given("DATABASE_URL") {
         Some(_) => None,
         None => Some(Cluster::open(layout, Purpose::Development)?),
     };
-    let result = prepare_and_serve(layout, options, cluster.as_ref(), router, &runtime, signals);
+    let prepared = prepare(layout, options, programs, cluster.as_ref());
+    let result = prepared.and_then(|prepared| runtime.block_on(serve(prepared, options, router, signals)));
     // Ends the connections that still wait for a function that is gone.
     runtime.shutdown_background();
     match cluster.map_or(Ok(()), |cluster| cluster.stop()) {
@@ -89,50 +114,59 @@ pub(crate) fn up(layout: &Layout, options: &Options) -> Result<()> {
     result
 }
 
-fn prepare_and_serve(
+/// Makes ready what the service's processes need before they start.
+fn prepare(
     layout: &Layout,
     options: &Options,
+    programs: PathBuf,
     cluster: Option<&Cluster>,
-    router: TcpListener,
-    runtime: &tokio::runtime::Runtime,
-    signals: StopSignals,
-) -> Result<()> {
-    let programs = std::env::current_exe().context("failed to find this program")?;
-    let programs = programs.parent().context("this program lies in no directory")?.to_owned();
+) -> Result<Prepared> {
     let mut settings = start_database(layout, cluster)?;
     let issuer = prepare_issuer(layout, &mut settings)?;
     complete_settings(layout, options, &mut settings)?;
     run_admin(&programs, &settings, "migrate").context("failed to apply the migrations")?;
     say("Migrations: applied");
-    if let Some(volume) = settings.get("USER_STORAGE_ROOT") {
-        make_shared_directory(&layout.state("volume"))?;
-        make_private_directory(Path::new(volume), None)?;
-        run_admin(&programs, &settings, "init-volume").context("failed to prepare the volume")?;
-        say(format!("Volume:     {volume}"));
+    match settings.get("USER_STORAGE_ROOT") {
+        None => say("Volume:     the one in USER_STORAGE_ROOT"),
+        Some(volume) => {
+            make_shared_directory(&layout.state("volume"))?;
+            make_private_directory(Path::new(volume), None)?;
+            run_admin(&programs, &settings, "init-volume").context("failed to prepare the volume")?;
+            say(format!("Volume:     {volume}"));
+        }
     }
     let places = Places { programs, sockets: service_sockets(layout)?, logs: layout.state("logs") };
     make_private_directory(&places.logs, None)?;
     let welcome = welcome(options, issuer.as_ref().map(|issuer| &issuer.key))?;
-    runtime.block_on(async {
-        let mut services = Vec::new();
-        let serving = serve_all(options, &places, &settings, router, &mut services, &welcome);
-        let issuing = async {
-            match issuer {
-                Some(issuer) => issuer::serve(issuer.listener, layout.clone(), issuer.key).await,
-                None => std::future::pending().await,
-            }
-        };
-        let result = tokio::select! {
-            result = serving => result,
-            result = issuing => result,
-            () = signals.received() => {
-                say("\nStopping ...");
-                Ok(())
-            }
-        };
-        let ended = end_all(&mut services).await;
-        result.and(ended)
-    })
+    Ok(Prepared { layout: layout.clone(), settings, issuer, places, welcome })
+}
+
+/// Runs the issuer, the service and the router until a signal, or until one of them ends.
+async fn serve(
+    prepared: Prepared,
+    options: &Options,
+    router: TcpListener,
+    signals: StopSignals,
+) -> Result<()> {
+    let Prepared { layout, settings, issuer, places, welcome } = prepared;
+    let mut services = Vec::new();
+    let serving = serve_all(options, &places, &settings, router, &mut services, &welcome);
+    let issuing = async {
+        match issuer {
+            Some(issuer) => issuer::serve(issuer.listener, layout, issuer.key).await,
+            None => std::future::pending().await,
+        }
+    };
+    let result = tokio::select! {
+        result = serving => result,
+        result = issuing => result,
+        () = signals.received() => {
+            say("\nStopping ...");
+            Ok(())
+        }
+    };
+    let ended = end_all(&mut services).await;
+    result.and(ended)
 }
 
 /// Starts the processes and routes to them, until one ends.
@@ -144,10 +178,7 @@ async fn serve_all(
     services: &mut Vec<Service>,
     welcome: &str,
 ) -> Result<()> {
-    let names = match options.functions {
-        Functions::All => ONE_PROCESS,
-        Functions::Sockets => FUNCTIONS,
-    };
+    let names = options.functions.names();
     end_leftovers(&places.sockets).await?;
     for name in names {
         services.push(Service::start(name, places, settings)?);
@@ -168,11 +199,11 @@ async fn find_routes(functions: Functions, services: &[Service]) -> Result<Route
     if let (Functions::All, [process]) = (functions, services) {
         return Ok(Routes::single(process.upstream()));
     }
-    let mut documented = Vec::new();
-    for service in services {
-        documented.push((service.upstream(), service.document().await?));
-    }
-    Routes::of_functions(documented)
+    let serving =
+        services.iter().find(|service| service.name() == CONTRACT).context("nobody serves the contract")?;
+    let contract = serving.contract().await?;
+    let routable = services.iter().filter(|service| service.name() != WORKER).map(Service::upstream);
+    Routes::of_functions(routable.collect(), &contract)
 }
 
 /// Only one `up` a checkout; its process id is in the locked file, for `down`.
@@ -216,6 +247,18 @@ pub(crate) fn down(layout: &Layout) -> Result<()> {
     }
     say("Everything of this checkout is stopped.");
     Ok(())
+}
+
+/// The service's programs lie beside this one: built by the same command, in the same mode.
+fn find_programs(functions: Functions) -> Result<PathBuf> {
+    let program = std::env::current_exe().context("failed to find this program")?;
+    let directory = program.parent().context("this program lies in no directory")?;
+    for name in functions.names().iter().chain(&["jam-admin"]) {
+        if !directory.join(name).is_file() {
+            bail!("{} is not built: ./local-dev/up builds what it runs", directory.join(name).display());
+        }
+    }
+    Ok(directory.to_owned())
 }
 
 /// The directory of the functions' sockets, made if need be.
@@ -265,7 +308,6 @@ fn complete_settings(layout: &Layout, options: &Options, settings: &mut Settings
     let defaults = [
         ("USER_STORAGE_ROOT", volume.display().to_string()),
         ("JAM_URL_KEYS", url_key(layout)?),
-        ("JAM_DRAIN_SECONDS", DRAIN_SECONDS.to_string()),
         ("JAM_TRUSTED_PROXIES", "unix".to_owned()),
         ("PUBLIC_BASE_URL", format!("http://127.0.0.1:{}", options.port)),
     ];
@@ -294,17 +336,20 @@ fn run_admin(programs: &Path, settings: &Settings, verb: &str) -> Result<()> {
 fn welcome(options: &Options, key: Option<&SigningKey>) -> Result<String> {
     let url = format!("http://127.0.0.1:{}", options.port);
     let token = match key {
-        None => "a session token of your issuer".to_owned(),
+        None => "Set TOKEN to a session token of your issuer.".to_owned(),
         Some(key) => {
             let azp = given("JAM_AUTHORIZED_PARTIES");
             let azp = azp.and_then(|list| list.split(',').next().map(|first| first.trim().to_owned()));
-            key.sign(&TokenRequest { user: "user_local".to_owned(), admin: false, ttl: 3600, azp })?
+            let request = TokenRequest { user: "user_local".to_owned(), admin: false, ttl: 3600, azp };
+            format!(
+                "A token of user_local, good for an hour (`cargo dev token USER [--admin]` makes others):\n\n\
+                 TOKEN={}",
+                key.sign(&request)?
+            )
         }
     };
     Ok(format!(
-        "\nJam Storage runs on {url}\n\n\
-         A token of user_local, good for an hour (`cargo dev token USER [--admin]` makes others):\n\n\
-         TOKEN={token}\n\n\
+        "\nJam Storage runs on {url}\n\n{token}\n\n\
          curl -H \"Authorization: Bearer $TOKEN\" -F files=@photo.jpg {url}/api/files/upload\n\n\
          Ctrl-C stops everything."
     ))

@@ -178,9 +178,8 @@ impl Volume {
             let temporary = format!("{}.{}", inner.instance, uuid::Uuid::new_v4());
             let mut file = create_new(&waiting, &temporary)?;
             let written = file.write_all(&bytes).and_then(|()| file.sync_data());
-            let moved = written.and_then(|()| {
-                Ok(nix::fcntl::renameat(&waiting, temporary.as_str(), &directory, name)?)
-            });
+            let moved = written
+                .and_then(|()| Ok(nix::fcntl::renameat(&waiting, temporary.as_str(), &directory, name)?));
             if moved.is_err() {
                 unlinkat(&waiting, temporary.as_str(), UnlinkatFlags::NoRemoveDir)?;
             }
@@ -197,7 +196,10 @@ impl Volume {
     /// [`Error::Internal`] when it is missing: a committed row named it.
     pub async fn open_blob(&self, key: &BlobKey) -> Result<File> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        blocking("opening a file", move || open_beneath(&inner.root, key.as_str(), OFlag::O_RDONLY).map(File::from)).await
+        blocking("opening a file", move || {
+            open_beneath(&inner.root, key.as_str(), OFlag::O_RDONLY).map(File::from)
+        })
+        .await
     }
 
     /// Streams a range of a blob whose size is known to be `size`.
@@ -429,7 +431,8 @@ fn rename_no_replace<P: NixPath + ?Sized>(
 }
 
 fn file_names(directory: &OwnedFd) -> io::Result<Vec<String>> {
-    let mut dir = Dir::openat(directory, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut dir =
+        Dir::openat(directory, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
     let mut found = Vec::new();
     for entry in dir.iter() {
         let entry = entry?;

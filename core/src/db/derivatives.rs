@@ -184,34 +184,6 @@ pub async fn paths_of(conn: &mut PgConnection, user: &UserId, files: &[FileId]) 
     .await?)
 }
 
-/// A ready derivative as a check of the volume sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredDerivative {
-    /// The file it was made from.
-    pub file_id: FileId,
-    /// Where it is.
-    pub path: String,
-    /// Its size.
-    pub size: ByteSize,
-}
-
-/// What is ready of a user's files.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn stored(conn: &mut PgConnection, user: &UserId, files: &[FileId]) -> Result<Vec<StoredDerivative>> {
-    let ids: Vec<uuid::Uuid> = files.iter().map(|file| file.0).collect();
-    Ok(sqlx::query_as!(
-        StoredDerivative,
-        r#"SELECT file_id AS "file_id: FileId", path, file_size AS "size!: ByteSize"
-             FROM derivatives WHERE user_id = $1 AND file_id = ANY($2) AND state = 'ready'"#,
-        user.as_str(),
-        &ids,
-    )
-    .fetch_all(conn)
-    .await?)
-}
-
 /// Lets a ready derivative be made again, because its bytes are lost. `false` when it is not ready any more.
 ///
 /// # Errors

@@ -139,7 +139,12 @@ pub async fn finish(conn: &mut PgConnection, job: &ClaimedJob) -> Result<bool> {
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn retry_later(conn: &mut PgConnection, job: &ClaimedJob, reason: &str, after: Duration) -> Result<()> {
+pub async fn retry_later(
+    conn: &mut PgConnection,
+    job: &ClaimedJob,
+    reason: &str,
+    after: Duration,
+) -> Result<()> {
     sqlx::query!(
         "UPDATE jobs
             SET state = 'ready', lease_token = NULL, lease_expires_at = NULL, last_error = $3

@@ -217,68 +217,6 @@ pub async fn totals_by_type(conn: &mut PgConnection) -> Result<[(FileType, TypeU
     ])
 }
 
-/// Of these names, those of users without a row.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn unknown(conn: &mut PgConnection, names: &[UserId]) -> Result<Vec<UserId>> {
-    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-    Ok(sqlx::query_scalar!(
-        r#"SELECT unnest($1::text[]) AS "user_id!: UserId" EXCEPT SELECT user_id FROM user_storage ORDER BY 1"#,
-        &names,
-    )
-    .fetch_all(conn)
-    .await?)
-}
-
-/// A counter of the ledger that does not agree with the rows it counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Drift {
-    /// The counter's column.
-    pub counter: String,
-    /// What the ledger says.
-    pub ledger: i64,
-    /// What the rows add up to.
-    pub rows: i64,
-}
-
-/// A user's counters that do not agree with their rows, in one look at both.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn drift(conn: &mut PgConnection, user: &UserId) -> Result<Vec<Drift>> {
-    Ok(sqlx::query_as!(
-        Drift,
-        r#"WITH by_type AS (
-               SELECT file_type, deleted_at IS NOT NULL AS trashed, sum(file_size)::bigint AS bytes, count(*) AS files
-                 FROM user_files WHERE user_id = $1 GROUP BY 1, 2)
-         , counted AS (
-               SELECT 'total_bytes' AS counter, sum(bytes) AS rows FROM by_type
-               UNION ALL SELECT 'file_count', sum(files) FROM by_type
-               UNION ALL SELECT 'trash_bytes', sum(bytes) FROM by_type WHERE trashed
-               UNION ALL SELECT 'trash_count', sum(files) FROM by_type WHERE trashed
-               UNION ALL SELECT file_type || '_bytes', bytes FROM by_type WHERE NOT trashed
-               UNION ALL SELECT file_type || '_count', files FROM by_type WHERE NOT trashed
-               UNION ALL SELECT 'reserved_bytes', sum(reserved_bytes) FROM uploads WHERE user_id = $1)
-           SELECT ledger.counter AS "counter!", ledger.value AS "ledger!", coalesce(counted.rows, 0)::bigint AS "rows!"
-             FROM user_storage s
-            CROSS JOIN LATERAL (VALUES
-                  ('total_bytes', s.total_bytes),     ('file_count', s.file_count)
-                , ('trash_bytes', s.trash_bytes),     ('trash_count', s.trash_count)
-                , ('video_bytes', s.video_bytes),     ('video_count', s.video_count)
-                , ('image_bytes', s.image_bytes),     ('image_count', s.image_count)
-                , ('scene_bytes', s.scene_bytes),     ('scene_count', s.scene_count)
-                , ('project_bytes', s.project_bytes), ('project_count', s.project_count)
-                , ('audio_bytes', s.audio_bytes),     ('audio_count', s.audio_count)
-                , ('reserved_bytes', s.reserved_bytes)) AS ledger (counter, value)
-             LEFT JOIN counted USING (counter)
-            WHERE s.user_id = $1 AND ledger.value <> coalesce(counted.rows, 0)"#,
-        user.as_str(),
-    )
-    .fetch_all(conn)
-    .await?)
-}
-
 /// Counts a user's rows anew into the ledger. The caller holds [`lock`].
 ///
 /// # Errors

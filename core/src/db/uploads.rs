@@ -137,7 +137,12 @@ pub async fn assign(conn: &mut PgConnection, new: &NewOwner<'_>) -> Result<bool>
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn set_final_path(conn: &mut PgConnection, user: &UserId, id: UploadId, to: &BlobKey) -> Result<bool> {
+pub async fn set_final_path(
+    conn: &mut PgConnection,
+    user: &UserId,
+    id: UploadId,
+    to: &BlobKey,
+) -> Result<bool> {
     let done = sqlx::query!(
         "UPDATE uploads SET final_path = $3, state = 'finalizing' WHERE user_id = $1 AND id = $2 AND state = 'receiving'",
         user.as_str(),

@@ -102,7 +102,8 @@ pub async fn serve_connections(
     connections: TaskTracker,
 ) {
     let total = Arc::new(Semaphore::new(limits.max_connections));
-    let per_address = Arc::new(PerAddress { open: Mutex::default(), most: limits.max_connections_per_address });
+    let per_address =
+        Arc::new(PerAddress { open: Mutex::default(), most: limits.max_connections_per_address });
     let header_timeout = limits.header_timeout;
     loop {
         let accepted = tokio::select! {

@@ -8,7 +8,7 @@ const MAX_RANGES: usize = 16;
 
 /// What a `Range` header asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Ranges {
+pub(super) enum Ranges {
     /// Everything: no header, another unit, or one that does not parse (RFC 9110 says to ignore it).
     Whole,
     /// These parts, at least one, in the order asked.
@@ -19,8 +19,10 @@ pub enum Ranges {
 
 /// Reads the value of a `Range` header for a representation of `size_bytes`.
 #[must_use]
-pub fn parse(header: Option<&str>, size_bytes: u64) -> Ranges {
-    let Some(specs) = header.and_then(|value| value.trim().strip_prefix("bytes=")) else { return Ranges::Whole };
+pub(super) fn parse(header: Option<&str>, size_bytes: u64) -> Ranges {
+    let Some(specs) = header.and_then(|value| value.trim().strip_prefix("bytes=")) else {
+        return Ranges::Whole;
+    };
     let mut parts = Vec::new();
     let mut count = 0;
     for spec in specs.split(',').map(str::trim).filter(|spec| !spec.is_empty()) {
@@ -87,7 +89,9 @@ mod tests {
 
     #[test]
     fn a_header_that_makes_no_sense_is_ignored() {
-        for header in ["bytes=", "bytes=a-b", "bytes=5-2", "items=0-1", "bytes=1", "bytes=--1", "bytes=0-9,5-7"] {
+        for header in
+            ["bytes=", "bytes=a-b", "bytes=5-2", "items=0-1", "bytes=1", "bytes=--1", "bytes=0-9,5-7"]
+        {
             assert_eq!(parse(Some(header), 1000), Ranges::Whole, "{header}");
         }
         let many = format!("bytes={}", vec!["1-1"; 17].join(","));

@@ -168,9 +168,9 @@ impl Receiving {
         }
         let file = held.app.volume.open_blob(&staged.key).await?;
         let (limits, kind) = (held.app.media_limits.clone(), sniffed);
-        let facts = tokio::task::spawn_blocking(move || media::facts(&file, &kind, &limits))
-            .await
-            .map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")))?;
+        let facts = tokio::task::spawn_blocking(move || media::facts(&file, &kind, &limits)).await.map_err(
+            |panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")),
+        )?;
         Ok(Received { held, name, sniffed, staged, facts })
     }
 
@@ -256,7 +256,8 @@ pub async fn complete(
         if thumbnail::can_have(&file.mime_type) {
             let name = thumbnail::name(user, file.id, DerivativeKind::Default, PictureFormat::WebP);
             derivatives::request(&mut tx, &name, &thumbnail::key(&name)?).await?;
-            db::jobs::enqueue(&mut tx, user, &Task::Derive { file: file.id, kind: DerivativeKind::Default }).await?;
+            db::jobs::enqueue(&mut tx, user, &Task::Derive { file: file.id, kind: DerivativeKind::Default })
+                .await?;
         }
     }
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
@@ -273,7 +274,8 @@ pub async fn complete(
 impl Received {
     fn new_file(&self, file_type: FileType, metadata: FileMetadata) -> NewFile {
         let path = self.held.final_key.as_str();
-        let pixels = |side: Option<u32>| side.and_then(|side| i32::try_from(side).ok()).filter(|side| *side > 0);
+        let pixels =
+            |side: Option<u32>| side.and_then(|side| i32::try_from(side).ok()).filter(|side| *side > 0);
         NewFile {
             id: self.held.file_id,
             user_id: self.held.user.clone(),
@@ -286,7 +288,10 @@ impl Received {
             sha256: self.staged.sha256,
             width: pixels(self.facts.width),
             height: pixels(self.facts.height),
-            duration_seconds: self.facts.duration_seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
+            duration_seconds: self
+                .facts
+                .duration_seconds
+                .filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
             metadata,
         }
     }
@@ -329,8 +334,9 @@ impl Drop for Held {
         }
         let (app, user, id) = (self.app.clone(), self.user.clone(), self.id);
         let paths = vec![self.staging.clone(), self.final_key.clone()];
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { cancel_patiently(&app, &user, id, paths).await });
+        // Without a runtime the process is ending, and the janitor of the next one does it.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            tokio::spawn(async move { cancel_patiently(&app, &user, id, paths).await });
         }
     }
 }
@@ -339,7 +345,9 @@ async fn cancel_patiently(app: &App, user: &UserId, id: UploadId, paths: Vec<Blo
     for pause in CANCEL_PAUSES {
         match cancel(app, user, id, paths.clone()).await {
             Ok(_) => return,
-            Err(error) => tracing::warn!(%error, user.id = %user, upload.id = %id, "an upload could not be cancelled yet"),
+            Err(error) => {
+                tracing::warn!(%error, user.id = %user, upload.id = %id, "an upload could not be cancelled yet")
+            }
         }
         tokio::time::sleep(pause).await;
     }

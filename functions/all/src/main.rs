@@ -1,20 +1,29 @@
-//! Every function as one process. `jam-all --openapi` prints the contract and exits.
-#![expect(clippy::disallowed_macros, reason = "--openapi prints the contract")]
+//! Every function as one process. With `--print` it writes a generated document instead and exits.
+#![expect(clippy::disallowed_macros, reason = "--print is a command line")]
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("--openapi") {
-        return match jam_all::openapi() {
-            Ok(document) => {
-                print!("{document}");
-                ExitCode::SUCCESS
-            }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => jam_core::edge::run_with("jam-all", jam_all::routes(), Some(jam_worker::background)),
+        ["--print", "openapi"] => match jam_all::openapi() {
+            Ok(document) => print(&document),
             Err(error) => {
                 eprintln!("the contract cannot be written: {error}");
                 ExitCode::FAILURE
             }
-        };
+        },
+        ["--print", "errors"] => print(&jam_core::edge::catalogue()),
+        ["--print", "env-example"] => print(&jam_core::config::env_example()),
+        _ => {
+            eprintln!("usage: jam-all [--print openapi|errors|env-example]");
+            ExitCode::from(2)
+        }
     }
-    jam_core::edge::run_with("jam-all", jam_all::routes(), Some(jam_worker::background))
+}
+
+fn print(document: &str) -> ExitCode {
+    print!("{document}");
+    ExitCode::SUCCESS
 }

@@ -166,8 +166,9 @@ impl Parts {
     fn file_type(&self, position: usize) -> Result<Option<FileType>> {
         let text = self.value("fileType", position).filter(|text| !text.is_empty());
         text.map(|text| {
-            FileType::parse(text)
-                .ok_or_else(|| Error::invalid_parameter("fileType", "expected video, image, scene, project or audio"))
+            FileType::parse(text).ok_or_else(|| {
+                Error::invalid_parameter("fileType", "expected video, image, scene, project or audio")
+            })
         })
         .transpose()
     }

@@ -67,7 +67,7 @@ fn the_form_of_a_signed_url_does_not_change_between_versions() {
     let (signer, clock) = signer();
     clock.advance(Duration::seconds(1_800_000_010 - clock.unix_seconds()));
     assert_eq!(
-        signer.sign(&user(), file(), THUMBNAIL, EPOCHS).unwrap().url,
+        signer.sign(&user(), file(), THUMBNAIL, EPOCHS, None).unwrap().url,
         "https://files.example.com/f/01985c3e-7a3b-7cc1-8f51-2d6f3a1b9c04/thumbnail\
          ?e=1800003600&k=k1&u=user_a&v=3.0&s=ouEEgatM4hcrfsOK4o4QR2XdNxWvuwrVQ5AUv15suqU"
     );
