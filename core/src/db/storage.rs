@@ -102,15 +102,19 @@ pub async fn set_quota(conn: &mut PgConnection, user: &UserId, max: ByteSize) ->
     Ok(())
 }
 
-/// Takes the user's row for the rest of the transaction, so that a batch does not deadlock with another.
+/// Takes the user's row for the rest of the transaction, so that a batch does not deadlock with another. `false` when
+/// there is none.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn lock(conn: &mut PgConnection, user: &UserId) -> Result<()> {
-    sqlx::query!("SELECT 1 AS one FROM user_storage WHERE user_id = $1 FOR NO KEY UPDATE", user.as_str())
-        .fetch_optional(conn)
-        .await?;
-    Ok(())
+pub async fn lock(conn: &mut PgConnection, user: &UserId) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT 1 AS "one!" FROM user_storage WHERE user_id = $1 FOR NO KEY UPDATE"#,
+        user.as_str()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.is_some())
 }
 
 /// The user's epoch for signed URLs; 0 for a user without a row.

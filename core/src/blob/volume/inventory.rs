@@ -69,7 +69,7 @@ pub struct Stat {
     pub changed_at: OffsetDateTime,
 }
 
-/// A place on the volume that others than the service may enter or read.
+/// A directory of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Relative to the storage root.
@@ -86,6 +86,12 @@ impl Entry {
         if self.directory.is_empty() { name.into_owned() } else { format!("{}/{name}", self.directory) }
     }
 
+    /// Whether it lies in this folder of an owner.
+    #[must_use]
+    pub fn is_in(&self, folder: Folder) -> bool {
+        self.directory.split_once('/').is_some_and(|(_, name)| name == folder.name())
+    }
+
     /// Whether it is a directory.
     #[must_use]
     pub fn is_directory(&self) -> bool {
@@ -100,7 +106,7 @@ impl Stat {
 
 impl Place {
     /// Permissions of every directory.
-    pub const DIRECTORY_MODE: u32 = DIRECTORY_MODE.bits();
+    pub const MODE: u32 = DIRECTORY_MODE.bits();
 }
 
 impl Volume {
@@ -121,16 +127,13 @@ impl Volume {
         Listing { volume: Arc::clone(&self.inner), waiting: vec![directory], reading: None }
     }
 
-    /// Looks at blobs, in their order.
+    /// Looks at a blob.
     ///
     /// # Errors
     /// [`crate::Error::Internal`] when a look cannot even be taken.
-    pub async fn stat(&self, keys: Vec<BlobKey>) -> Result<Vec<Look<Stat>>> {
-        let inner = Arc::clone(&self.inner);
-        blocking("looking at files", move || {
-            Ok(keys.iter().map(|key| look(stat(&inner.root, key))).collect())
-        })
-        .await
+    pub async fn stat(&self, key: &BlobKey) -> Result<Look<Stat>> {
+        let (inner, key) = (Arc::clone(&self.inner), key.clone());
+        blocking("looking at a file", move || Ok(look(stat(&inner.root, &key)))).await
     }
 
     /// Looks at something that was listed: its size, if it is still there, and when it changed last.
@@ -175,16 +178,22 @@ impl Volume {
         .await
     }
 
-    /// Gives a file or directory the permissions that everything of the service has. Safe to repeat.
+    /// Gives a file or directory the permissions that everything of the service has. `false` when it is gone. Safe to
+    /// repeat.
     ///
     /// # Errors
-    /// [`crate::Error::Internal`] when it is gone or not the service's own.
-    pub async fn restrict(&self, path: &str) -> Result<()> {
+    /// [`crate::Error::Internal`] when it is not the service's own.
+    pub async fn restrict(&self, path: &str) -> Result<bool> {
         let (inner, path) = (Arc::clone(&self.inner), path.to_owned());
         blocking("restricting permissions", move || {
-            let found = open_beneath(&inner.root, &path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?;
+            let found = match open_beneath(&inner.root, &path, OFlag::O_RDONLY | OFlag::O_NONBLOCK) {
+                Ok(found) => found,
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
+                Err(cause) => return Err(cause),
+            };
             let is_directory = has_type(fstat(&found)?.st_mode, SFlag::S_IFDIR);
-            Ok(fchmod(&found, if is_directory { DIRECTORY_MODE } else { FILE_MODE })?)
+            fchmod(&found, if is_directory { DIRECTORY_MODE } else { FILE_MODE })?;
+            Ok(true)
         })
         .await
     }
