@@ -8,7 +8,7 @@ mod volume;
 mod writer;
 
 pub use reader::ByteStream;
-pub use volume::{Space, Volume};
+pub use volume::{Entry, Listing, Look, Place, Space, Stat, Volume};
 pub use writer::{Staged, Writer};
 
 use crate::error::{Error, Result};

@@ -6,7 +6,7 @@ mod reader;
 mod settings;
 
 pub use reader::ConfigError;
-pub use settings::{SETTINGS, Setting, env_example};
+pub use settings::{Effective, SETTINGS, Setting, effective, env_example};
 
 use crate::model::ByteSize;
 use reader::Reader;
@@ -196,14 +196,20 @@ pub struct Config {
     pub limits: Limits,
 }
 
+/// The process environment.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
+pub fn environment() -> BTreeMap<String, String> {
+    std::env::vars().collect()
+}
+
 impl Config {
     /// Reads the process environment.
     ///
     /// # Errors
     /// Names the first setting whose value does not hold, and any unknown `JAM_` name.
-    #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::read(&std::env::vars().collect())
+        Self::read(&environment())
     }
 
     /// Reads a set of variables as [`Config::from_env`] reads the environment's.

@@ -1,5 +1,7 @@
 //! Every name of the environment that this service reads, with its meaning and default.
-//! Never reads a value.
+//! Never decides whether a value holds.
+
+use std::collections::BTreeMap;
 
 /// One name of the environment: what it does, what it is when unset.
 #[derive(Debug, Clone, Copy)]
@@ -140,6 +142,32 @@ pub const SETTINGS: &[Setting] = &[
     plain("APP_ENV", "development", "production refuses unsafe settings; NODE_ENV=production counts as it."),
 ];
 
+/// A setting as the environment leaves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effective {
+    /// The variable's name.
+    pub name: &'static str,
+    /// Its value, `[secret]` in place of one that must never be shown; `None` when there is none.
+    pub value: Option<String>,
+    /// Whether the value is the default.
+    pub is_default: bool,
+}
+
+/// Every setting with the value it has among these variables, whether it holds or not.
+#[must_use]
+pub fn effective(variables: &BTreeMap<String, String>) -> Vec<Effective> {
+    let settings = SETTINGS.iter().map(|setting| {
+        let given = variables.get(setting.name).map(|value| value.trim()).filter(|value| !value.is_empty());
+        let default = (!setting.default.is_empty()).then_some(setting.default);
+        let shown = match given {
+            Some(_) if setting.secret => Some("[secret]"),
+            given => given.or(default),
+        };
+        Effective { name: setting.name, value: shown.map(str::to_owned), is_default: given.is_none() }
+    });
+    settings.collect()
+}
+
 /// `.env.example`: every setting with its doc and default.
 #[must_use]
 pub fn env_example() -> String {
@@ -149,4 +177,21 @@ pub fn env_example() -> String {
         text.push_str(&format!("\n# {}\n{mark}{}={}\n", setting.doc, setting.name, setting.default));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::effective;
+
+    #[test]
+    fn a_secret_is_never_shown_and_an_unset_name_shows_its_default() {
+        let variables = [("DATABASE_URL", "postgres://jam:hunter2@db/jam"), ("PORT", " ")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let shown = effective(&variables);
+        let of = |name| shown.iter().find(|setting| setting.name == name).unwrap();
+        assert_eq!(of("DATABASE_URL").value.as_deref(), Some("[secret]"));
+        assert_eq!(of("PORT").value.as_deref(), Some("3001"));
+        assert!(of("PORT").is_default && !of("DATABASE_URL").is_default);
+        assert_eq!(of("JAM_LISTEN").value, None);
+    }
 }

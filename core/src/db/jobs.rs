@@ -179,6 +179,7 @@ pub async fn bury(conn: &mut PgConnection, job: &ClaimedJob, reason: &str) -> Re
 
 /// A job as an operator sees it.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct JobLine {
     /// The job.
     pub id: JobId,
@@ -198,17 +199,19 @@ pub struct JobLine {
     pub last_error: Option<String>,
 }
 
-/// Jobs in the order they run, dead ones last, at most `limit`.
+/// Jobs in the order they run, dead ones last, of one state or of all, at most `limit`.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn list(conn: &mut PgConnection, limit: i64) -> Result<Vec<JobLine>> {
+pub async fn list(conn: &mut PgConnection, state: Option<&str>, limit: i64) -> Result<Vec<JobLine>> {
     Ok(sqlx::query_as!(
         JobLine,
         r#"SELECT id AS "id: JobId", user_id AS "user_id: UserId", task AS "task: Json<Task>", state, attempts, run_at, last_error
              FROM jobs
+            WHERE $1::text IS NULL OR state = $1
             ORDER BY state = 'dead', run_at
-            LIMIT $1"#,
+            LIMIT $2"#,
+        state,
         limit,
     )
     .fetch_all(conn)
@@ -242,17 +245,4 @@ pub async fn revive(conn: &mut PgConnection, only: Option<JobId>) -> Result<u64>
     .execute(conn)
     .await?;
     Ok(done.rows_affected())
-}
-
-/// Every path that a job still has to remove for a user.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn doomed_paths(conn: &mut PgConnection, user: &UserId) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar!(
-        r#"SELECT jsonb_array_elements_text(task -> 'paths') AS "path!" FROM jobs WHERE user_id = $1 AND task ->> 'task' = 'remove_blobs'"#,
-        user.as_str(),
-    )
-    .fetch_all(conn)
-    .await?)
 }

@@ -3,6 +3,7 @@
 //!
 //! Functions take `&mut PgConnection` first, so that they run alone or within a transaction.
 
+pub mod audit;
 pub mod derivatives;
 pub mod files;
 pub mod jobs;

@@ -333,17 +333,16 @@ impl Drop for Held {
             return;
         }
         let (app, user, id) = (self.app.clone(), self.user.clone(), self.id);
-        let paths = vec![self.staging.clone(), self.final_key.clone()];
         // Without a runtime the process is ending, and the janitor of the next one does it.
         if tokio::runtime::Handle::try_current().is_ok() {
-            tokio::spawn(async move { cancel_patiently(&app, &user, id, paths).await });
+            tokio::spawn(async move { cancel_patiently(&app, &user, id).await });
         }
     }
 }
 
-async fn cancel_patiently(app: &App, user: &UserId, id: UploadId, paths: Vec<BlobKey>) {
+async fn cancel_patiently(app: &App, user: &UserId, id: UploadId) {
     for pause in CANCEL_PAUSES {
-        match cancel(app, user, id, paths.clone()).await {
+        match cancel(app, user, id).await {
             Ok(_) => return,
             Err(error) => {
                 tracing::warn!(%error, user.id = %user, upload.id = %id, "an upload could not be cancelled yet")
@@ -355,18 +354,19 @@ async fn cancel_patiently(app: &App, user: &UserId, id: UploadId, paths: Vec<Blo
 }
 
 /// Undoes an upload: 1 take it out of its receiver's hands, 2 remove its bytes, 3 remove its row and give back what it
-/// reserved. `false` when it was complete or gone. Safe to repeat.
+/// reserved. `false` when it was complete or gone. Safe to repeat, also while its bytes still arrive.
 ///
 /// # Crash
 /// After 1 or 2: the janitor does it again.
 ///
 /// # Errors
 /// When Postgres or the volume does not answer.
-pub async fn cancel(app: &App, user: &UserId, id: UploadId, paths: Vec<BlobKey>) -> Result<bool> {
-    if !db::uploads::set_cancelling(&mut *app.db.conn().await?, user, id).await? {
+pub async fn cancel(app: &App, user: &UserId, id: UploadId) -> Result<bool> {
+    let Some(paths) = db::uploads::set_cancelling(&mut *app.db.conn().await?, user, id).await? else {
         return Ok(false);
-    }
-    app.volume.remove(paths).await?;
+    };
+    // The staging name first: its receiver may be about to rename it, which then fails or is undone right after.
+    app.volume.remove(paths.into()).await?;
     db::uploads::end(&mut *app.db.conn().await?, user, id, Ending::Cancelled).await
 }
 

@@ -2,15 +2,20 @@
 //! Invariant: a verb that is interrupted leaves a consistent state; standard output holds the answer and nothing else.
 //! Never holds SQL, a path or a rule of its own: those are the core's.
 
+mod arguments;
 mod jobs;
 mod output;
+mod purge;
+mod reconcile;
 mod setup;
+mod usage;
 
 use anyhow::Result;
 use clap::{ArgAction, Parser, Subcommand};
 use jam_core::app::App;
 use jam_core::config::{Config, ConfigError};
 use jam_core::db::Db;
+use jam_core::ids::UserId;
 use nix::sys::stat::{Mode, umask};
 use output::Output;
 use std::process::ExitCode;
@@ -41,6 +46,34 @@ enum Verb {
     Migrate,
     /// Make USER_STORAGE_ROOT a volume of this service
     InitVolume,
+    /// Show the configuration as the environment leaves it, secrets hidden, and what is wrong with it
+    Config,
+    /// Compare rows, files, sizes, modes and counters; changes nothing
+    Check(reconcile::CheckOptions),
+    /// Check, and set right what can be; what no row names is moved to the quarantine, nothing is removed
+    Repair(reconcile::RepairOptions),
+    /// Count the rows of a user, or of all, into the ledger
+    Recount {
+        #[arg(value_parser = arguments::user)]
+        user: Option<UserId>,
+    },
+    /// Set or show a user's quota
+    #[command(subcommand)]
+    Quota(usage::QuotaVerb),
+    /// Show who uses how much
+    Usage(usage::UsageOptions),
+    /// Show the largest files of all users
+    Largest {
+        /// So many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+    },
+    /// Show the worker's jobs
+    Jobs(jobs::JobsOptions),
+    /// Let dead jobs run again
+    Retry(jobs::RetryOptions),
+    /// Remove a user's files for good
+    Purge(purge::PurgeOptions),
     /// One pass of the janitor now: abandoned uploads, files whose time in the trash is over
     Janitor,
 }
@@ -58,7 +91,7 @@ fn main() -> ExitCode {
     // What it writes is nobody else's, whatever the caller's umask was.
     umask(Mode::from_bits_truncate(0o077));
     start_logging(arguments.verbose);
-    match run(arguments.verb, Output::new(arguments.json)) {
+    match run(arguments.verb, &Output::new(arguments.json)) {
         Ok(Ended::Done) => ExitCode::SUCCESS,
         Ok(Ended::Findings) => ExitCode::from(1),
         Err(error) => {
@@ -78,11 +111,25 @@ fn start_logging(verbose: u8) {
 }
 
 #[tokio::main]
-async fn run(verb: Verb, output: Output) -> Result<Ended> {
+async fn run(verb: Verb, output: &Output) -> Result<Ended> {
+    if let Verb::Config = verb {
+        return setup::config(output);
+    }
     let config = Config::from_env()?;
+    let quota = config.limits.default_quota;
     match verb {
-        Verb::Migrate => setup::migrate(&output, &Db::connect_lazy(&config)?).await,
-        Verb::InitVolume => setup::init_volume(&output, &config).await,
-        Verb::Janitor => jobs::janitor(&output, &App::open(config)?).await,
+        Verb::Migrate => setup::migrate(output, &Db::connect_lazy(&config)?).await,
+        Verb::InitVolume => setup::init_volume(output, &config).await,
+        Verb::Recount { user } => reconcile::recount(output, &Db::connect_lazy(&config)?, user).await,
+        Verb::Quota(verb) => usage::quota(output, &Db::connect_lazy(&config)?, quota, verb).await,
+        Verb::Usage(options) => usage::usage(output, &Db::connect_lazy(&config)?, quota, options).await,
+        Verb::Largest { limit } => usage::largest(output, &Db::connect_lazy(&config)?, limit).await,
+        Verb::Jobs(options) => jobs::jobs(output, &Db::connect_lazy(&config)?, options).await,
+        Verb::Retry(options) => jobs::retry(output, &Db::connect_lazy(&config)?, options).await,
+        Verb::Check(options) => reconcile::check(output, &App::open(config)?, options).await,
+        Verb::Repair(options) => reconcile::repair(output, &App::open(config)?, options).await,
+        Verb::Purge(options) => purge::purge(output, &App::open(config)?, options).await,
+        Verb::Janitor => jobs::janitor(output, &App::open(config)?).await,
+        Verb::Config => setup::config(output),
     }
 }

@@ -4,8 +4,11 @@
 
 use anyhow::{Context as _, Result};
 use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jam_core::Error;
 use serde::Serialize;
 use std::io::Write as _;
+use std::time::Duration;
 
 /// How answers are shown.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +29,7 @@ impl Output {
         } else {
             text(document)
         };
-        let _closed_pipe = writeln!(std::io::stdout(), "{shown}");
+        let _closed_pipe = writeln!(std::io::stdout(), "{}", shown.trim_end());
         Ok(())
     }
 }
@@ -41,7 +44,27 @@ pub(crate) fn table<const COLUMNS: usize>(
     table.trim_fmt()
 }
 
-/// Says why a verb failed, causes included.
+/// How far long work is, on standard error; nothing when that is no terminal.
+pub(crate) fn progress(unit: &'static str) -> Result<ProgressBar> {
+    let template = format!("{{bar:30}} {{pos}}/{{len}} {unit} {{msg}} {{elapsed}}");
+    let style = ProgressStyle::with_template(&template).context("failed to draw a progress bar")?;
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr()).with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    Ok(bar)
+}
+
+/// Says why a verb failed, causes included, each once.
 pub(crate) fn complain(error: &anyhow::Error) {
-    let _closed_pipe = writeln!(std::io::stderr(), "error: {error:#}");
+    let mut said: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        // What a client would be told says nothing to an operator.
+        if matches!(cause.downcast_ref(), Some(Error::Internal(_))) {
+            continue;
+        }
+        let text = cause.to_string();
+        if !said.last().is_some_and(|last| last.ends_with(&text)) {
+            said.push(text);
+        }
+    }
+    let _closed_pipe = writeln!(std::io::stderr(), "error: {}", said.join(": "));
 }

@@ -2,10 +2,10 @@
 //! Works while the database or the volume is not there yet.
 
 use crate::Ended;
-use crate::output::Output;
+use crate::output::{Output, table};
 use anyhow::{Context as _, Result};
 use jam_core::blob::Volume;
-use jam_core::config::Config;
+use jam_core::config::{self, Config};
 use jam_core::db::Db;
 use jam_core::model::ByteSize;
 use serde::Serialize;
@@ -45,4 +45,44 @@ pub(crate) async fn init_volume(output: &Output, config: &Config) -> Result<Ende
         format!("{} is a volume of this service: {free} free of {total}.", made.root.display())
     })?;
     Ok(Ended::Done)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Configuration {
+    settings: Vec<Setting>,
+    problem: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Setting {
+    name: &'static str,
+    value: Option<String>,
+    is_default: bool,
+}
+
+/// Longest value shown in a column.
+const SHOWN_CHARS: usize = 60;
+
+/// Shows every setting as the environment leaves it, secrets hidden, and the first that stops a start.
+pub(crate) fn config(output: &Output) -> Result<Ended> {
+    let variables = config::environment();
+    let problem = Config::read(&variables).err();
+    let settings = config::effective(&variables).into_iter().map(|setting| Setting {
+        name: setting.name,
+        value: setting.value,
+        is_default: setting.is_default,
+    });
+    let shown =
+        Configuration { settings: settings.collect(), problem: problem.as_ref().map(ToString::to_string) };
+    output.answer(&shown, |shown| {
+        let rows = shown.settings.iter().map(|setting| {
+            let value = setting.value.as_deref().unwrap_or("-");
+            let source = if setting.is_default { "default" } else { "environment" };
+            [setting.name.to_owned(), value.chars().take(SHOWN_CHARS).collect(), source.to_owned()]
+        });
+        table(["SETTING", "VALUE", "FROM"], rows)
+    })?;
+    problem.map_or(Ok(Ended::Done), |problem| Err(problem.into()))
 }
