@@ -101,7 +101,8 @@ struct Revived {
 pub(crate) async fn retry(output: &Output, db: &Db, options: RetryOptions) -> Result<Ended> {
     let revived = db::jobs::revive(&mut *db.conn().await?, options.job).await?;
     ensure!(options.all || revived > 0, "no dead job has this id");
-    output.answer(&Revived { revived }, |revived| format!("{} jobs will run again.", revived.revived))?;
+    output
+        .answer(&Revived { revived }, |revived| format!("Jobs that will run again: {}.", revived.revived))?;
     Ok(Ended::Done)
 }
 
@@ -118,7 +119,7 @@ pub(crate) async fn janitor(output: &Output, app: &App) -> Result<Ended> {
     let swept = Swept { uploads_cancelled: pass.uploads_cancelled, files_purged: pass.files_purged };
     output.answer(&swept, |swept| {
         format!(
-            "{} abandoned uploads cancelled, {} files of the trash removed.",
+            "Abandoned uploads cancelled: {}. Files of the trash removed: {}.",
             swept.uploads_cancelled, swept.files_purged
         )
     })?;

@@ -50,7 +50,7 @@ pub(crate) async fn purge(output: &Output, app: &App, options: PurgeOptions) -> 
     let Removed { files: files_purged, uploads: uploads_cancelled } = removed?;
     output.answer(&Purged { user_id: user, files_purged, uploads_cancelled }, |purged| {
         format!(
-            "{} files removed, {} uploads cancelled; the worker removes the bytes.",
+            "Files removed: {}. Uploads cancelled: {}. The worker removes the bytes.",
             purged.files_purged, purged.uploads_cancelled
         )
     })?;

@@ -3,8 +3,9 @@
 use crate::Ended;
 use crate::arguments;
 use crate::output::{Output, progress, table};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use jam_core::Error;
 use jam_core::app::App;
 use jam_core::db::{self, Db};
 use jam_core::ids::UserId;
@@ -57,7 +58,8 @@ struct Line {
 /// Compares everything; changes nothing.
 pub(crate) async fn check(output: &Output, app: &App, options: CheckOptions) -> Result<Ended> {
     let read = options.read_data.then(|| options.subset.unwrap_or(Share::ALL));
-    let report = run(app, &Scope { user: options.user, read }, false).await?;
+    let scope = Scope { user: options.user, read };
+    let report = run(app, &scope, false).await?;
     output.answer(&report, text)?;
     Ok(if report.clean { Ended::Done } else { Ended::Findings })
 }
@@ -86,7 +88,10 @@ async fn run(app: &App, scope: &Scope, mend: bool) -> Result<Report> {
         false => reconcile::check(app, scope, &mut watch).await,
     };
     bar.finish_and_clear();
-    let tally = done.context("the check was not finished")?;
+    let tally = match (done, &scope.user) {
+        (Err(Error::NotFound), Some(user)) => bail!("{user} has neither a row nor a directory"),
+        (done, _) => done.context("not everything was looked at")?,
+    };
     Ok(Report { clean: findings.is_empty(), tally, findings })
 }
 
@@ -122,9 +127,9 @@ impl Line {
 
 fn text(report: &Report) -> String {
     let Tally { owners, files, files_read, .. } = report.tally;
-    let looked_at = format!("{files} files of {owners} owners, {files_read} of them read whole");
+    let looked_at = format!("Owners: {owners}. Files: {files}, read whole: {files_read}");
     if report.clean {
-        return format!("Everything agrees: {looked_at}.");
+        return format!("Everything agrees. {looked_at}.");
     }
     let rows = report.findings.iter();
     let rows = rows.map(|line| [line.finding.kind().to_owned(), line.finding.to_string(), line.remedy()]);
@@ -165,7 +170,7 @@ pub(crate) async fn recount(output: &Output, db: &Db, user: Option<UserId>) -> R
             [drifted.user_id.to_string(), drifted.counter.clone(), counts.0, counts.1]
         });
         let shown = table(["USER", "COUNTER", "WAS", "IS"], rows);
-        let summary = format!("{} users, {} counters set.", recounted.users, recounted.drifted.len());
+        let summary = format!("Users: {}. Counters set: {}.", recounted.users, recounted.drifted.len());
         if recounted.drifted.is_empty() { summary } else { format!("{shown}\n\n{summary}") }
     })?;
     Ok(Ended::Done)

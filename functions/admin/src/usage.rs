@@ -106,7 +106,7 @@ pub(crate) async fn usage(
                 true => types(&detailed.by_type),
                 false => {
                     let trash = detailed.trash_bytes.formatted();
-                    format!("{}\n\n{trash} of it are in the trash.", users([&detailed.usage]))
+                    format!("{}\n\nIn the trash: {trash}.", users([&detailed.usage]))
                 }
             })?;
         }
@@ -117,9 +117,8 @@ pub(crate) async fn usage(
         UsageOptions { near, .. } => {
             output.answer(&of_everybody(db, near.unwrap_or(0.0)).await?, |all| {
                 let (used, quota) = (all.total_used_bytes.formatted(), all.total_quota_bytes.formatted());
-                let (users, files) = (all.total_users, all.total_files);
-                let shown = self::users(&all.users);
-                format!("{shown}\n\nAll {users} users: {used} of {quota} in {files} files and the trash.")
+                let totals = format!("Users: {}. Files: {}", all.total_users, all.total_files);
+                format!("{}\n\n{totals}. Used, the trash included: {used} of {quota}.", users(&all.users))
             })?;
         }
     }
