@@ -1,0 +1,58 @@
+//! How like two pictures are: SSIM (Wang et al. 2004) of the brightness, over squares of eight pixels.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+const SIDE: u32 = 8;
+
+/// 1 where nothing differs. Transparent pixels count as black.
+pub(crate) fn ssim(one: &Path, other: &Path) -> Result<f64> {
+    let (one, other) = (brightness(one)?, brightness(other)?);
+    ensure!(
+        one.dimensions() == other.dimensions(),
+        "sizes differ: {:?} and {:?}",
+        one.dimensions(),
+        other.dimensions()
+    );
+    let (width, height) = one.dimensions();
+    let mut sum = 0.0;
+    let mut count = 0;
+    for top in (0..=height.saturating_sub(SIDE)).step_by(4) {
+        for left in (0..=width.saturating_sub(SIDE)).step_by(4) {
+            sum += window(&one, &other, left, top);
+            count += 1;
+        }
+    }
+    Ok(sum / f64::from(count))
+}
+
+fn brightness(path: &Path) -> Result<image::GrayImage> {
+    let mut picture = image::ImageReader::open(path)?.with_guessed_format()?.decode()?.into_rgba8();
+    for pixel in picture.pixels_mut() {
+        let alpha = u16::from(pixel.0[3]);
+        pixel.0 = [pixel.0[0], pixel.0[1], pixel.0[2], 255].map(|c| (u16::from(c) * alpha / 255) as u8);
+    }
+    Ok(image::DynamicImage::from(picture).into_luma8())
+}
+
+fn window(one: &image::GrayImage, other: &image::GrayImage, left: u32, top: u32) -> f64 {
+    let (width, height) = one.dimensions();
+    let (mut a, mut b, mut aa, mut bb, mut ab, mut n) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
+    for y in top..(top + SIDE).min(height) {
+        for x in left..(left + SIDE).min(width) {
+            let (p, q) = (f64::from(one.get_pixel(x, y).0[0]), f64::from(other.get_pixel(x, y).0[0]));
+            a += p;
+            b += q;
+            aa += p * p;
+            bb += q * q;
+            ab += p * q;
+            n += 1.0;
+        }
+    }
+    let (a, b) = (a / n, b / n);
+    let (va, vb, vab) = (aa / n - a * a, bb / n - b * b, ab / n - a * b);
+    const C1: f64 = 6.5025;
+    const C2: f64 = 58.5225;
+    ((2.0 * a * b + C1) * (2.0 * vab + C2)) / ((a * a + b * b + C1) * (va + vb + C2))
+}
