@@ -229,8 +229,8 @@ impl Volume {
         blocking("removing files", move || {
             for key in keys {
                 let (directory, name) = key.split();
-                let gone = open_directory(&inner.root, directory)
-                    .and_then(|directory| unlink(&directory, name));
+                let gone =
+                    open_directory(&inner.root, directory).and_then(|directory| unlink(&directory, name));
                 match gone {
                     Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
                     _ => {}

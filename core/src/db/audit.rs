@@ -98,7 +98,11 @@ pub struct StoredDerivative {
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn derivatives(conn: &mut PgConnection, user: &UserId, files: &[FileId]) -> Result<Vec<StoredDerivative>> {
+pub async fn derivatives(
+    conn: &mut PgConnection,
+    user: &UserId,
+    files: &[FileId],
+) -> Result<Vec<StoredDerivative>> {
     Ok(sqlx::query_as!(
         StoredDerivative,
         r#"SELECT file_id AS "file_id: FileId", path, file_size AS "size!: ByteSize"

@@ -239,6 +239,10 @@ fn bounded(
 fn field_value(name: &'static str, text: &str) -> Result<Value> {
     let wrong = |reason: &str| Error::invalid_parameter(name, reason);
     let value = if JSON_FIELDS.contains(&name) {
+        if text.contains("\\u0000") {
+            // Postgres cannot store it in text.
+            return Err(wrong("it holds a NUL character"));
+        }
         serde_json::from_str(text).map_err(|_| wrong("expected JSON"))?
     } else if FLAG_FIELDS.contains(&name) {
         match text {
@@ -292,6 +296,7 @@ mod tests {
             ("audioDurationSeconds", "NaN"),
             ("assetCategory", "car"),
             ("aiMetadata", "[]"),
+            ("aiMetadata", r#"{"a": "\u0000"}"#),
         ] {
             let error = FilePatch::from_fields([(name, text)]).unwrap_err().to_string();
             assert!(error.contains(name), "{name}={text}: {error}");

@@ -66,7 +66,11 @@ pub struct Removed {
 ///
 /// # Errors
 /// When Postgres or the volume does not answer.
-pub async fn remove_everything(app: &App, user: &UserId, watch: &mut (dyn FnMut(u64) + Send)) -> Result<Removed> {
+pub async fn remove_everything(
+    app: &App,
+    user: &UserId,
+    watch: &mut (dyn FnMut(u64) + Send),
+) -> Result<Removed> {
     let mut removed = Removed::default();
     for id in db::uploads::ids_of(&mut *app.db.conn().await?, user).await? {
         removed.uploads += u64::from(upload::cancel(app, user, id).await?);

@@ -12,7 +12,7 @@ use crate::db::uploads::{Ending, NewOwner, NewUpload};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Class, Facts, PictureFormat, Sniffed};
-use crate::model::{ByteSize, DerivativeKind, File, FileMetadata, FileName, FileType};
+use crate::model::{ByteSize, DerivativeKind, File, FileMetadata, FileName, FileType, Usage};
 use crate::ops::thumbnail;
 use bytes::Bytes;
 use std::time::Duration;
@@ -84,7 +84,8 @@ struct Held {
     final_key: BlobKey,
     /// Whether the user is the file's owner, with a reservation for it.
     is_assigned: bool,
-    is_complete: bool,
+    /// Whether the upload has ended, one way or the other.
+    is_over: bool,
 }
 
 /// The size of a head that decides a file's type.
@@ -133,7 +134,7 @@ impl Receiving {
             staging,
             final_key,
             is_assigned,
-            is_complete: false,
+            is_over: false,
         };
         let writer = app.volume.stage(&held.staging).await?;
         Ok(Self { held, name: incoming.name, sniffed, writer, received_bytes: 0, granted })
@@ -172,6 +173,11 @@ impl Receiving {
             |panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")),
         )?;
         Ok(Received { held, name, sniffed, staged, facts })
+    }
+
+    /// Gives the file up; see [`Received::cancel`].
+    pub async fn cancel(self) {
+        self.held.cancel().await;
     }
 
     /// More bytes came than were reserved: reserve the next step, or at least what is here.
@@ -219,11 +225,28 @@ impl Received {
         Ok(())
     }
 
+    /// Gives the file up: on return its bytes are gone and its reservation is free for the next one. If the database or
+    /// the volume does not answer, that happens later.
+    pub async fn cancel(self) {
+        self.held.cancel().await;
+    }
+
     /// The file's name, to tell it apart from others of the same request.
     #[must_use]
     pub fn name(&self) -> &FileName {
         &self.name
     }
+}
+
+/// Refuses a user whose quota holds not one byte more, before their body is read. A look, no promise: what decides is
+/// the reservation of each file.
+///
+/// # Errors
+/// [`Error::QuotaExceeded`].
+pub async fn require_any_room(app: &App, user: &UserId) -> Result<()> {
+    let usage = db::storage::get(&mut *app.db.conn().await?, user).await?;
+    let is_full = |usage: &Usage| usage.total_bytes.saturating_add(usage.reserved_bytes) >= usage.max_bytes;
+    usage.filter(is_full).map_or(Ok(()), |usage| Err(over_quota(&usage)))
 }
 
 /// Makes received files the user's, all or none: 1 settle the final paths, 2 rename and sync, 3 in one transaction end
@@ -262,7 +285,7 @@ pub async fn complete(
     }
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
     tx.commit().await?;
-    arrived.iter_mut().for_each(|(_, held)| held.is_complete = true);
+    arrived.iter_mut().for_each(|(_, held)| held.is_over = true);
     let mut conn = app.db.conn().await?;
     let mut files = Vec::new();
     for (new, _) in &arrived {
@@ -312,6 +335,12 @@ impl Held {
         Ok(())
     }
 
+    async fn cancel(mut self) {
+        let paths = vec![self.staging.clone(), self.final_key.clone()];
+        // After an error the drop tries again.
+        self.is_over = cancel(&self.app, &self.user, self.id, paths).await.is_ok();
+    }
+
     async fn try_resize(&self, size: ByteSize) -> Result<bool> {
         let mut conn = self.app.db.conn().await?;
         db::uploads::resize(&mut conn, &self.user, self.id, size).await
@@ -329,7 +358,7 @@ impl Held {
 impl Drop for Held {
     #[expect(clippy::disallowed_methods, reason = "undoing goes on after the request")]
     fn drop(&mut self) {
-        if self.is_complete {
+        if self.is_over {
             return;
         }
         let (app, user, id) = (self.app.clone(), self.user.clone(), self.id);
@@ -388,11 +417,15 @@ async fn reserve(app: &App, new: &NewUpload<'_>) -> Result<ByteSize> {
 
 async fn quota_exceeded(app: &App, user: &UserId) -> Result<Error> {
     let usage = db::storage::get(&mut *app.db.conn().await?, user).await?;
-    Ok(usage.map_or(Error::NotFound, |usage| Error::QuotaExceeded {
+    Ok(usage.as_ref().map_or(Error::NotFound, over_quota))
+}
+
+fn over_quota(usage: &Usage) -> Error {
+    Error::QuotaExceeded {
         total_bytes: usage.total_bytes,
         reserved_bytes: usage.reserved_bytes,
         max_bytes: usage.max_bytes,
-    }))
+    }
 }
 
 /// Bytes to reserve, and the fewest to start with: the whole file when its size is known, a first step otherwise.

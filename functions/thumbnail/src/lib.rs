@@ -107,13 +107,16 @@ async fn send(
     Ok(response)
 }
 
-/// WebP unless the client names what it takes and WebP is not among it.
+/// WebP, unless `Accept` refuses it or does not name it; the most specific range counts (RFC 9110 section 12.5.1).
 fn format(headers: &HeaderMap) -> PictureFormat {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
-    let takes_webp = accept.split(',').any(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let is_match = matches!(parts.next(), Some("image/webp" | "image/*" | "*/*"));
-        is_match && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
-    });
+    let is_taken_by = |wanted: &str| {
+        accept.split(',').find_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let is_refused = |parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000");
+            (parts.next() == Some(wanted)).then(|| !parts.any(is_refused))
+        })
+    };
+    let takes_webp = ["image/webp", "image/*", "*/*"].into_iter().find_map(is_taken_by).unwrap_or(false);
     if takes_webp { PictureFormat::WebP } else { PictureFormat::Jpeg }
 }

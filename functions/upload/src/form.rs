@@ -2,6 +2,7 @@
 //! here do the files become the user's. The order of parts does not matter.
 
 use axum::extract::Request;
+use bytes::Bytes;
 use jam_core::app::App;
 use jam_core::edge::{FilePatch, Multipart, PartHead};
 use jam_core::ids::UserId;
@@ -11,6 +12,10 @@ use jam_core::{Error, Result};
 
 /// When the first file cannot be stored and more than this is still to come, the form is refused at once.
 const WORTH_READING_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A body as large as this is worth a look at the account before it is read: clients like curl ask before they send it
+/// (`Expect: 100-continue`), and reading is what tells them to go on.
+const WORTH_ASKING_BYTES: u64 = 1024 * 1024;
 
 /// Whose files a form brings.
 #[derive(Debug, Clone)]
@@ -32,6 +37,9 @@ pub(crate) struct Form {
     pub(crate) refused: Vec<(FileName, Error)>,
 }
 
+/// What a form says about one of its files.
+type Description = (Option<FileType>, FileMetadata);
+
 /// What has been read of a form so far.
 #[derive(Default)]
 struct Parts {
@@ -47,25 +55,42 @@ pub(crate) async fn receive(app: &App, request: Request, target: Target) -> Resu
     let limits = &app.config.limits;
     let (head, body) = request.into_parts();
     let mut multipart = Multipart::new(&head.headers, body, limits.max_files_per_upload + limits.max_fields)?;
+    if let Target::Own(user) = &target
+        && multipart.rest_bytes().is_some_and(|rest_bytes| rest_bytes > WORTH_ASKING_BYTES)
+    {
+        upload::require_any_room(app, user).await?;
+    }
     let mut parts = Parts::default();
-    while let Some(part) = multipart.next_part().await? {
-        match part.file_name.as_deref() {
-            // A browser sends an empty part for a file input that nobody filled in.
-            Some("") => {}
-            Some(_) if part.name != "files" => {
-                return Err(Error::invalid_body("files must come in parts named files"));
-            }
-            Some(name) => {
-                let name = FileName::sanitize(name);
-                parts.receive_file(app, &target, &mut multipart, name).await?;
-            }
-            None => parts.receive_field(&part, &mut multipart, limits.max_field, limits.max_fields).await?,
+    let described = match parts.read(app, &target, &mut multipart).await {
+        Ok(()) => parts.describe(target),
+        Err(error) => Err(error),
+    };
+    match described {
+        Ok((user, descriptions)) => parts.store(app, &user, descriptions).await,
+        Err(error) => {
+            parts.cancel().await;
+            Err(error)
         }
     }
-    parts.store(app, target).await
 }
 
 impl Parts {
+    async fn read(&mut self, app: &App, target: &Target, multipart: &mut Multipart) -> Result<()> {
+        let limits = &app.config.limits;
+        while let Some(part) = multipart.next_part().await? {
+            match part.file_name.as_deref() {
+                // A browser sends an empty part for a file input that nobody filled in.
+                Some("") => {}
+                Some(_) if part.name != "files" => {
+                    return Err(Error::invalid_body("files must come in parts named files"));
+                }
+                Some(name) => self.receive_file(app, target, multipart, FileName::sanitize(name)).await?,
+                None => self.receive_field(&part, multipart, limits.max_field, limits.max_fields).await?,
+            }
+        }
+        Ok(())
+    }
+
     async fn receive_field(
         &mut self,
         part: &PartHead,
@@ -125,32 +150,46 @@ impl Parts {
         Ok(())
     }
 
-    /// Makes the staged files the user's, now that every field is known.
-    async fn store(mut self, app: &App, target: Target) -> Result<Form> {
+    /// Whose the staged files are and what is said about each of them, now that every field is known.
+    fn describe(&self, target: Target) -> Result<(UserId, Vec<Description>)> {
         let user = match target {
             Target::Own(user) => user,
             Target::Named { .. } => self
                 .target_user()?
                 .ok_or_else(|| Error::invalid_parameter("targetUserId", "the field is missing"))?,
         };
+        let positions = self.received.iter().map(|(position, _)| *position);
+        let descriptions =
+            positions.map(|position| Ok((self.file_type(position)?, self.metadata(position)?)));
+        Ok((user, descriptions.collect::<Result<_>>()?))
+    }
+
+    /// Makes the staged files the user's.
+    async fn store(mut self, app: &App, user: &UserId, descriptions: Vec<Description>) -> Result<Form> {
         let mut ready = Vec::new();
-        for (position, mut received) in std::mem::take(&mut self.received) {
-            let metadata = self.metadata(position)?;
-            let declared = self.file_type(position)?;
+        for ((_, mut received), (declared, metadata)) in self.received.into_iter().zip(descriptions) {
             let checked = match received.require_type(declared) {
-                Ok(()) => received.assign(&user).await,
+                Ok(()) => received.assign(user).await,
                 refused => refused,
             };
             match checked {
                 Ok(()) => ready.push((received, declared, metadata)),
                 Err(error @ (Error::TypeMismatch { .. } | Error::QuotaExceeded { .. })) => {
                     self.refused.push((received.name().clone(), error));
+                    received.cancel().await;
                 }
                 Err(error) => return Err(error),
             }
         }
-        let files = if ready.is_empty() { Vec::new() } else { upload::complete(app, &user, ready).await? };
+        let files = if ready.is_empty() { Vec::new() } else { upload::complete(app, user, ready).await? };
         Ok(Form { files, refused: self.refused })
+    }
+
+    /// Gives back what the staged files hold, before the client hears that they are refused.
+    async fn cancel(self) {
+        for (_, received) in self.received {
+            received.cancel().await;
+        }
     }
 
     /// A field's value for the file at `position`: given once it is every file's, given more often it goes by position.
@@ -209,11 +248,22 @@ async fn stage(
         first.push(chunk);
     }
     let mut receiving = Receiving::start(app, owner, Incoming { name, declared, head: &head, bound }).await?;
+    match append_all(&mut receiving, first, multipart).await {
+        Ok(()) => receiving.finish().await,
+        Err(error) => {
+            // The next file of the form may need what this one held.
+            receiving.cancel().await;
+            Err(error)
+        }
+    }
+}
+
+async fn append_all(receiving: &mut Receiving, first: Vec<Bytes>, multipart: &mut Multipart) -> Result<()> {
     for chunk in first {
         receiving.append(chunk).await?;
     }
     while let Some(chunk) = multipart.chunk().await? {
         receiving.append(chunk).await?;
     }
-    receiving.finish().await
+    Ok(())
 }

@@ -15,7 +15,13 @@ pub enum Finding {
     /// A row whose file is not on the volume.
     MissingFile { user_id: UserId, file_id: FileId, path: String, expected_bytes: ByteSize },
     /// A file of another size than its row says.
-    WrongSize { user_id: UserId, file_id: FileId, path: String, expected_bytes: ByteSize, found_bytes: ByteSize },
+    WrongSize {
+        user_id: UserId,
+        file_id: FileId,
+        path: String,
+        expected_bytes: ByteSize,
+        found_bytes: ByteSize,
+    },
     /// A file with other bytes than were stored.
     WrongDigest {
         user_id: UserId,
@@ -110,7 +116,9 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MissingFile { path, expected_bytes, .. } => write!(f, "{path}: is gone, {expected_bytes} bytes"),
+            Self::MissingFile { path, expected_bytes, .. } => {
+                write!(f, "{path}: is gone, {expected_bytes} bytes")
+            }
             Self::WrongSize { path, expected_bytes, found_bytes, .. } => {
                 write!(f, "{path}: has {found_bytes} bytes instead of {expected_bytes}")
             }
@@ -121,7 +129,9 @@ impl fmt::Display for Finding {
             Self::WrongMode { path, expected, found, .. } => {
                 write!(f, "{path}: has mode {found:o} instead of {expected:o}")
             }
-            Self::Orphan { path, found_bytes, .. } => write!(f, "{path}: no row names it, {found_bytes} bytes"),
+            Self::Orphan { path, found_bytes, .. } => {
+                write!(f, "{path}: no row names it, {found_bytes} bytes")
+            }
             Self::MissingDerivative { path, reason, .. } => write!(f, "{path}: {reason}"),
             Self::CounterDrift { user_id, counter, expected, found } => {
                 write!(f, "{user_id}: {counter} is {found} instead of {expected}")

@@ -142,7 +142,8 @@ impl<'a> Walk<'a> {
             after = Some(last.id);
             let mut suspicions = Vec::new();
             for file in &page {
-                suspicions.extend(self.look_at(user, file).await?.into_iter().map(|finding| (file.id, finding)));
+                suspicions
+                    .extend(self.look_at(user, file).await?.into_iter().map(|finding| (file.id, finding)));
                 self.tally.files += 1;
                 (self.watch)(Event::Progress(self.tally));
             }
@@ -160,8 +161,12 @@ impl<'a> Walk<'a> {
             Err(_) => Look::Missing,
         };
         let stat = match look {
-            Look::Missing => return Ok(vec![Finding::MissingFile { user_id, file_id, path, expected_bytes }]),
-            Look::Unreadable(reason) => return Ok(vec![Finding::Unreadable { user_id, file_id, path, reason }]),
+            Look::Missing => {
+                return Ok(vec![Finding::MissingFile { user_id, file_id, path, expected_bytes }]);
+            }
+            Look::Unreadable(reason) => {
+                return Ok(vec![Finding::Unreadable { user_id, file_id, path, reason }]);
+            }
             Look::There(stat) => stat,
         };
         let mut findings: Vec<Finding> = Finding::of_file_mode(user, &path, stat.mode).into_iter().collect();
@@ -241,7 +246,9 @@ impl<'a> Walk<'a> {
             Look::There(stat) if stat.size != derivative.size => {
                 format!("has {} bytes instead of {}", stat.size, derivative.size)
             }
-            Look::There(stat) => return Ok(Finding::of_file_mode(user, path, stat.mode).into_iter().collect()),
+            Look::There(stat) => {
+                return Ok(Finding::of_file_mode(user, path, stat.mode).into_iter().collect());
+            }
         };
         let (user_id, file_id, path) = (user.clone(), derivative.file_id, path.clone());
         Ok(vec![Finding::MissingDerivative { user_id, file_id, path, reason }])

@@ -1,0 +1,125 @@
+//! Where the service listens: one socket for everything, or with `TEST_FORM=split` one for each function, as when every
+//! function is a process of its own. Which one a request goes to is what the contract's tags say.
+
+use super::App;
+use jam_core::config::{Limits, ListenAddress};
+use jam_core::edge::{self, Listener};
+use reqwest::Method;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::LazyLock;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use utoipa_axum::router::OpenApiRouter;
+
+/// Every route with the function that answers it.
+static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    let document: Value = serde_json::from_str(&jam_all::openapi().unwrap()).unwrap();
+    let mut routes = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let function = operation["tags"][0].as_str().unwrap().to_owned();
+            let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap();
+            routes.push(Route { method, path: path.clone(), function });
+        }
+    }
+    // A literal segment is meant before a parameter.
+    routes.sort_by_key(|route| route.path.matches('{').count());
+    routes
+});
+
+struct Route {
+    method: Method,
+    path: String,
+    function: String,
+}
+
+impl Route {
+    fn matches(&self, path: &str) -> bool {
+        let (ours, theirs) = (self.path.split('/'), path.split('/'));
+        ours.clone().count() == theirs.clone().count()
+            && ours.zip(theirs).all(|(our, their)| our == their || our.starts_with('{'))
+    }
+}
+
+/// The open sockets.
+pub(super) struct Doors {
+    by_function: BTreeMap<&'static str, SocketAddr>,
+    /// Where requests go that no route is for.
+    default: SocketAddr,
+    servers: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Doors {
+    /// Opens them; every function of the split form is given an application of its own.
+    pub(super) async fn open(app: &App, another: impl Fn() -> App) -> Self {
+        let stop = CancellationToken::new();
+        let mut servers = JoinSet::new();
+        let mut by_function = BTreeMap::new();
+        let default = if is_split() {
+            for (name, routes) in functions() {
+                let address = serve(another(), routes, &stop, &mut servers).await;
+                by_function.insert(name, address);
+            }
+            by_function["list"]
+        } else {
+            serve(app.clone(), jam_all::routes(), &stop, &mut servers).await
+        };
+        Self { by_function, default, servers, stop }
+    }
+
+    /// Where a request goes.
+    pub(super) fn address(&self, method: &Method, target: &str) -> SocketAddr {
+        let path = target.split('?').next().unwrap_or_default();
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        let matching = || ROUTES.iter().filter(|route| route.matches(path));
+        let route = matching().find(|route| route.method == *method).or_else(|| matching().next());
+        let function = route.and_then(|route| self.by_function.get(route.function.as_str()));
+        function.copied().unwrap_or(self.default)
+    }
+
+    /// Lets open requests finish.
+    pub(super) async fn close(&mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.servers.join_next().await {
+            ended.unwrap();
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the form of the service is chosen from outside")]
+pub(crate) fn is_split() -> bool {
+    std::env::var("TEST_FORM").is_ok_and(|form| form == "split")
+}
+
+fn functions() -> [(&'static str, OpenApiRouter<App>); 6] {
+    [
+        ("upload", jam_upload::routes()),
+        ("list", jam_list::routes()),
+        ("download", jam_download::routes()),
+        ("thumbnail", jam_thumbnail::routes()),
+        ("quota", jam_quota::routes()),
+        ("organize", jam_organize::routes()),
+    ]
+}
+
+async fn serve(
+    app: App,
+    routes: OpenApiRouter<App>,
+    stop: &CancellationToken,
+    servers: &mut JoinSet<()>,
+) -> SocketAddr {
+    let any_port = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
+    let listener = Listener::bind(&any_port).await.unwrap();
+    let Listener::Tcp(socket) = &listener else { unreachable!("a TCP address gives a TCP socket") };
+    let address = socket.local_addr().unwrap();
+    let limits: Limits = app.config.limits.clone();
+    let (router, stop) = (edge::router(app, routes), stop.clone());
+    servers.spawn(async move {
+        edge::serve_connections(listener, router, &limits, stop, TaskTracker::new()).await;
+    });
+    address
+}

@@ -1,0 +1,81 @@
+//! Files to upload: made by ffmpeg, by the `image` crate, or byte by byte.
+#![expect(clippy::disallowed_methods, reason = "films and sounds are made by ffmpeg")]
+
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use std::io::Cursor;
+use std::process::Command;
+use std::sync::LazyLock;
+
+/// Two seconds of a film of 320x180 with sound.
+pub(crate) static MP4: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    by_ffmpeg(
+        "a.mp4",
+        "-f lavfi -i testsrc=size=320x180:rate=10:duration=2 -f lavfi -i sine=duration=2 -pix_fmt yuv420p -shortest",
+    )
+});
+
+/// Three seconds of sound.
+pub(crate) static MP3: LazyLock<Vec<u8>> =
+    LazyLock::new(|| by_ffmpeg("a.mp3", "-f lavfi -i sine=frequency=440:duration=3 -b:a 64k"));
+
+fn by_ffmpeg(name: &str, arguments: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-nostdin", "-v", "error", "-y"]).args(arguments.split_whitespace()).arg(&path);
+    let run = ffmpeg.output().expect("ffmpeg is installed");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    std::fs::read(path).unwrap()
+}
+
+/// A picture whose left half is red and whose right half is blue.
+fn halves(width: u32, height: u32) -> DynamicImage {
+    let colour = |x| if x < width / 2 { Rgb([220, 0, 0]) } else { Rgb([0, 0, 220]) };
+    RgbImage::from_fn(width, height, |x, _| colour(x)).into()
+}
+
+fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+/// A PNG, red on the left and blue on the right.
+pub(crate) fn png(width: u32, height: u32) -> Vec<u8> {
+    encoded(&halves(width, height), ImageFormat::Png)
+}
+
+/// A JPEG, red on the left and blue on the right.
+pub(crate) fn jpeg(width: u32, height: u32) -> Vec<u8> {
+    encoded(&halves(width, height), ImageFormat::Jpeg)
+}
+
+/// The same as a telephone held upright writes it: lying on its side, with an EXIF orientation of 6, so that red is up.
+pub(crate) fn upright_jpeg(width: u32, height: u32) -> Vec<u8> {
+    let jpeg = jpeg(height, width);
+    let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    exif.extend([6, 0, 0, 0, 0, 0, 0]);
+    let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
+    [&jpeg[..2], &[0xFF, 0xE1], &length, &exif, &jpeg[2..]].concat()
+}
+
+/// Content of no particular kind, different for every seed.
+pub(crate) fn bytes(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut content = b"JAM\0".to_vec();
+    while content.len() < length {
+        // Xorshift: cheap, and no two seeds agree.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        content.extend(state.to_le_bytes());
+    }
+    content.truncate(length);
+    content
+}
+
+/// SHA-256 in hex.
+pub(crate) fn sha256(content: &[u8]) -> String {
+    use sha2::Digest as _;
+    hex::encode(sha2::Sha256::digest(content))
+}

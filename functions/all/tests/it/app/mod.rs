@@ -1,0 +1,192 @@
+//! The service under test: a real Postgres, a real directory, real sockets; the clock and the callers are ours.
+//! Invariant: a test ends with `finish`, which compares ledger, rows and volume with each other.
+
+mod answer;
+mod caller;
+mod doors;
+mod form;
+mod invariants;
+pub(crate) mod media;
+mod raw;
+pub(crate) mod rows;
+
+pub(crate) use answer::Answer;
+pub(crate) use caller::{As, send};
+pub(crate) use form::Form;
+pub(crate) use raw::Raw;
+
+use doors::Doors;
+use jam_core::app::App;
+use jam_core::auth::{Caller, Role, Verifier};
+use jam_core::blob::Volume;
+use jam_core::clock::Clock;
+use jam_core::config::Config;
+use jam_core::db::{self, Db};
+use jam_core::ids::UserId;
+use jam_core::model::ByteSize;
+use jam_core::ops;
+use sqlx::PgPool;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+/// The origin that may call from a browser.
+pub(crate) const ORIGIN: &str = "https://app.example.com";
+
+/// What is expected to become true does so within this time, or never.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The service, as its clients and its operator see it.
+pub(crate) struct TestApp {
+    pub(crate) app: App,
+    doors: Doors,
+    http: reqwest::Client,
+    directory: TempDir,
+    is_finished: bool,
+}
+
+impl TestApp {
+    /// The service with generous limits.
+    pub(crate) async fn new(pool: PgPool) -> Self {
+        Self::with(pool, |_| {}).await
+    }
+
+    /// The service with settings of the test's own.
+    pub(crate) async fn with(pool: PgPool, change: impl FnOnce(&mut Config)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("volume");
+        Volume::initialize(&root).unwrap();
+        let mut config = config(&root);
+        change(&mut config);
+        let clock = Clock::manual();
+        let app = assemble(&config, &pool, &clock);
+        let doors = Doors::open(&app, || assemble(&config, &pool, &clock)).await;
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { app, doors, http, directory, is_finished: false }
+    }
+
+    /// A user with a token.
+    pub(crate) fn user(&self, name: &str) -> As<'_> {
+        As::new(self, Some(token(name)))
+    }
+
+    /// The user that most tests are about.
+    pub(crate) fn ann(&self) -> As<'_> {
+        self.user(ANN)
+    }
+
+    /// Somebody else.
+    pub(crate) fn bob(&self) -> As<'_> {
+        self.user(BOB)
+    }
+
+    /// A user with the administrator's role.
+    pub(crate) fn admin(&self) -> As<'_> {
+        self.user(ADMIN)
+    }
+
+    /// A caller without a token.
+    pub(crate) fn nobody(&self) -> As<'_> {
+        As::new(self, None)
+    }
+
+    /// Gives a user a quota.
+    pub(crate) async fn set_quota(&self, user: &str, bytes: u64) {
+        let mut conn = self.app.db.conn().await.unwrap();
+        db::storage::set_quota(&mut conn, &user_id(user), ByteSize::new(bytes)).await.unwrap();
+    }
+
+    /// Does what the worker would do, until nothing is due.
+    pub(crate) async fn run_jobs_in_queue(&self) {
+        while ops::work::run_next(&self.app).await.unwrap() {}
+    }
+
+    /// A file on the volume by its `filePath`.
+    pub(crate) fn on_volume(&self, file_path: &str) -> PathBuf {
+        self.app.config.storage_root.join(file_path)
+    }
+
+    /// Stops the service and checks that nothing was left behind.
+    pub(crate) async fn finish(self) {
+        self.finish_with(invariants::Blobs::Checked).await;
+    }
+
+    /// The same for a test that made rows without files.
+    pub(crate) async fn finish_without_blobs(self) {
+        self.finish_with(invariants::Blobs::Absent).await;
+    }
+
+    async fn finish_with(mut self, blobs: invariants::Blobs) {
+        self.is_finished = true;
+        self.doors.close().await;
+        invariants::no_upload_is_open(&self.app).await;
+        self.run_jobs_in_queue().await;
+        invariants::hold(&self.app, blobs).await;
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        let is_checked = self.is_finished || std::thread::panicking();
+        assert!(is_checked, "the test did not call finish: {}", self.directory.path().display());
+    }
+}
+
+pub(crate) const ANN: &str = "user_a";
+pub(crate) const BOB: &str = "user_b";
+pub(crate) const ADMIN: &str = "user_admin";
+/// An administrator for whom somebody else acts.
+pub(crate) const IMPERSONATED: &str = "user_impersonated";
+
+pub(crate) fn user_id(name: &str) -> UserId {
+    UserId::parse(name).unwrap()
+}
+
+pub(crate) fn token(user: &str) -> String {
+    format!("token-of-{user}")
+}
+
+fn callers() -> impl Iterator<Item = (String, Caller)> {
+    let roles = [(ANN, Role::User), (BOB, Role::User), (ADMIN, Role::Admin), (IMPERSONATED, Role::Admin)];
+    roles.into_iter().map(|(name, role)| {
+        let session = format!("sess_{name}");
+        (token(name), Caller { user: user_id(name), role, session, impersonated: name == IMPERSONATED })
+    })
+}
+
+fn config(root: &Path) -> Config {
+    let key = "dGVzdHMgc2lnbiB0aGVpciBVUkxzIHdpdGggdGhpcyBrZXkgYW5kIG5vIG90aGVy";
+    let settings = [
+        ("DATABASE_URL", "postgres:///unused"),
+        ("USER_STORAGE_ROOT", root.to_str().unwrap()),
+        ("JAM_AUTH_ISSUER", "https://clerk.example.com"),
+        ("JAM_URL_KEYS", &format!("k1:{key}")),
+        ("CORS_ORIGIN", ORIGIN),
+        ("JAM_DRAIN_SECONDS", "5"),
+        ("JAM_VOLUME_FLOOR", "0"),
+        ("RATE_LIMIT_MAX_REQUESTS", "0"),
+        ("JAM_RATE_REQUESTS_PER_SECOND", "0"),
+        ("JAM_RATE_UPLOADS_PER_MINUTE", "0"),
+    ];
+    Config::read(&settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into()).unwrap()
+}
+
+/// One process's worth of the service.
+fn assemble(config: &Config, pool: &PgPool, clock: &Clock) -> App {
+    let volume = Volume::open(&config.storage_root, config.limits.volume_floor).unwrap();
+    let db = Db::from_pool(pool.clone());
+    App::assemble(config.clone(), db, volume, Verifier::fixed(callers()), clock.clone()).unwrap()
+}
+
+/// Looks again and again until there is something to see.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

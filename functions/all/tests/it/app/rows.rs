@@ -1,0 +1,40 @@
+//! Rows that no request makes: thousands of files at once, leases that lapse, jobs that cannot succeed.
+#![expect(clippy::disallowed_methods, reason = "these statements exist for tests only")]
+
+use jam_core::ids::UserId;
+use sqlx::PgConnection;
+
+/// Adds `count` files without bytes: sizes, names, dates and labels follow from their number.
+pub(crate) async fn add_files(conn: &mut PgConnection, user: &UserId, count: i32) {
+    sqlx::query("INSERT INTO user_storage (user_id) VALUES ($1) ON CONFLICT DO NOTHING")
+        .bind(user.as_str())
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    sqlx::query(
+        "INSERT INTO user_files (user_id, id, file_name, original_name, file_type, mime_type, file_size, file_path, sha256
+                               , duration_seconds, package_name, tags, usage_tags, character_names, is_favorite
+                               , asset_category, audio_category, upload_date, created_at, deleted_at)
+         SELECT $1, gen_random_uuid(), 'stored-' || n, 'name ' || (n * 7919 % 100003)
+              , (ARRAY['video', 'image', 'scene', 'project', 'audio'])[1 + n % 5], 'application/octet-stream', n * 31 % 10007
+              , $1 || '/projects/' || n, decode(repeat('00', 32), 'hex')
+              , CASE WHEN n % 3 = 0 THEN n * 17 % 1009 END
+              , CASE WHEN n % 4 = 0 THEN 'package ' || n % 400 END
+              , ARRAY['common', 'tag ' || n % 1000], ARRAY['use ' || n % 1000], ARRAY['character ' || n % 1000]
+              , n % 50 = 0
+              , CASE WHEN n % 10 = 0 THEN 'clip' END, CASE WHEN n % 10 = 5 THEN 'jingle' END
+              , now() - n * interval '1 second', now() - n * interval '2 seconds'
+              , CASE WHEN n % 100 = 99 THEN now() END
+           FROM generate_series(1, $2) n",
+    )
+    .bind(user.as_str())
+    .bind(count)
+    .execute(&mut *conn)
+    .await
+    .unwrap();
+}
+
+/// Lets the planner know what is in the tables.
+pub(crate) async fn analyze(conn: &mut PgConnection) {
+    sqlx::query("ANALYZE user_files, user_storage, derivatives").execute(conn).await.unwrap();
+}

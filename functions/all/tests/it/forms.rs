@@ -1,0 +1,124 @@
+//! Forms that are no proper upload: each is refused with a reason, and nothing of it is stored.
+
+use crate::app::media::png;
+use crate::app::{Form, TestApp, send};
+use reqwest::Method;
+use serde_json::json;
+use sqlx::PgPool;
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_form_without_a_file_is_no_upload(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.ann().upload(Form::new()).await.refused(400, "no_files");
+    app.ann().upload(Form::new().field("tags", "[]")).await.refused(400, "no_files");
+    // What a browser sends for a file input that nobody filled in.
+    app.ann().upload(Form::new().file("", b"")).await.refused(400, "no_files");
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_file_in_a_part_of_another_name_is_refused(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let form = Form::new().part("form-data; name=\"photo\"; filename=\"a.png\"", &png(1, 1));
+    let error = app.ann().upload(form).await.refused(400, "invalid_body");
+    assert!(error["error"].as_str().unwrap().contains("files"), "{error}");
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn more_files_than_allowed_are_refused_all_together(pool: PgPool) {
+    let app = TestApp::with(pool, |config| config.limits.max_files_per_upload = 2).await;
+    let two = Form::new().file("a.txt", b"a").file("b.txt", b"b");
+    app.ann().upload(two.clone()).await.expect(200);
+    let error = app.ann().upload(two.file("c.txt", b"c")).await.refused(400, "too_many_files");
+    assert_eq!(error["maxFiles"], 2);
+    assert_eq!(app.ann().usage().await["fileCount"], 2);
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_field_that_does_not_fit_is_named_and_nothing_is_stored(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let labels = json!(vec!["x".repeat(65)]).to_string();
+    let document = json!({ "text": "x".repeat(64 * 1024) }).to_string();
+    let wrong = [
+        ("tags", "a, b"),
+        ("tags", r#"{"a": 1}"#),
+        ("usageTags", labels.as_str()),
+        ("characterNames", "[1]"),
+        ("assetCategory", "hologram"),
+        ("audioCategory", "Jingle"),
+        ("voiceoverType", "robot"),
+        ("audioDurationSeconds", "NaN"),
+        ("audioDurationSeconds", "-1"),
+        ("audioVocals", "maybe"),
+        ("aiMetadata", "[]"),
+    ];
+    for (name, text) in wrong {
+        for form in [
+            Form::new().field(name, text).file("a.png", &png(1, 1)),
+            Form::new().file("a.png", &png(1, 1)).field(name, text),
+        ] {
+            let error = app.ann().upload(form).await.refused(400, "invalid_parameter");
+            assert_eq!(error["parameter"], name, "{text}");
+        }
+    }
+    let too_long = Form::new().field("aiMetadata", &document).file("a.png", &png(1, 1));
+    app.ann().upload(too_long).await.refused(413, "body_too_large");
+    assert_eq!(app.ann().counters().await, json!([0, 0, 0, 0]));
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn text_that_cannot_be_kept_is_refused(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let nul = Form::new().field("packageName", "a\0b").file("a.png", &png(1, 1));
+    app.ann().upload(nul).await.refused(400, "invalid_body");
+    let escaped = Form::new().field("aiMetadata", r#"{"a": "\u0000"}"#).file("a.png", &png(1, 1));
+    app.ann().upload(escaped).await.refused(400, "invalid_parameter");
+    let latin = Form::new().part("form-data; name=\"packageName\"", b"Gr\xFC\xDFe").file("a.png", &png(1, 1));
+    app.ann().upload(latin).await.refused(400, "invalid_body");
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_body_of_another_kind_is_refused(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let content_types = [
+        (415, "unsupported_content_type", "application/json"),
+        (415, "unsupported_content_type", "application/x-www-form-urlencoded"),
+        (400, "invalid_body", "multipart/form-data"),
+    ];
+    for (status, code, content_type) in content_types {
+        let request =
+            app.ann().request(Method::POST, "/api/files/upload").header("content-type", content_type);
+        send(request.body(Form::new().file("a.png", &png(1, 1)).into_body())).await.refused(status, code);
+    }
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn malformed_parts_are_refused(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let many_parts = (0..100_000).fold(Form::new(), |form, _| form.field("a", ""));
+    let malformed = [
+        Form::new().part("attachment; name=\"files\"; filename=\"a.txt\"", b"x"),
+        Form::new().part("form-data; filename=\"a.txt\"", b"x"),
+        Form::new().part("form-data; name=\"files; filename=a", b"x"),
+        Form::new().part(&format!("form-data; name=\"{}\"", "a".repeat(20_000)), b"x"),
+        many_parts,
+    ];
+    for form in malformed {
+        app.ann().upload(form).await.refused(400, "invalid_body");
+    }
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_field_that_is_too_long_is_refused(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let form = Form::new().field("voiceoverScript", &"x".repeat(64 * 1024 + 1)).file("a.png", &png(1, 1));
+    let error = app.ann().upload(form).await.refused(413, "body_too_large");
+    assert_eq!(error["maxBytes"], 64 * 1024);
+    app.finish().await;
+}

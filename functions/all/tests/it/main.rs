@@ -1,0 +1,10 @@
+//! What the service promises, seen from outside: requests over real sockets, Postgres and a volume of its own for every
+//! test. One file a topic; `app` starts the service and checks at the end of each test that nothing was left behind.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod app;
+mod explain;
+mod forms;
+mod list;
+mod quota;
+mod upload;
