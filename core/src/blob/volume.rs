@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag};
 use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
 use nix::sys::statvfs::fstatvfs;
-use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -80,11 +80,14 @@ impl Volume {
     /// Opens the volume and takes this process's instance lock.
     ///
     /// # Errors
-    /// When the directory is missing, is no volume ([`Volume::initialize`]), or cannot be written.
+    /// When the directory is missing, is no volume ([`Volume::initialize`]), cannot be written, or is used by another
+    /// user while this one is root.
     pub fn open(path: &Path, floor: ByteSize) -> io::Result<Self> {
         let root = open_root(path)?;
         require_sentinel(&root, path)?;
-        let (instance, lock) = take_lock(&open_or_make_directory(&root, &format!("{OWN}/{INSTANCES}"))?)?;
+        let instances = open_or_make_directory(&root, &format!("{OWN}/{INSTANCES}"))?;
+        refuse_root(&instances, path)?;
+        let (instance, lock) = take_lock(&instances)?;
         let inner = Inner { path: path.to_owned(), root, floor, instance, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -334,6 +337,17 @@ fn require_sentinel(root: &OwnedFd, path: &Path) -> io::Result<()> {
         path.display()
     );
     Err(io::Error::new(io::ErrorKind::NotFound, text))
+}
+
+/// What root made here the service, which runs as another user, could neither lock nor sweep nor move.
+fn refuse_root(instances: &OwnedFd, path: &Path) -> io::Result<()> {
+    let owner = fstat(instances)?.st_uid;
+    if !geteuid().is_root() || owner == 0 {
+        return Ok(());
+    }
+    let text =
+        format!("{} is the volume of user {owner}: run this as that user, not as root", path.display());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
 }
 
 fn exists(directory: &OwnedFd, name: &str) -> io::Result<bool> {

@@ -133,11 +133,8 @@ fn text(report: &Report) -> String {
     }
     let rows = report.findings.iter();
     let rows = rows.map(|line| [line.finding.kind().to_owned(), line.finding.to_string(), line.remedy()]);
-    format!(
-        "{}\n\n{} findings in {looked_at}.",
-        table(["FOUND", "WHERE", "REMEDY"], rows),
-        report.findings.len()
-    )
+    let shown = table(["FOUND", "WHERE", "REMEDY"], rows);
+    format!("{shown}\n\nFindings: {}. {looked_at}.", report.findings.len())
 }
 
 #[derive(Serialize)]
@@ -195,8 +192,10 @@ async fn recount_all(db: &Db, recounted: &mut Recounted) -> Result<()> {
 
 impl Recounted {
     async fn add(&mut self, db: &Db, user: UserId) -> Result<()> {
-        let drifts =
-            reconcile::recount(db, &user).await.with_context(|| format!("failed to recount {user}"))?;
+        let drifts = match reconcile::recount(db, &user).await {
+            Err(Error::NotFound) => bail!("{user} has no storage"),
+            drifts => drifts.with_context(|| format!("failed to recount {user}"))?,
+        };
         self.users += 1;
         self.drifted.extend(drifts.into_iter().map(|drift| Drifted {
             user_id: user.clone(),
