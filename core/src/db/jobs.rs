@@ -103,23 +103,6 @@ pub async fn claim(conn: &mut PgConnection, lease_for: Duration) -> Result<Optio
     }))
 }
 
-/// Keeps a long job's lease alive. `false` when somebody else holds it now.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn extend(conn: &mut PgConnection, job: &ClaimedJob, lease_for: Duration) -> Result<bool> {
-    let done = sqlx::query!(
-        "UPDATE jobs SET lease_expires_at = now() + make_interval(secs => $3)
-          WHERE id = $1 AND state = 'running' AND lease_token = $2",
-        job.id as JobId,
-        job.lease,
-        lease_for.as_secs_f64(),
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
 /// Removes a finished job. `false` when somebody else holds it now.
 ///
 /// # Errors

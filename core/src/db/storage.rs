@@ -117,17 +117,6 @@ pub async fn lock(conn: &mut PgConnection, user: &UserId) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// The user's epoch for signed URLs; 0 for a user without a row.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn url_epoch(conn: &mut PgConnection, user: &UserId) -> Result<i32> {
-    let epoch = sqlx::query_scalar!("SELECT url_epoch FROM user_storage WHERE user_id = $1", user.as_str())
-        .fetch_optional(conn)
-        .await?;
-    Ok(epoch.unwrap_or(0))
-}
-
 /// Sums over all users.
 #[derive(Debug, Clone, Copy)]
 pub struct Totals {

@@ -336,9 +336,8 @@ impl Held {
     }
 
     async fn cancel(mut self) {
-        let paths = vec![self.staging.clone(), self.final_key.clone()];
         // After an error the drop tries again.
-        self.is_over = cancel(&self.app, &self.user, self.id, paths).await.is_ok();
+        self.is_over = cancel(&self.app, &self.user, self.id).await.is_ok();
     }
 
     async fn try_resize(&self, size: ByteSize) -> Result<bool> {
