@@ -11,7 +11,7 @@ pub mod listing;
 pub mod storage;
 pub mod uploads;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -40,7 +40,11 @@ impl Db {
     /// When the connection string does not parse.
     pub fn connect_lazy(config: &Config) -> anyhow::Result<Self> {
         let options = PgConnectOptions::from_str(config.database_url.expose())
-            .map_err(|_| anyhow::anyhow!("DATABASE_URL is not a PostgreSQL connection string"))?
+            .map_err(|_| ConfigError {
+                name: "DATABASE_URL".to_owned(),
+                fault: "is not a PostgreSQL connection string".to_owned(),
+                default: "",
+            })?
             .application_name("jam-storage")
             // A statement that outlives its caller's patience only adds to an overload.
             .options([("statement_timeout", "30s"), ("lock_timeout", "10s")])

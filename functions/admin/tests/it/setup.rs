@@ -44,6 +44,10 @@ async fn the_configuration_is_shown_without_its_secrets_and_with_its_fault(pool:
     let refused = run(&variables, &["usage"]).await;
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
     assert!(refused.stderr.starts_with("error: MAX_FILE_SIZE:"), "{}", refused.stderr);
+
+    variables.remove("MAX_FILE_SIZE");
+    variables.insert("DATABASE_URL".to_owned(), "nonsense".to_owned());
+    assert_eq!(run(&variables, &["usage"]).await.code, 2);
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
