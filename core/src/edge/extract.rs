@@ -225,6 +225,10 @@ async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Body, app: &A
     if !is_json {
         return Err(Error::UnsupportedContentType { expected: "application/json" });
     }
+    // serde would also take a list, and read its entries as the fields in their order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Error::invalid_body("expected a JSON object"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(&bytes);
     let value = T::deserialize(&mut reader).map_err(|cause| Error::invalid_body(cause.to_string()))?;
     reader.end().map_err(|cause| Error::invalid_body(cause.to_string()))?;

@@ -99,7 +99,7 @@ async fn list_files(State(app): State<App>, caller: Caller, params: Params) -> R
 
 /// A user's files, for administrators.
 #[utoipa::path(get, path = "/api/admin/files/{userId}", tag = "list", params(("userId" = String, Path), ListQuery),
-    responses((status = 200, body = FileList)))]
+    responses((status = 200, body = FileList), (status = 403, description = "Not an administrator")))]
 async fn list_files_of_user(
     State(app): State<App>,
     _admin: Admin,

@@ -2,9 +2,18 @@
 //! test. One file a topic; `app` starts the service and checks at the end of each test that nothing was left behind.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod admin;
 mod app;
+mod auth;
+mod batch;
+mod contract;
+mod download;
 mod explain;
 mod forms;
+mod isolation;
 mod list;
+mod organize;
 mod quota;
+mod thumbnail;
 mod upload;
+mod urls;

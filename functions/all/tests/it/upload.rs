@@ -208,7 +208,7 @@ async fn a_films_and_a_sounds_facts_are_known_at_once(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let film = app.ann().store("film.mp4", &media::MP4).await;
     assert_eq!((&film["fileType"], &film["mimeType"]), (&json!("video"), &json!("video/mp4")));
-    assert_eq!((&film["resolution"], &film["duration"]), (&json!("320x180"), &json!("00:02")));
+    assert_eq!((&film["resolution"], &film["duration"]), (&json!("640x360"), &json!("00:02")));
     let sound = app.ann().store("sound.mp3", &media::MP3).await;
     assert_eq!((&sound["fileType"], &sound["mimeType"]), (&json!("audio"), &json!("audio/mpeg")));
     assert_eq!((&sound["resolution"], &sound["duration"]), (&json!(null), &json!("00:03")));

@@ -2,47 +2,16 @@
 //! function is a process of its own. Which one a request goes to is what the contract's tags say.
 
 use super::App;
+use super::contract::OPERATIONS;
 use jam_core::config::{Limits, ListenAddress};
 use jam_core::edge::{self, Listener};
 use reqwest::Method;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::LazyLock;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
-
-/// Every route with the function that answers it.
-static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
-    let document: Value = serde_json::from_str(&jam_all::openapi().unwrap()).unwrap();
-    let mut routes = Vec::new();
-    for (path, operations) in document["paths"].as_object().unwrap() {
-        for (method, operation) in operations.as_object().unwrap() {
-            let function = operation["tags"][0].as_str().unwrap().to_owned();
-            let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap();
-            routes.push(Route { method, path: path.clone(), function });
-        }
-    }
-    // A literal segment is meant before a parameter.
-    routes.sort_by_key(|route| route.path.matches('{').count());
-    routes
-});
-
-struct Route {
-    method: Method,
-    path: String,
-    function: String,
-}
-
-impl Route {
-    fn matches(&self, path: &str) -> bool {
-        let (ours, theirs) = (self.path.split('/'), path.split('/'));
-        ours.clone().count() == theirs.clone().count()
-            && ours.zip(theirs).all(|(our, their)| our == their || our.starts_with('{'))
-    }
-}
 
 /// The open sockets.
 pub(super) struct Doors {
@@ -75,9 +44,9 @@ impl Doors {
     pub(super) fn address(&self, method: &Method, target: &str) -> SocketAddr {
         let path = target.split('?').next().unwrap_or_default();
         let method = if *method == Method::HEAD { &Method::GET } else { method };
-        let matching = || ROUTES.iter().filter(|route| route.matches(path));
-        let route = matching().find(|route| route.method == *method).or_else(|| matching().next());
-        let function = route.and_then(|route| self.by_function.get(route.function.as_str()));
+        let matching = || OPERATIONS.iter().filter(|operation| operation.matches(path));
+        let operation = matching().find(|operation| operation.method == *method).or_else(|| matching().next());
+        let function = operation.and_then(|operation| self.by_function.get(operation.function));
         function.copied().unwrap_or(self.default)
     }
 

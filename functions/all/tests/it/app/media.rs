@@ -6,11 +6,11 @@ use std::io::Cursor;
 use std::process::Command;
 use std::sync::LazyLock;
 
-/// Two seconds of a film of 320x180 with sound.
+/// Two seconds of a film of 640x360 with sound.
 pub(crate) static MP4: LazyLock<Vec<u8>> = LazyLock::new(|| {
     by_ffmpeg(
         "a.mp4",
-        "-f lavfi -i testsrc=size=320x180:rate=10:duration=2 -f lavfi -i sine=duration=2 -pix_fmt yuv420p -shortest",
+        "-f lavfi -i testsrc=size=640x360:rate=10:duration=2 -f lavfi -i sine=duration=2 -pix_fmt yuv420p -shortest",
     )
 });
 

@@ -3,6 +3,7 @@
 
 mod answer;
 mod caller;
+mod contract;
 mod doors;
 mod form;
 mod invariants;
@@ -12,6 +13,7 @@ pub(crate) mod rows;
 
 pub(crate) use answer::Answer;
 pub(crate) use caller::{As, send};
+pub(crate) use contract::{OPERATIONS, Operation};
 pub(crate) use form::Form;
 pub(crate) use raw::Raw;
 
@@ -105,6 +107,18 @@ impl TestApp {
     /// A file on the volume by its `filePath`.
     pub(crate) fn on_volume(&self, file_path: &str) -> PathBuf {
         self.app.config.storage_root.join(file_path)
+    }
+
+    /// Takes a file of any kind off the volume, behind the service's back.
+    #[expect(clippy::disallowed_methods, reason = "no operation of the service does this")]
+    pub(crate) fn remove_from_volume(&self, path: &str) {
+        std::fs::remove_file(self.on_volume(path)).unwrap();
+    }
+
+    /// Stops the service of a test that took its database away: there is nothing left to check.
+    pub(crate) async fn abandon(mut self) {
+        self.is_finished = true;
+        self.doors.close().await;
     }
 
     /// Stops the service and checks that nothing was left behind.
