@@ -1,6 +1,6 @@
 // The peer of the comparison, and what makes its inputs and references.
 //   node sharp.js inputs <folder of pictures> <folder>      one input for each format
-//   node sharp.js reference <file> <variant> <out.png>      a whole decode and Lanczos, without any shortcut
+//   node sharp.js reference <file> <out.png>                the whole picture, upright, in sRGB
 //   node sharp.js time <file> <variant> <times> <out.webp>  a line of JSON with what one thumbnail costs
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,8 +18,7 @@ const VARIANTS = {
 
 const open = (file) => sharp(file, { limitInputPixels: 100_000_000 }).rotate();
 
-const thumbnail = (file, variant, options = {}) =>
-  open(file).resize({ ...VARIANTS[variant], withoutEnlargement: true, ...options });
+const thumbnail = (file, variant) => open(file).resize({ ...VARIANTS[variant], withoutEnlargement: true });
 
 const webp = (file, variant) => thumbnail(file, variant).webp({ quality: 80 }).toBuffer();
 
@@ -40,8 +39,7 @@ async function time(file, variant, times, out) {
   );
 }
 
-const reference = (file, variant, out) =>
-  thumbnail(file, variant, { fastShrinkOnLoad: false, kernel: 'lanczos3' }).png().toFile(out);
+const reference = (file, out) => open(file).toColourspace('srgb').png({ compressionLevel: 1 }).toFile(out);
 
 async function inputs(pictures, folder) {
   mkdirSync(folder, { recursive: true });

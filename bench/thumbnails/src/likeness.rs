@@ -1,33 +1,45 @@
-//! How like two pictures are: SSIM (Wang et al. 2004) of the brightness, over squares of eight pixels.
+//! How like a thumbnail is to the picture: SSIM (Wang et al. 2004) of the brightness, over squares of eight pixels,
+//! against the whole picture brought to the thumbnail's size by Lanczos in one step.
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use image::GrayImage;
+use image::imageops::{FilterType, crop_imm, resize};
 
 const SIDE: u32 = 8;
 
 /// 1 where nothing differs. Transparent pixels count as black.
-pub(crate) fn ssim(one: &Path, other: &Path) -> Result<f64> {
-    let (one, other) = (brightness(one)?, brightness(other)?);
-    ensure!(
-        one.dimensions() == other.dimensions(),
-        "sizes differ: {:?} and {:?}",
-        one.dimensions(),
-        other.dimensions()
-    );
+pub(crate) fn to_whole(thumbnail: &Path, picture: &Path) -> Result<f64> {
+    let (thumbnail, picture) = (brightness(thumbnail)?, brightness(picture)?);
+    let (width, height) = thumbnail.dimensions();
+    let (across, down) =
+        (f64::from(picture.width()) / f64::from(width), f64::from(picture.height()) / f64::from(height));
+    // A thumbnail of the picture's own shape shows all of it, any other the middle.
+    let is_whole = (across / down - 1.0).abs() < 0.01;
+    let shown = |side: u32, whole: u32| {
+        if is_whole { whole } else { (f64::from(side) * across.min(down)).round() as u32 }
+    };
+    let (shown_width, shown_height) = (shown(width, picture.width()), shown(height, picture.height()));
+    let (left, top) = ((picture.width() - shown_width) / 2, (picture.height() - shown_height) / 2);
+    let part = crop_imm(&picture, left, top, shown_width, shown_height).to_image();
+    Ok(ssim(&thumbnail, &resize(&part, width, height, FilterType::Lanczos3)))
+}
+
+fn ssim(one: &GrayImage, other: &GrayImage) -> f64 {
     let (width, height) = one.dimensions();
     let mut sum = 0.0;
     let mut count = 0;
     for top in (0..=height.saturating_sub(SIDE)).step_by(4) {
         for left in (0..=width.saturating_sub(SIDE)).step_by(4) {
-            sum += window(&one, &other, left, top);
+            sum += window(one, other, left, top);
             count += 1;
         }
     }
-    Ok(sum / f64::from(count))
+    sum / f64::from(count)
 }
 
-fn brightness(path: &Path) -> Result<image::GrayImage> {
+fn brightness(path: &Path) -> Result<GrayImage> {
     let mut picture = image::ImageReader::open(path)?.with_guessed_format()?.decode()?.into_rgba8();
     for pixel in picture.pixels_mut() {
         let alpha = u16::from(pixel.0[3]);
@@ -36,7 +48,7 @@ fn brightness(path: &Path) -> Result<image::GrayImage> {
     Ok(image::DynamicImage::from(picture).into_luma8())
 }
 
-fn window(one: &image::GrayImage, other: &image::GrayImage, left: u32, top: u32) -> f64 {
+fn window(one: &GrayImage, other: &GrayImage, left: u32, top: u32) -> f64 {
     let (width, height) = one.dimensions();
     let (mut a, mut b, mut aa, mut bb, mut ab, mut n) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
     for y in top..(top + SIDE).min(height) {

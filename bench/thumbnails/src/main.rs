@@ -124,10 +124,7 @@ fn row(file: &Path, variant: &str, rounds: usize, times: usize) -> Result<String
         costs.push((measured(own)?, measured(peer)?));
     }
     let reference = Path::new("/tmp/jam-bench-reference.png");
-    let made = Command::new("node")
-        .args(["sharp.js", "reference"])
-        .args([file, Path::new(variant), reference])
-        .status()?;
+    let made = Command::new("node").args(["sharp.js", "reference"]).args([file, reference]).status()?;
     ensure!(made.success(), "no reference");
     let by = |of: fn(&(Cost, Cost)) -> f64| median(costs.iter().map(of).collect());
     let mut ratios: Vec<f64> = costs.iter().map(|(own, peer)| peer.cpu_ms / own.cpu_ms).collect();
@@ -145,8 +142,8 @@ fn row(file: &Path, variant: &str, rounds: usize, times: usize) -> Result<String
         by(|cost| cost.1.rss_growth_mib),
         std::fs::metadata(ours)?.len(),
         std::fs::metadata(theirs)?.len(),
-        likeness::ssim(ours, reference)?,
-        likeness::ssim(theirs, reference)?,
+        likeness::to_whole(ours, reference)?,
+        likeness::to_whole(theirs, reference)?,
     ))
 }
 

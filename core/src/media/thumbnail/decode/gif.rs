@@ -57,6 +57,15 @@ impl Palette {
         }
         Self(colours)
     }
+
+    /// Colours a line of indices: the first `CHANNELS` of each colour.
+    fn colour<const CHANNELS: usize>(&self, indices: &[u8], row: &mut [u8]) {
+        let colours: [[u8; CHANNELS]; 256] =
+            std::array::from_fn(|index| std::array::from_fn(|channel| self.0[index][channel]));
+        for (pixel, index) in row.as_chunks_mut::<CHANNELS>().0.iter_mut().zip(indices) {
+            *pixel = colours[usize::from(*index)];
+        }
+    }
 }
 
 /// The canvas with the frame where it belongs; around it the canvas is transparent.
@@ -69,12 +78,12 @@ fn canvas(frame: &Frame<'_>, indices: &[u8], palette: &Palette, fit: &Fit) -> Sh
     let mut shrinker = Shrinker::new(fit.full.0, layout, fit.reduction());
     let mut row = vec![0; width * layout.channels()];
     for y in 0..height {
-        row.fill(0);
         let line = y.checked_sub(top).filter(|line| *line < frame_height);
         let line = line.and_then(|line| indices.get(line * frame_width..(line + 1) * frame_width));
-        let pixels = row.chunks_exact_mut(layout.channels()).skip(left);
-        for (pixel, index) in pixels.zip(line.unwrap_or_default()) {
-            pixel.copy_from_slice(&palette.0[usize::from(*index)][..layout.channels()]);
+        match (line, layout) {
+            (Some(line), Layout::Rgb) => palette.colour::<3>(line, &mut row),
+            (Some(line), _) => palette.colour::<4>(line, row.get_mut(4 * left..).unwrap_or_default()),
+            (None, _) => row.fill(0),
         }
         shrinker.push(&row);
     }
