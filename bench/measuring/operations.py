@@ -74,14 +74,15 @@ def _download_100m(target: Target, settings: Settings) -> Sample:
     return cost.sample(len(transfers), result=100 / seconds, p50_ms=seconds * 1000, failures=failures)
 
 
-def _small_uploads(media_type: str, fields: dict[str, str]) -> Callable[[Target, Settings], Sample]:
+def _small_uploads(name: str, media_type: str, fields: dict[str, str],
+                   make: Callable[[Path], Path]) -> Callable[[Target, Settings], Sample]:
     """Peak rate of uploads of 88 KiB. The cost includes what is done after the answers, such as pictures."""
 
     def measure(target: Target, settings: Settings) -> Sample:
-        content = inputs.photo(settings.directory / "photo.jpg").read_bytes()
-        body = settings.directory / "small-upload.form"
-        body.write_bytes(api.form(target.upload_field, [("photo.jpg", media_type, content)], fields))
-        script = load.post_script(settings.directory / "small-upload.lua", body, api.FORM_HEADERS["Content-Type"])
+        content = make(settings.directory / name).read_bytes()
+        body = settings.directory / f"{name}.form"
+        body.write_bytes(api.form(target.upload_field, [(name, media_type, content)], fields))
+        script = load.post_script(settings.directory / f"{name}.lua", body, api.FORM_HEADERS["Content-Type"])
         url, token = f"{target.base_url}/api/files/upload", target.token_for(WRITER)
         with observe(target, settings.patience_seconds, until_idle=True) as cost:
             rate = load.wrk(url, token, settings.seconds, 16, script=script)
@@ -160,8 +161,10 @@ OPERATIONS = [
     Operation("range-1m", "1 MiB range of 1 GiB", "/s",
               _peak(_file("1g", "/download"), 8, 206, MIB, {"Range": f"bytes={512 * MIB}-{513 * MIB - 1}"})),
     Operation("download-100m", "download 100 MiB", " MiB/s", _download_100m),
-    Operation("upload-photo", "upload 88 KiB JPEG, 16 at once", "/s", _small_uploads("image/jpeg", {})),
-    Operation("upload-plain", "the same bytes without a picture", "/s", _small_uploads(*inputs.PLAIN)),
+    Operation("upload-photo", "upload 88 KiB JPEG, 16 at once", "/s",
+              _small_uploads("photo.jpg", "image/jpeg", {}, inputs.photo)),
+    Operation("upload-plain", "upload 88 KiB without a picture", "/s",
+              _small_uploads("plain.zip", *inputs.PLAIN, lambda path: inputs.blob(path, 88 * 1024))),
     Operation("upload-512m", "upload 512 MiB", " MiB/s", _upload_512m),
     Operation("upload-32", "peak RSS, 32 x 32 MiB uploads", " MiB", _upload_32_at_once),
     Operation("start", "start to first answer", " ms", _start),
