@@ -74,6 +74,9 @@ pub enum Error {
         /// The limit.
         max_bytes: ByteSize,
     },
+    /// Header fields beyond all use.
+    #[error("The headers of the request are too large.")]
+    HeadersTooLarge,
     /// More files in one request than allowed.
     #[error("At most {max_files} files can be sent at once.")]
     TooManyFiles {
@@ -160,6 +163,7 @@ impl Error {
             Self::PreconditionFailed => "precondition_failed",
             Self::Conflict { .. } => "conflict",
             Self::FileTooLarge { .. } => "file_too_large",
+            Self::HeadersTooLarge => "headers_too_large",
             Self::TooManyFiles { .. } => "too_many_files",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::QuotaExceeded { .. } => "quota_exceeded",

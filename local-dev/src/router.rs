@@ -153,6 +153,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make their own sockets' directory")]
 mod tests {
     use super::{Upstream, serve};
     use crate::routes::Routes;

@@ -31,7 +31,8 @@ impl Routes {
         for (path, method, function) in operations(contract) {
             let name = format!("jam-{function}");
             let index = functions.iter().position(|upstream| upstream.name() == name);
-            let index = index.with_context(|| format!("{method} {path} belongs to {name}, which does not run"))?;
+            let index =
+                index.with_context(|| format!("{method} {path} belongs to {name}, which does not run"))?;
             paths.entry(path.to_owned()).or_default().insert(method, index);
         }
         let mut router = matchit::Router::new();

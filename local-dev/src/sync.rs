@@ -59,6 +59,7 @@ fn generate(layout: &Layout, cluster: &Cluster) -> Result<Generated> {
     let mut generated = record_queries(layout, cluster)?;
     generated.insert("migrations/schema.sql".into(), dump_schema(cluster)?);
     generated.insert(".env.example".into(), printed(layout.root(), cluster, "env-example")?);
+    generated.insert("docs/errors.md".into(), printed(layout.root(), cluster, "errors")?);
     generated.insert("docs/openapi.json".into(), printed(layout.root(), cluster, "openapi")?);
     Ok(generated)
 }

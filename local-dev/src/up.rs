@@ -199,7 +199,8 @@ async fn find_routes(functions: Functions, services: &[Service]) -> Result<Route
     if let (Functions::All, [process]) = (functions, services) {
         return Ok(Routes::single(process.upstream()));
     }
-    let serving = services.iter().find(|service| service.name() == CONTRACT).context("nobody serves the contract")?;
+    let serving =
+        services.iter().find(|service| service.name() == CONTRACT).context("nobody serves the contract")?;
     let contract = serving.contract().await?;
     let routable = services.iter().filter(|service| service.name() != WORKER).map(Service::upstream);
     Routes::of_functions(routable.collect(), &contract)

@@ -54,7 +54,10 @@ impl ClerkUser {
     /// The main address, or the first.
     #[must_use]
     pub fn email(&self) -> Option<&str> {
-        let main = self.email_addresses.iter().find(|email| Some(&email.id) == self.primary_email_address_id.as_ref());
+        let main = self
+            .email_addresses
+            .iter()
+            .find(|email| Some(&email.id) == self.primary_email_address_id.as_ref());
         main.or(self.email_addresses.first()).map(|email| email.email_address.as_str())
     }
 }
@@ -66,7 +69,11 @@ impl ClerkApi {
     /// When the URL is not https.
     pub fn new(base_url: &str, secret_key: Secret) -> anyhow::Result<Self> {
         parse_url(base_url).context("JAM_CLERK_API_URL")?;
-        Ok(Self { client: HttpsClient::new()?, base_url: base_url.trim_end_matches('/').to_owned(), secret_key })
+        Ok(Self {
+            client: HttpsClient::new()?,
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            secret_key,
+        })
     }
 
     /// Every user, newest first, up to ten thousand.
@@ -90,7 +97,8 @@ impl ClerkApi {
 
     async fn page(&self, offset: usize) -> anyhow::Result<Vec<ClerkUser>> {
         let url = format!("{}/v1/users?limit={PAGE}&offset={offset}&order_by=-created_at", self.base_url);
-        let bytes = self.client.get(&parse_url(&url)?, Some(self.secret_key.expose()), MAX_PAGE_BYTES).await?;
+        let bytes =
+            self.client.get(&parse_url(&url)?, Some(self.secret_key.expose()), MAX_PAGE_BYTES).await?;
         serde_json::from_slice(&bytes).context("not a list of users")
     }
 }

@@ -33,7 +33,12 @@ impl HttpsClient {
     }
 
     /// The body of a 200 answer, up to `max_bytes`.
-    pub(super) async fn get(&self, url: &Uri, bearer: Option<&str>, max_bytes: usize) -> anyhow::Result<Bytes> {
+    pub(super) async fn get(
+        &self,
+        url: &Uri,
+        bearer: Option<&str>,
+        max_bytes: usize,
+    ) -> anyhow::Result<Bytes> {
         let mut request = Request::get(url);
         if let Some(token) = bearer {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));

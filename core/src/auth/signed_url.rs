@@ -153,7 +153,8 @@ impl Signer {
     ) -> Option<SignedUrl> {
         let key = self.keys.first()?;
         let longest = variant.max_seconds() - GRID_SECONDS;
-        let seconds = lifetime.map_or(longest, |asked| i64::try_from(asked.as_secs()).unwrap_or(longest).min(longest));
+        let seconds =
+            lifetime.map_or(longest, |asked| i64::try_from(asked.as_secs()).unwrap_or(longest).min(longest));
         let earliest = self.clock.unix_seconds() + seconds;
         let expiry = (earliest + GRID_SECONDS - 1).div_euclid(GRID_SECONDS) * GRID_SECONDS;
         let tag = key.mac_of(user, file, variant, epochs, expiry).finalize().into_bytes();

@@ -8,7 +8,7 @@ mod volume;
 mod writer;
 
 pub use reader::ByteStream;
-pub use volume::{Space, Volume};
+pub use volume::{Entry, Listing, Look, Place, Space, Stat, Volume};
 pub use writer::{Staged, Writer};
 
 use crate::error::{Error, Result};
@@ -124,7 +124,15 @@ fn fault(doing: &'static str, cause: io::Error) -> Error {
             tracing::error!(error = %cause, doing, "volume is full");
             Error::VolumeFull
         }
-        Some(Errno::EROFS | Errno::EIO | Errno::ENODEV | Errno::ENXIO | Errno::ESTALE | Errno::EMFILE | Errno::ENFILE) => {
+        Some(
+            Errno::EROFS
+            | Errno::EIO
+            | Errno::ENODEV
+            | Errno::ENXIO
+            | Errno::ESTALE
+            | Errno::EMFILE
+            | Errno::ENFILE,
+        ) => {
             tracing::error!(error = %cause, doing, "volume does not answer");
             Error::Unavailable { part: "volume" }
         }

@@ -2,16 +2,21 @@
 //! Durable order on ext4: fdatasync the file, rename, fsync the directories. A rename without the first leaves an
 //! empty file under the final name after a power cut; a rename without the last may be lost.
 
-use super::{BlobKey, ByteStream, Folder, Writer, blocking, fault, reader};
+mod inventory;
+
+pub use inventory::{Entry, Listing, Look, Place, Stat};
+
+use super::{BlobKey, ByteStream, Writer, blocking, fault, reader};
 use crate::error::{Error, Result};
 use crate::ids::InstanceId;
 use crate::model::ByteSize;
+use nix::NixPath;
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag};
 use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
 use nix::sys::statvfs::fstatvfs;
-use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -27,10 +32,10 @@ const OWN: &str = ".jam";
 const INSTANCES: &str = "instances";
 /// Small blobs being written, within [`OWN`]; named by instance, so that those of dead processes can be swept.
 const TEMPORARY: &str = "tmp";
-/// Where `repair` moves what no row names, within [`OWN`].
-const QUARANTINE: &str = "quarantine";
 
+/// Permissions of every directory.
 const DIRECTORY_MODE: Mode = Mode::S_IRWXU;
+/// Permissions of every file.
 const FILE_MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 
 /// Free and total room of the filesystem.
@@ -75,15 +80,14 @@ impl Volume {
     /// Opens the volume and takes this process's instance lock.
     ///
     /// # Errors
-    /// When the directory is missing, is no volume ([`Volume::initialize`]), or cannot be written.
+    /// When the directory is missing, is no volume ([`Volume::initialize`]), cannot be written, or is used by another
+    /// user while this one is root.
     pub fn open(path: &Path, floor: ByteSize) -> io::Result<Self> {
         let root = open_root(path)?;
         require_sentinel(&root, path)?;
-        let instance = InstanceId::new();
         let instances = open_or_make_directory(&root, &format!("{OWN}/{INSTANCES}"))?;
-        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        let file: File = nix::fcntl::openat(&instances, lock_name(instance).as_str(), flags, FILE_MODE)?.into();
-        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
+        refuse_root(&instances, path)?;
+        let (instance, lock) = take_lock(&instances)?;
         let inner = Inner { path: path.to_owned(), root, floor, instance, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -159,9 +163,7 @@ impl Volume {
                 Err(Errno::ENOENT) if exists(&target, to.split().1)? => {}
                 Err(errno) => return Err(errno.into()),
             }
-            fsync(&target)?;
-            fsync(&source)?;
-            Ok(())
+            fsync_directories(&target, &source)
         })
         .await
     }
@@ -179,9 +181,8 @@ impl Volume {
             let temporary = format!("{}.{}", inner.instance, uuid::Uuid::new_v4());
             let mut file = create_new(&waiting, &temporary)?;
             let written = file.write_all(&bytes).and_then(|()| file.sync_data());
-            let moved = written.and_then(|()| {
-                Ok(nix::fcntl::renameat(&waiting, temporary.as_str(), &directory, name)?)
-            });
+            let moved = written
+                .and_then(|()| Ok(nix::fcntl::renameat(&waiting, temporary.as_str(), &directory, name)?));
             if moved.is_err() {
                 unlinkat(&waiting, temporary.as_str(), UnlinkatFlags::NoRemoveDir)?;
             }
@@ -198,7 +199,10 @@ impl Volume {
     /// [`Error::Internal`] when it is missing: a committed row named it.
     pub async fn open_blob(&self, key: &BlobKey) -> Result<File> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        blocking("opening a file", move || open_beneath(&inner.root, key.as_str(), OFlag::O_RDONLY).map(File::from)).await
+        blocking("opening a file", move || {
+            open_beneath(&inner.root, key.as_str(), OFlag::O_RDONLY).map(File::from)
+        })
+        .await
     }
 
     /// Streams a range of a blob whose size is known to be `size`.
@@ -228,33 +232,14 @@ impl Volume {
         blocking("removing files", move || {
             for key in keys {
                 let (directory, name) = key.split();
-                let gone = open_directory(&inner.root, directory)
-                    .and_then(|directory| Ok(unlinkat(&directory, name, UnlinkatFlags::NoRemoveDir)?));
+                let gone =
+                    open_directory(&inner.root, directory).and_then(|directory| unlink(&directory, name));
                 match gone {
                     Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
                     _ => {}
                 }
             }
             Ok(())
-        })
-        .await
-    }
-
-    /// Moves a blob that no row names out of the way, keeping its bytes. Answers where it went.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when the volume fails.
-    pub async fn quarantine(&self, key: &BlobKey) -> Result<String> {
-        let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        blocking("moving a file to quarantine", move || {
-            let (directory, name) = key.split();
-            let source = open_directory(&inner.root, directory)?;
-            let target = open_or_make_directory(&inner.root, &format!("{OWN}/{QUARANTINE}"))?;
-            let kept = format!("{}-{}", uuid::Uuid::now_v7(), key.as_str().replace('/', "-"));
-            rename_no_replace(&source, name, &target, &kept)?;
-            fsync(&target)?;
-            fsync(&source)?;
-            Ok(format!("{OWN}/{QUARANTINE}/{kept}"))
         })
         .await
     }
@@ -293,83 +278,22 @@ impl Volume {
             let locks = file_names(&instances)?;
             let mut alive = Vec::new();
             for name in locks {
-                let file = File::from(open_beneath(&instances, &name, OFlag::O_RDWR)?);
+                let file = match open_beneath(&instances, &name, OFlag::O_RDWR) {
+                    Ok(opened) => File::from(opened),
+                    Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
+                    Err(cause) => return Err(cause),
+                };
                 match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                    Ok(_) => unlinkat(&instances, name.as_str(), UnlinkatFlags::NoRemoveDir)?,
+                    Ok(_lock) => unlink(&instances, &name)?,
                     Err(_) => alive.push(name.trim_end_matches(".lock").to_owned()),
                 }
             }
             for name in temporaries {
                 if !alive.iter().any(|instance| name.starts_with(instance)) {
-                    unlinkat(&waiting, name.as_str(), UnlinkatFlags::NoRemoveDir)?;
+                    unlink(&waiting, &name)?;
                 }
             }
             Ok(())
-        })
-        .await
-    }
-
-    /// The owners that have a directory.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when the volume fails.
-    pub async fn owners(&self) -> Result<Vec<String>> {
-        let inner = Arc::clone(&self.inner);
-        blocking("listing the volume", move || {
-            let root = open_directory(&inner.root, ".")?;
-            names(&root, |kind| kind == Type::Directory)
-        })
-        .await
-        .map(|names| names.into_iter().filter(|name| name != OWN && name != "lost+found").collect())
-    }
-
-    /// The blobs of one owner with their sizes, temporary ones included.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when the volume fails.
-    pub async fn list(&self, owner: &str) -> Result<Vec<(BlobKey, ByteSize)>> {
-        let (inner, owner) = (Arc::clone(&self.inner), owner.to_owned());
-        blocking("listing an owner's files", move || {
-            let mut found = Vec::new();
-            for folder in Folder::ALL {
-                let directory = match open_directory(&inner.root, &format!("{owner}/{}", folder.name())) {
-                    Ok(directory) => directory,
-                    Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
-                    Err(cause) => return Err(cause),
-                };
-                for name in file_names(&directory)? {
-                    let size = match fstatat(&directory, name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
-                        Ok(stat) => ByteSize::new(stat.st_size.unsigned_abs()),
-                        Err(Errno::ENOENT) => continue,
-                        Err(errno) => return Err(errno.into()),
-                    };
-                    if let Ok(key) = BlobKey::new(&owner, folder, &name) {
-                        found.push((key, size));
-                    }
-                }
-            }
-            Ok(found)
-        })
-        .await
-    }
-
-    /// Reads a blob whole and digests it, for a scrub.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] when it cannot be read.
-    pub async fn digest(&self, key: &BlobKey) -> Result<crate::model::Sha256Digest> {
-        let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        blocking("digesting a file", move || {
-            use sha2::Digest as _;
-            let mut file = File::from(open_beneath(&inner.root, key.as_str(), OFlag::O_RDONLY)?);
-            let mut digest = sha2::Sha256::new();
-            let mut buffer = vec![0; 256 * 1024];
-            loop {
-                match io::Read::read(&mut file, &mut buffer)? {
-                    0 => return Ok(crate::model::Sha256Digest(digest.finalize().into())),
-                    read => digest.update(&buffer[..read]),
-                }
-            }
         })
         .await
     }
@@ -381,6 +305,18 @@ impl Volume {
     pub fn shares_filesystem_with(&self, path: &Path) -> Result<bool> {
         let look = || Ok::<_, io::Error>(fstat(open_root(path)?)?.st_dev == fstat(&self.inner.root)?.st_dev);
         look().map_err(|cause| fault("looking at a directory", cause))
+    }
+}
+
+/// Makes this process's lock file and takes it. A sweep that comes between the two removes the file: then the next one.
+fn take_lock(instances: &OwnedFd) -> io::Result<(InstanceId, Flock<File>)> {
+    loop {
+        let instance = InstanceId::new();
+        let file = create_new(instances, &lock_name(instance))?;
+        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
+        if fstat(&*lock)?.st_nlink > 0 {
+            return Ok((instance, lock));
+        }
     }
 }
 
@@ -403,6 +339,17 @@ fn require_sentinel(root: &OwnedFd, path: &Path) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::NotFound, text))
 }
 
+/// What root made here the service, which runs as another user, could neither lock nor sweep nor move.
+fn refuse_root(instances: &OwnedFd, path: &Path) -> io::Result<()> {
+    let owner = fstat(instances)?.st_uid;
+    if !geteuid().is_root() || owner == 0 {
+        return Ok(());
+    }
+    let text =
+        format!("{} is the volume of user {owner}: run this as that user, not as root", path.display());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+}
+
 fn exists(directory: &OwnedFd, name: &str) -> io::Result<bool> {
     match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Ok(_) => Ok(true),
@@ -417,6 +364,12 @@ fn space(root: &OwnedFd) -> io::Result<Space> {
         free: ByteSize::new(stat.blocks_available() as u64 * stat.fragment_size() as u64),
         total: ByteSize::new(stat.blocks() as u64 * stat.fragment_size() as u64),
     })
+}
+
+/// After a rename: the new name first, so that a power cut in between leaves two names and never none.
+fn fsync_directories(target: &OwnedFd, source: &OwnedFd) -> io::Result<()> {
+    fsync(target)?;
+    Ok(fsync(source)?)
 }
 
 /// Opens a path beneath a directory; a link anywhere in it is an error (`openat2(2)`).
@@ -470,30 +423,44 @@ fn create_new(directory: &OwnedFd, name: &str) -> io::Result<File> {
 }
 
 #[cfg(target_os = "linux")]
-fn rename_no_replace(from: &OwnedFd, name: &str, to: &OwnedFd, new_name: &str) -> nix::Result<()> {
+fn rename_no_replace<P: NixPath + ?Sized>(
+    from: &OwnedFd,
+    name: &P,
+    to: &OwnedFd,
+    new_name: &P,
+) -> nix::Result<()> {
     nix::fcntl::renameat2(from, name, to, new_name, nix::fcntl::RenameFlags::RENAME_NOREPLACE)
 }
 
 /// For development on macOS: a hard link refuses an existing name just as `RENAME_NOREPLACE` does.
 #[cfg(not(target_os = "linux"))]
-fn rename_no_replace(from: &OwnedFd, name: &str, to: &OwnedFd, new_name: &str) -> nix::Result<()> {
+fn rename_no_replace<P: NixPath + ?Sized>(
+    from: &OwnedFd,
+    name: &P,
+    to: &OwnedFd,
+    new_name: &P,
+) -> nix::Result<()> {
     nix::unistd::linkat(from, name, to, new_name, AtFlags::empty())?;
     unlinkat(from, name, UnlinkatFlags::NoRemoveDir)
 }
 
 fn file_names(directory: &OwnedFd) -> io::Result<Vec<String>> {
-    names(directory, |kind| kind != Type::Directory)
-}
-
-fn names(directory: &OwnedFd, wanted: impl Fn(Type) -> bool) -> io::Result<Vec<String>> {
-    let mut dir = Dir::openat(directory, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut dir =
+        Dir::openat(directory, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
     let mut found = Vec::new();
     for entry in dir.iter() {
         let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name != "." && name != ".." && entry.file_type().is_some_and(&wanted) {
-            found.push(name);
+        if entry.file_type().is_some_and(|kind| kind != Type::Directory) {
+            found.push(entry.file_name().to_string_lossy().into_owned());
         }
     }
     Ok(found)
+}
+
+/// Removes a file; one that is gone already counts as removed.
+fn unlink(directory: &OwnedFd, name: &str) -> io::Result<()> {
+    match unlinkat(directory, name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
 }

@@ -103,7 +103,9 @@ impl Writer {
                 let written = handle.await.map_err(io::Error::other).and_then(|written| written);
                 written.map_err(|cause| super::fault("writing an upload", cause))
             }
-            Writing::Broken => Err(super::fault("writing an upload", io::Error::from_raw_os_error(nix::libc::EIO))),
+            Writing::Broken => {
+                Err(super::fault("writing an upload", io::Error::from_raw_os_error(nix::libc::EIO)))
+            }
         }
     }
 }

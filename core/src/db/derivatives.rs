@@ -184,25 +184,19 @@ pub async fn paths_of(conn: &mut PgConnection, user: &UserId, files: &[FileId]) 
     .await?)
 }
 
-/// A derivative as a check of the volume sees it.
-#[derive(Debug, Clone)]
-pub struct StoredDerivative {
-    /// Where it is, or will be.
-    pub path: String,
-    /// Its size if it is ready.
-    pub size: Option<ByteSize>,
-}
-
-/// Every derivative of a user.
+/// Lets a ready derivative be made again, because its bytes are lost. `false` when it is not ready any more.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn stored(conn: &mut PgConnection, user: &UserId) -> Result<Vec<StoredDerivative>> {
-    Ok(sqlx::query_as!(
-        StoredDerivative,
-        r#"SELECT path, file_size AS "size: ByteSize" FROM derivatives WHERE user_id = $1"#,
+pub async fn renew(conn: &mut PgConnection, user: &UserId, file: FileId, path: &str) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE derivatives SET state = 'pending', file_size = NULL, lease_expires_at = NULL, updated_at = now()
+          WHERE user_id = $1 AND file_id = $2 AND path = $3 AND state = 'ready'",
         user.as_str(),
+        file as FileId,
+        path,
     )
-    .fetch_all(conn)
-    .await?)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }

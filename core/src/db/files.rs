@@ -158,7 +158,7 @@ pub async fn content(conn: &mut PgConnection, user: &UserId, id: FileId) -> Resu
     .transpose()
 }
 
-fn digest(id: FileId, bytes: Vec<u8>) -> Result<Sha256Digest> {
+pub(super) fn digest(id: FileId, bytes: Vec<u8>) -> Result<Sha256Digest> {
     <[u8; 32]>::try_from(bytes)
         .map(Sha256Digest)
         .map_err(|_| Error::Internal(anyhow::anyhow!("file {id} has a digest of another length")))
@@ -378,7 +378,12 @@ pub async fn set_package(
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn add_tags(conn: &mut PgConnection, user: &UserId, ids: &[FileId], tags: &Tags) -> Result<Vec<FileId>> {
+pub async fn add_tags(
+    conn: &mut PgConnection,
+    user: &UserId,
+    ids: &[FileId],
+    tags: &Tags,
+) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE user_files f SET tags = merged.tags, updated_at = now()
              FROM (SELECT g.id, g.tags || ARRAY(SELECT t FROM unnest($3::text[]) t WHERE t <> ALL (g.tags)) AS tags
@@ -480,56 +485,6 @@ pub async fn trash_due(
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.user_id, row.id)).collect())
-}
-
-/// What a check compares with the volume.
-#[derive(Debug, Clone)]
-pub struct StoredFile {
-    /// The file.
-    pub id: FileId,
-    /// Where its bytes are.
-    pub file_path: String,
-    /// Their number.
-    pub size: ByteSize,
-    /// Their digest.
-    pub sha256: Vec<u8>,
-}
-
-/// A user's files in the order of their ids, after `after`, at most `limit`, for a check of the volume.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn stored(
-    conn: &mut PgConnection,
-    user: &UserId,
-    after: Option<FileId>,
-    limit: i64,
-) -> Result<Vec<StoredFile>> {
-    Ok(sqlx::query_as!(
-        StoredFile,
-        r#"SELECT id AS "id: FileId", file_path, file_size AS "size: ByteSize", sha256
-             FROM user_files WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3"#,
-        user.as_str(),
-        after.map_or(Uuid::nil(), |id| id.0),
-        limit,
-    )
-    .fetch_all(conn)
-    .await?)
-}
-
-/// The largest files of all users, for operators.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn largest(conn: &mut PgConnection, limit: i64) -> Result<Vec<(UserId, FileId, String, ByteSize)>> {
-    let rows = sqlx::query!(
-        r#"SELECT user_id AS "user_id: UserId", id AS "id: FileId", original_name, file_size AS "size: ByteSize"
-             FROM user_files ORDER BY file_size DESC LIMIT $1"#,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.user_id, row.id, row.original_name, row.size)).collect())
 }
 
 fn uuids(ids: &[FileId]) -> Vec<Uuid> {

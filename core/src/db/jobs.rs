@@ -103,23 +103,6 @@ pub async fn claim(conn: &mut PgConnection, lease_for: Duration) -> Result<Optio
     }))
 }
 
-/// Keeps a long job's lease alive. `false` when somebody else holds it now.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn extend(conn: &mut PgConnection, job: &ClaimedJob, lease_for: Duration) -> Result<bool> {
-    let done = sqlx::query!(
-        "UPDATE jobs SET lease_expires_at = now() + make_interval(secs => $3)
-          WHERE id = $1 AND state = 'running' AND lease_token = $2",
-        job.id as JobId,
-        job.lease,
-        lease_for.as_secs_f64(),
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
 /// Removes a finished job. `false` when somebody else holds it now.
 ///
 /// # Errors
@@ -139,7 +122,12 @@ pub async fn finish(conn: &mut PgConnection, job: &ClaimedJob) -> Result<bool> {
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn retry_later(conn: &mut PgConnection, job: &ClaimedJob, reason: &str, after: Duration) -> Result<()> {
+pub async fn retry_later(
+    conn: &mut PgConnection,
+    job: &ClaimedJob,
+    reason: &str,
+    after: Duration,
+) -> Result<()> {
     sqlx::query!(
         "UPDATE jobs
             SET state = 'ready', lease_token = NULL, lease_expires_at = NULL, last_error = $3
@@ -174,6 +162,7 @@ pub async fn bury(conn: &mut PgConnection, job: &ClaimedJob, reason: &str) -> Re
 
 /// A job as an operator sees it.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct JobLine {
     /// The job.
     pub id: JobId,
@@ -193,17 +182,19 @@ pub struct JobLine {
     pub last_error: Option<String>,
 }
 
-/// Jobs in the order they run, dead ones last, at most `limit`.
+/// Jobs in the order they run, dead ones last, of one state or of all, at most `limit`.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn list(conn: &mut PgConnection, limit: i64) -> Result<Vec<JobLine>> {
+pub async fn list(conn: &mut PgConnection, state: Option<&str>, limit: i64) -> Result<Vec<JobLine>> {
     Ok(sqlx::query_as!(
         JobLine,
         r#"SELECT id AS "id: JobId", user_id AS "user_id: UserId", task AS "task: Json<Task>", state, attempts, run_at, last_error
              FROM jobs
+            WHERE $1::text IS NULL OR state = $1
             ORDER BY state = 'dead', run_at
-            LIMIT $1"#,
+            LIMIT $2"#,
+        state,
         limit,
     )
     .fetch_all(conn)
@@ -237,17 +228,4 @@ pub async fn revive(conn: &mut PgConnection, only: Option<JobId>) -> Result<u64>
     .execute(conn)
     .await?;
     Ok(done.rows_affected())
-}
-
-/// Every path that a job still has to remove for a user.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn doomed_paths(conn: &mut PgConnection, user: &UserId) -> Result<Vec<String>> {
-    Ok(sqlx::query_scalar!(
-        r#"SELECT jsonb_array_elements_text(task -> 'paths') AS "path!" FROM jobs WHERE user_id = $1 AND task ->> 'task' = 'remove_blobs'"#,
-        user.as_str(),
-    )
-    .fetch_all(conn)
-    .await?)
 }

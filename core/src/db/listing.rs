@@ -62,8 +62,14 @@ pub enum Sort {
 
 impl Sort {
     /// Every sort order.
-    pub const ALL: [Self; 6] =
-        [Self::UploadDate, Self::CreatedAt, Self::OriginalName, Self::FileName, Self::FileSize, Self::Duration];
+    pub const ALL: [Self; 6] = [
+        Self::UploadDate,
+        Self::CreatedAt,
+        Self::OriginalName,
+        Self::FileName,
+        Self::FileSize,
+        Self::Duration,
+    ];
 
     /// Reads `sortBy`, the short names of the front end included.
     #[must_use]
@@ -294,9 +300,11 @@ fn narrow(query: &mut QueryBuilder<Postgres>, user: &UserId, filter: &Filter) {
     if let Some(category) = filter.audio_category {
         query.push(" AND f.audio_category = ").push_bind(category);
     }
-    for (column, any_of) in
-        [("tags", &filter.tags), ("usage_tags", &filter.usage_tags), ("character_names", &filter.character_names)]
-    {
+    for (column, any_of) in [
+        ("tags", &filter.tags),
+        ("usage_tags", &filter.usage_tags),
+        ("character_names", &filter.character_names),
+    ] {
         if !any_of.is_empty() {
             query.push(format_args!(" AND f.{column} && ")).push_bind(any_of.clone());
         }

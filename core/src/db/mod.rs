@@ -3,6 +3,7 @@
 //!
 //! Functions take `&mut PgConnection` first, so that they run alone or within a transaction.
 
+pub mod audit;
 pub mod derivatives;
 pub mod files;
 pub mod jobs;
@@ -10,7 +11,7 @@ pub mod listing;
 pub mod storage;
 pub mod uploads;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -39,7 +40,11 @@ impl Db {
     /// When the connection string does not parse.
     pub fn connect_lazy(config: &Config) -> anyhow::Result<Self> {
         let options = PgConnectOptions::from_str(config.database_url.expose())
-            .map_err(|_| anyhow::anyhow!("DATABASE_URL is not a PostgreSQL connection string"))?
+            .map_err(|_| ConfigError {
+                name: "DATABASE_URL".to_owned(),
+                fault: "is not a PostgreSQL connection string".to_owned(),
+                default: "",
+            })?
             .application_name("jam-storage")
             // A statement that outlives its caller's patience only adds to an overload.
             .options([("statement_timeout", "30s"), ("lock_timeout", "10s")])
@@ -86,12 +91,27 @@ impl Db {
         Ok(())
     }
 
-    /// Brings the schema up to date. Safe to repeat and to run from several processes.
+    /// A connection for an operator's look at everything: its statements may take as long as they need.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] when none is free in time.
+    pub async fn unhurried(&self) -> Result<PoolConnection<Postgres>> {
+        let mut conn = self.conn().await?;
+        sqlx::query_scalar!("SELECT set_config('statement_timeout', '0', false)")
+            .fetch_one(&mut *conn)
+            .await?;
+        // The setting stays with the connection, so nobody else may get it.
+        conn.close_on_drop();
+        Ok(conn)
+    }
+
+    /// Brings the schema up to date and answers its version. Safe to repeat and to run from several processes.
     ///
     /// # Errors
     /// When Postgres does not answer or the schema is from a newer release.
-    pub async fn migrate(&self) -> anyhow::Result<()> {
-        Ok(MIGRATOR.run(&self.pool).await?)
+    pub async fn migrate(&self) -> anyhow::Result<i64> {
+        MIGRATOR.run(&mut *self.unhurried().await?).await?;
+        Ok(MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0))
     }
 
     /// Waits for connections to come home and closes them.

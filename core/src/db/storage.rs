@@ -102,26 +102,19 @@ pub async fn set_quota(conn: &mut PgConnection, user: &UserId, max: ByteSize) ->
     Ok(())
 }
 
-/// Takes the user's row for the rest of the transaction, so that a batch does not deadlock with another.
+/// Takes the user's row for the rest of the transaction, so that a batch does not deadlock with another. `false` when
+/// there is none.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn lock(conn: &mut PgConnection, user: &UserId) -> Result<()> {
-    sqlx::query!("SELECT 1 AS one FROM user_storage WHERE user_id = $1 FOR NO KEY UPDATE", user.as_str())
-        .fetch_optional(conn)
-        .await?;
-    Ok(())
-}
-
-/// The user's epoch for signed URLs; 0 for a user without a row.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn url_epoch(conn: &mut PgConnection, user: &UserId) -> Result<i32> {
-    let epoch = sqlx::query_scalar!("SELECT url_epoch FROM user_storage WHERE user_id = $1", user.as_str())
-        .fetch_optional(conn)
-        .await?;
-    Ok(epoch.unwrap_or(0))
+pub async fn lock(conn: &mut PgConnection, user: &UserId) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT 1 AS "one!" FROM user_storage WHERE user_id = $1 FOR NO KEY UPDATE"#,
+        user.as_str()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.is_some())
 }
 
 /// Sums over all users.
@@ -192,46 +185,29 @@ pub async fn list(conn: &mut PgConnection, after: Option<&UserId>, limit: i64) -
     .await?)
 }
 
-/// A counter that does not agree with the rows it counts.
-#[derive(Debug, Clone)]
-pub struct Drift {
-    /// Whose counters.
-    pub user_id: UserId,
-    /// Stored bytes by the ledger and by the rows.
-    pub total_bytes: (i64, i64),
-    /// Files by the ledger and by the rows, trash included.
-    pub file_count: (i64, i64),
-    /// Promised bytes by the ledger and by the open uploads.
-    pub reserved_bytes: (i64, i64),
-}
-
-/// Users whose counters do not agree with their rows. One consistent look at everything: for operators.
+/// Bytes and files outside the trash by type, over all users.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn drift(conn: &mut PgConnection) -> Result<Vec<Drift>> {
-    let rows = sqlx::query!(
-        r#"SELECT s.user_id AS "user_id: UserId"
-                , s.total_bytes, coalesce(f.total_bytes, 0) AS "files_bytes!"
-                , s.file_count, coalesce(f.file_count, 0) AS "files_count!"
-                , s.reserved_bytes, coalesce(u.reserved_bytes, 0) AS "uploads_bytes!"
-             FROM user_storage s
-             LEFT JOIN (SELECT user_id, sum(file_size)::bigint AS total_bytes, count(*) AS file_count FROM user_files GROUP BY user_id) f USING (user_id)
-             LEFT JOIN (SELECT user_id, sum(reserved_bytes)::bigint AS reserved_bytes FROM uploads GROUP BY user_id) u USING (user_id)
-            WHERE s.total_bytes <> coalesce(f.total_bytes, 0)
-               OR s.file_count <> coalesce(f.file_count, 0)
-               OR s.reserved_bytes <> coalesce(u.reserved_bytes, 0)
-            ORDER BY s.user_id"#
+pub async fn totals_by_type(conn: &mut PgConnection) -> Result<[(FileType, TypeUsage); 5]> {
+    let row = sqlx::query!(
+        r#"SELECT coalesce(sum(video_bytes), 0)::bigint AS "video_bytes!: ByteSize", coalesce(sum(video_count), 0)::bigint AS "video_count!"
+                , coalesce(sum(image_bytes), 0)::bigint AS "image_bytes!: ByteSize", coalesce(sum(image_count), 0)::bigint AS "image_count!"
+                , coalesce(sum(scene_bytes), 0)::bigint AS "scene_bytes!: ByteSize", coalesce(sum(scene_count), 0)::bigint AS "scene_count!"
+                , coalesce(sum(project_bytes), 0)::bigint AS "project_bytes!: ByteSize", coalesce(sum(project_count), 0)::bigint AS "project_count!"
+                , coalesce(sum(audio_bytes), 0)::bigint AS "audio_bytes!: ByteSize", coalesce(sum(audio_count), 0)::bigint AS "audio_count!"
+             FROM user_storage"#
     )
-    .fetch_all(conn)
+    .fetch_one(conn)
     .await?;
-    let drifts = rows.into_iter().map(|row| Drift {
-        user_id: row.user_id,
-        total_bytes: (row.total_bytes, row.files_bytes),
-        file_count: (row.file_count, row.files_count),
-        reserved_bytes: (row.reserved_bytes, row.uploads_bytes),
-    });
-    Ok(drifts.collect())
+    let of = |bytes, count| TypeUsage { bytes, count };
+    Ok([
+        (FileType::Video, of(row.video_bytes, row.video_count)),
+        (FileType::Image, of(row.image_bytes, row.image_count)),
+        (FileType::Scene, of(row.scene_bytes, row.scene_count)),
+        (FileType::Project, of(row.project_bytes, row.project_count)),
+        (FileType::Audio, of(row.audio_bytes, row.audio_count)),
+    ])
 }
 
 /// Counts a user's rows anew into the ledger. The caller holds [`lock`].

@@ -137,7 +137,12 @@ pub async fn assign(conn: &mut PgConnection, new: &NewOwner<'_>) -> Result<bool>
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn set_final_path(conn: &mut PgConnection, user: &UserId, id: UploadId, to: &BlobKey) -> Result<bool> {
+pub async fn set_final_path(
+    conn: &mut PgConnection,
+    user: &UserId,
+    id: UploadId,
+    to: &BlobKey,
+) -> Result<bool> {
     let done = sqlx::query!(
         "UPDATE uploads SET final_path = $3, state = 'finalizing' WHERE user_id = $1 AND id = $2 AND state = 'receiving'",
         user.as_str(),
@@ -149,20 +154,24 @@ pub async fn set_final_path(conn: &mut PgConnection, user: &UserId, id: UploadId
     Ok(done.rows_affected() == 1)
 }
 
-/// Takes an upload out of its receiver's hands before its bytes are removed. `false` when it is complete or gone.
-/// Safe to repeat.
+/// Takes an upload out of its receiver's hands before its bytes are removed, and answers the paths that they may have.
+/// `None` when it is complete or gone. Safe to repeat.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn set_cancelling(conn: &mut PgConnection, user: &UserId, id: UploadId) -> Result<bool> {
-    let done = sqlx::query!(
-        "UPDATE uploads SET state = 'cancelling' WHERE user_id = $1 AND id = $2",
+pub async fn set_cancelling(
+    conn: &mut PgConnection,
+    user: &UserId,
+    id: UploadId,
+) -> Result<Option<[BlobKey; 2]>> {
+    let row = sqlx::query!(
+        "UPDATE uploads SET state = 'cancelling' WHERE user_id = $1 AND id = $2 RETURNING staging_path, final_path",
         user.as_str(),
         id as UploadId,
     )
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    row.map(|row| Ok([BlobKey::parse(&row.staging_path)?, BlobKey::parse(&row.final_path)?])).transpose()
 }
 
 /// How an upload ends.
@@ -204,12 +213,6 @@ pub struct OpenUpload {
     pub id: UploadId,
     /// Its owner.
     pub user_id: UserId,
-    /// The file it would become.
-    pub file_id: FileId,
-    /// Where its bytes are while they arrive.
-    pub staging_path: String,
-    /// Where they go.
-    pub final_path: String,
     /// The process that receives it.
     pub instance_id: InstanceId,
     /// Whether its time is over.
@@ -227,8 +230,7 @@ pub async fn list_open(
 ) -> Result<Vec<OpenUpload>> {
     Ok(sqlx::query_as!(
         OpenUpload,
-        r#"SELECT id AS "id: UploadId", user_id AS "user_id: UserId", file_id AS "file_id: FileId"
-                , staging_path, final_path, instance_id AS "instance_id: InstanceId"
+        r#"SELECT id AS "id: UploadId", user_id AS "user_id: UserId", instance_id AS "instance_id: InstanceId"
                 , expires_at < now() AS "is_expired!"
              FROM uploads
             WHERE (user_id, id) > ($1, $2)
@@ -237,6 +239,19 @@ pub async fn list_open(
         after.map_or("", |(user, _)| user.as_str()),
         after.map_or(uuid::Uuid::nil(), |(_, id)| id.0),
         limit,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// A user's open uploads.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn ids_of(conn: &mut PgConnection, user: &UserId) -> Result<Vec<UploadId>> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT id AS "id: UploadId" FROM uploads WHERE user_id = $1 ORDER BY id"#,
+        user.as_str(),
     )
     .fetch_all(conn)
     .await?)

@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::model::ByteSize;
 use axum::body::Body;
 use axum::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, RANGE,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -119,7 +119,8 @@ impl BlobResponse {
     fn part_head(&self, boundary: &str, part: &Range<u64>) -> Bytes {
         let content_range = self.content_range(part);
         let mime_type = &self.mime_type;
-        format!("\r\n--{boundary}\r\nContent-Type: {mime_type}\r\nContent-Range: {content_range}\r\n\r\n").into()
+        format!("\r\n--{boundary}\r\nContent-Type: {mime_type}\r\nContent-Range: {content_range}\r\n\r\n")
+            .into()
     }
 
     fn content_range(&self, part: &Range<u64>) -> String {

@@ -49,7 +49,8 @@ impl GuardedBody {
 
     fn is_too_slow(&self) -> bool {
         let elapsed = self.started.elapsed();
-        elapsed > RATE_GRACE && self.received_bytes < self.min_bytes_per_second.saturating_mul(elapsed.as_secs())
+        elapsed > RATE_GRACE
+            && self.received_bytes < self.min_bytes_per_second.saturating_mul(elapsed.as_secs())
     }
 }
 
@@ -128,8 +129,9 @@ fn stalled() -> axum::Error {
 /// Why a body could not be read, in the client's terms.
 pub(super) fn read_error(cause: &(dyn std::error::Error + 'static)) -> Error {
     let mut causes = std::iter::successors(Some(cause), |cause| cause.source());
-    let timed_out = causes
-        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::TimedOut));
+    let timed_out = causes.any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::TimedOut)
+    });
     if timed_out { Error::RequestTimeout } else { Error::IncompleteBody }
 }
 
@@ -137,7 +139,7 @@ pub(super) fn read_error(cause: &(dyn std::error::Error + 'static)) -> Error {
 ///
 /// # Errors
 /// [`Error::BodyTooLarge`], or why it did not arrive.
-pub async fn read_small(body: Body, max: ByteSize) -> Result<Bytes> {
+pub(super) async fn read_small(body: Body, max: ByteSize) -> Result<Bytes> {
     use http_body_util::{BodyExt as _, LengthLimitError, Limited};
     if body.size_hint().lower() > max.bytes() {
         return Err(Error::BodyTooLarge { max_bytes: max });

@@ -93,7 +93,8 @@ mod tests {
     fn validators() -> Validators {
         Validators {
             etag: "\"abc\"".to_owned(),
-            last_modified: OffsetDateTime::from_unix_timestamp(784_111_777).unwrap() + time::Duration::milliseconds(5),
+            last_modified: OffsetDateTime::from_unix_timestamp(784_111_777).unwrap()
+                + time::Duration::milliseconds(5),
         }
     }
 
@@ -121,7 +122,12 @@ mod tests {
     #[test]
     fn a_change_is_refused_when_the_tag_is_old() {
         let v = validators();
-        assert!(v.allows_change(&headers("if-match", "\"abc\"")) && v.allows_change(&headers("if-match", "*")));
-        assert!(!v.allows_change(&headers("if-match", "\"old\"")) && !v.allows_change(&headers("if-match", "W/\"abc\"")));
+        assert!(
+            v.allows_change(&headers("if-match", "\"abc\"")) && v.allows_change(&headers("if-match", "*"))
+        );
+        assert!(
+            !v.allows_change(&headers("if-match", "\"old\""))
+                && !v.allows_change(&headers("if-match", "W/\"abc\""))
+        );
     }
 }

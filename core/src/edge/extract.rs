@@ -162,7 +162,9 @@ impl Params {
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>> {
         self.text(name)
-            .map(|text| parse(text).ok_or_else(|| Error::invalid_parameter(name, format!("expected {expected}"))))
+            .map(|text| {
+                parse(text).ok_or_else(|| Error::invalid_parameter(name, format!("expected {expected}")))
+            })
             .transpose()
     }
 
@@ -217,7 +219,8 @@ async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Body, app: &A
     }
     let is_json = content_type.is_some_and(|value| {
         let essence = value.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/json") || essence.eq_ignore_ascii_case("application/merge-patch+json")
+        essence.eq_ignore_ascii_case("application/json")
+            || essence.eq_ignore_ascii_case("application/merge-patch+json")
     });
     if !is_json {
         return Err(Error::UnsupportedContentType { expected: "application/json" });

@@ -3,7 +3,9 @@
 
 use crate::error::{Error, Result};
 use crate::media;
-use crate::model::{AssetCategory, AudioCategory, File, FileMetadata, FileName, FileType, Tags, VoiceoverType};
+use crate::model::{
+    AssetCategory, AudioCategory, File, FileMetadata, FileName, FileType, Tags, VoiceoverType,
+};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -91,7 +93,9 @@ pub struct FilePatch {
 }
 
 /// Tells null apart from a field that is missing.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -121,7 +125,10 @@ impl FilePatch {
     pub fn apply(self, file: &mut File) -> Result<()> {
         if let Some(name) = &self.original_name {
             file.original_name = FileName::parse(name).ok_or_else(|| {
-                Error::invalid_parameter("originalName", "expected 1 to 255 bytes without separators or control characters")
+                Error::invalid_parameter(
+                    "originalName",
+                    "expected 1 to 255 bytes without separators or control characters",
+                )
             })?;
         }
         if let Some(declared) = self.file_type {
@@ -145,15 +152,22 @@ impl FilePatch {
         set_tags(&mut metadata.character_names, "characterNames", self.character_names)?;
         set(&mut metadata.asset_category, self.asset_category);
         set(&mut metadata.audio_category, self.audio_category);
-        set(&mut details.object_description, bounded("objectDescription", self.object_description, MAX_LINE_BYTES)?);
+        set(
+            &mut details.object_description,
+            bounded("objectDescription", self.object_description, MAX_LINE_BYTES)?,
+        );
         set(&mut details.scene_location, bounded("sceneLocation", self.scene_location, MAX_LINE_BYTES)?);
         set(&mut details.audio_style, bounded("audioStyle", self.audio_style, MAX_LINE_BYTES)?);
         set(&mut details.audio_tempo, bounded("audioTempo", self.audio_tempo, MAX_LINE_BYTES)?);
         set(&mut details.audio_key, bounded("audioKey", self.audio_key, MAX_LINE_BYTES)?);
         set(&mut details.audio_lyrics, bounded("audioLyrics", self.audio_lyrics, MAX_TEXT_BYTES)?);
-        set(&mut details.voiceover_script, bounded("voiceoverScript", self.voiceover_script, MAX_TEXT_BYTES)?);
+        set(
+            &mut details.voiceover_script,
+            bounded("voiceoverScript", self.voiceover_script, MAX_TEXT_BYTES)?,
+        );
         set(&mut details.voiceover_type, self.voiceover_type);
-        details.has_alpha_channel = self.has_alpha_channel.map_or(details.has_alpha_channel, Option::unwrap_or_default);
+        details.has_alpha_channel =
+            self.has_alpha_channel.map_or(details.has_alpha_channel, Option::unwrap_or_default);
         details.audio_vocals = self.audio_vocals.map_or(details.audio_vocals, Option::unwrap_or_default);
         if let Some(Some(seconds)) = self.audio_duration_seconds
             && !(0.0..=MAX_SECONDS).contains(&seconds)
@@ -175,9 +189,24 @@ impl FilePatch {
 
 /// Every field an upload may carry about its files; `fileType` is read by the upload itself.
 const FIELDS: [&str; 18] = [
-    "packageName", "tags", "assetCategory", "usageTags", "characterNames", "objectDescription", "sceneLocation",
-    "hasAlphaChannel", "audioCategory", "audioDurationSeconds", "audioStyle", "audioVocals", "audioLyrics",
-    "audioTempo", "audioKey", "voiceoverType", "voiceoverScript", "aiMetadata",
+    "packageName",
+    "tags",
+    "assetCategory",
+    "usageTags",
+    "characterNames",
+    "objectDescription",
+    "sceneLocation",
+    "hasAlphaChannel",
+    "audioCategory",
+    "audioDurationSeconds",
+    "audioStyle",
+    "audioVocals",
+    "audioLyrics",
+    "audioTempo",
+    "audioKey",
+    "voiceoverType",
+    "voiceoverScript",
+    "aiMetadata",
 ];
 
 fn set<T>(field: &mut Option<T>, change: Option<Option<T>>) {
@@ -188,12 +217,17 @@ fn set<T>(field: &mut Option<T>, change: Option<Option<T>>) {
 
 fn set_tags(field: &mut Tags, name: &'static str, change: Option<Option<Vec<String>>>) -> Result<()> {
     if let Some(labels) = change {
-        *field = Tags::parse(labels.unwrap_or_default()).map_err(|reason| Error::invalid_parameter(name, reason))?;
+        *field = Tags::parse(labels.unwrap_or_default())
+            .map_err(|reason| Error::invalid_parameter(name, reason))?;
     }
     Ok(())
 }
 
-fn bounded(name: &'static str, change: Option<Option<String>>, max_bytes: usize) -> Result<Option<Option<String>>> {
+fn bounded(
+    name: &'static str,
+    change: Option<Option<String>>,
+    max_bytes: usize,
+) -> Result<Option<Option<String>>> {
     if let Some(Some(text)) = &change
         && text.len() > max_bytes
     {
@@ -256,8 +290,13 @@ mod tests {
     #[test]
     fn a_field_that_does_not_fit_is_named() {
         for (name, text) in [
-            ("tags", "a,b"), ("tags", "{}"), ("audioVocals", "maybe"), ("audioDurationSeconds", "NaN"),
-            ("assetCategory", "car"), ("aiMetadata", "[]"), ("aiMetadata", r#"{"a": "\u0000"}"#),
+            ("tags", "a,b"),
+            ("tags", "{}"),
+            ("audioVocals", "maybe"),
+            ("audioDurationSeconds", "NaN"),
+            ("assetCategory", "car"),
+            ("aiMetadata", "[]"),
+            ("aiMetadata", r#"{"a": "\u0000"}"#),
         ] {
             let error = FilePatch::from_fields([(name, text)]).unwrap_err().to_string();
             assert!(error.contains(name), "{name}={text}: {error}");

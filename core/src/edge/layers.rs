@@ -22,6 +22,8 @@ use tracing::Instrument as _;
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id taken over from a caller.
 const MAX_REQUEST_ID_CHARS: usize = 64;
+/// Names and values of all headers together.
+const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// How long a browser may remember a preflight's answer.
 const PREFLIGHT_SECONDS: u64 = 7200;
 
@@ -108,7 +110,13 @@ fn bare_failure(response: &Response) -> Option<Failure> {
 /// Requests that two servers could read differently are refused: no host or two, two lengths, escaped separators in
 /// the path. hyper lets them pass.
 fn refuse_ambiguous(headers: &HeaderMap, uri: &Uri) -> Result<(), Error> {
-    if headers.get_all(header::HOST).iter().count() > 1 || (!headers.contains_key(header::HOST) && uri.host().is_none()) {
+    let header_bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if header_bytes > MAX_HEADER_BYTES {
+        return Err(Error::HeadersTooLarge);
+    }
+    if headers.get_all(header::HOST).iter().count() > 1
+        || (!headers.contains_key(header::HOST) && uri.host().is_none())
+    {
         return Err(Error::invalid_body("exactly one Host header is needed"));
     }
     if let (Some(host), Some(authority)) = (headers.get(header::HOST), uri.authority())
@@ -149,7 +157,10 @@ fn finish_headers(response: &mut Response, request_id: &str, origin: Option<Head
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
     if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+        );
     }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -193,9 +204,11 @@ fn client_address(app: &App, peer: Option<Peer>, headers: &HeaderMap) -> Option<
 fn record(span: &tracing::Span, method: &Method, route: &str, response: &Response, started: Instant) {
     let status = response.status().as_u16();
     let elapsed = started.elapsed();
-    let labels = [("method", method.to_string()), ("route", route.to_owned()), ("status", status.to_string())];
+    let labels =
+        [("method", method.to_string()), ("route", route.to_owned()), ("status", status.to_string())];
     metrics::counter!("jam_http_requests_total", &labels).increment(1);
-    metrics::histogram!("jam_http_request_seconds", "route" => route.to_owned()).record(elapsed.as_secs_f64());
+    metrics::histogram!("jam_http_request_seconds", "route" => route.to_owned())
+        .record(elapsed.as_secs_f64());
     let duration_ms = elapsed.as_micros() as f64 / 1000.0;
     span.in_scope(|| tracing::info!(%method, route, status, duration_ms, "answered"));
 }

@@ -10,8 +10,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::collections::HashMap;
+use std::fs::Permissions;
 use std::io;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -57,7 +59,10 @@ impl Listener {
                     Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
                     _ => {}
                 }
-                Ok(Self::Unix(UnixListener::bind(path)?))
+                let listener = UnixListener::bind(path)?;
+                // The umask is for files; a proxy of the same group must be able to connect.
+                std::fs::set_permissions(path, Permissions::from_mode(0o660))?;
+                Ok(Self::Unix(listener))
             }
         }
     }
@@ -102,7 +107,8 @@ pub async fn serve_connections(
     connections: TaskTracker,
 ) {
     let total = Arc::new(Semaphore::new(limits.max_connections));
-    let per_address = Arc::new(PerAddress { open: Mutex::default(), most: limits.max_connections_per_address });
+    let per_address =
+        Arc::new(PerAddress { open: Mutex::default(), most: limits.max_connections_per_address });
     let header_timeout = limits.header_timeout;
     loop {
         let accepted = tokio::select! {

@@ -24,6 +24,6 @@ pub use file_patch::FilePatch;
 pub use layers::{Peer, X_REQUEST_ID};
 pub use listener::{Listener, serve_connections};
 pub use multipart::{Multipart, PartHead};
-pub use problem::status;
+pub use problem::{catalogue, status};
 pub use runtime::{Background, router, run, run_with, with_health};
 pub use user_file::{DerivativeView, UserFile};

@@ -60,7 +60,8 @@ impl Multipart {
     /// # Errors
     /// [`Error::UnsupportedContentType`] when it is not multipart, [`Error::InvalidBody`] for a bad boundary.
     pub fn new(headers: &HeaderMap, body: Body, max_parts: usize) -> Result<Self> {
-        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type =
+            headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let parsed: Option<mime::Mime> = content_type.parse().ok();
         let parsed = parsed
             .filter(|parsed| parsed.essence_str() == "multipart/form-data")
@@ -248,11 +249,15 @@ fn parse_head(head: &[u8]) -> Result<PartHead> {
         Ok(httparse::Status::Complete(parsed)) => parsed,
         _ => return Err(malformed()),
     };
-    let mut dispositions = headers.iter().filter(|header| header.name.eq_ignore_ascii_case("content-disposition"));
-    let (Some(disposition), None) = (dispositions.next(), dispositions.next()) else { return Err(malformed()) };
+    let mut dispositions =
+        headers.iter().filter(|header| header.name.eq_ignore_ascii_case("content-disposition"));
+    let (Some(disposition), None) = (dispositions.next(), dispositions.next()) else {
+        return Err(malformed());
+    };
     let disposition = std::str::from_utf8(disposition.value).map_err(|_| malformed())?;
     let parameters = disposition_parameters(disposition).ok_or_else(malformed)?;
-    let find = |wanted: &str| parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    let find =
+        |wanted: &str| parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
     Ok(PartHead { name: find("name").ok_or_else(malformed)?, file_name: find("filename") })
 }
 
@@ -284,7 +289,9 @@ fn unquote(quoted: &str) -> Option<(String, &str)> {
                 let text = text.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n");
                 return Some((text, &quoted[at + 1..]));
             }
-            '\\' if matches!(chars.peek(), Some((_, '"' | '\\'))) => text.extend(chars.next().map(|(_, c)| c)),
+            '\\' if matches!(chars.peek(), Some((_, '"' | '\\'))) => {
+                text.extend(chars.next().map(|(_, c)| c))
+            }
             c => text.push(c),
         }
     }
@@ -309,7 +316,8 @@ mod tests {
 
     /// Reads a body that arrives `step` bytes at a time.
     async fn read(body: &[u8], step: usize) -> Result<Vec<(PartHead, Vec<u8>)>, Error> {
-        let pieces: Vec<_> = body.chunks(step).map(|c| Ok::<_, Infallible>(Bytes::copy_from_slice(c))).collect();
+        let pieces: Vec<_> =
+            body.chunks(step).map(|c| Ok::<_, Infallible>(Bytes::copy_from_slice(c))).collect();
         let stream = Body::from_stream(futures_util::stream::iter(pieces));
         let mut multipart = Multipart::new(&headers(body.len()), stream, 4)?;
         let mut parts = Vec::new();

@@ -20,7 +20,9 @@ pub(super) enum Ranges {
 /// Reads the value of a `Range` header for a representation of `size_bytes`.
 #[must_use]
 pub(super) fn parse(header: Option<&str>, size_bytes: u64) -> Ranges {
-    let Some(specs) = header.and_then(|value| value.trim().strip_prefix("bytes=")) else { return Ranges::Whole };
+    let Some(specs) = header.and_then(|value| value.trim().strip_prefix("bytes=")) else {
+        return Ranges::Whole;
+    };
     let mut parts = Vec::new();
     let mut count = 0;
     for spec in specs.split(',').map(str::trim).filter(|spec| !spec.is_empty()) {
@@ -87,7 +89,9 @@ mod tests {
 
     #[test]
     fn a_header_that_makes_no_sense_is_ignored() {
-        for header in ["bytes=", "bytes=a-b", "bytes=5-2", "items=0-1", "bytes=1", "bytes=--1", "bytes=0-9,5-7"] {
+        for header in
+            ["bytes=", "bytes=a-b", "bytes=5-2", "items=0-1", "bytes=1", "bytes=--1", "bytes=0-9,5-7"]
+        {
             assert_eq!(parse(Some(header), 1000), Ranges::Whole, "{header}");
         }
         let many = format!("bytes={}", vec!["1-1"; 17].join(","));

@@ -10,6 +10,7 @@ use axum::Router;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use std::future::Future;
+use std::io::IsTerminal as _;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -58,7 +59,11 @@ fn refuse(name: &str, error: &anyhow::Error) -> ExitCode {
 
 fn start_logging(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log_filter).context("JAM_LOG is not a log filter")?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
     let started =
         if config.log_json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
     started.map_err(|error| anyhow::anyhow!("logging cannot start: {error}"))
@@ -96,8 +101,11 @@ async fn serve(
     let side = TaskTracker::new();
     if let Some(address) = &app.config.metrics_listen {
         let listener = Listener::bind(address).await.context("JAM_METRICS_LISTEN")?;
-        let (router, limits, stop) = (metrics::router(app.clone(), handle), app.config.limits.clone(), stop.clone());
-        side.spawn(async move { serve_connections(listener, router, &limits, stop, TaskTracker::new()).await });
+        let (router, limits, stop) =
+            (metrics::router(app.clone(), handle), app.config.limits.clone(), stop.clone());
+        side.spawn(
+            async move { serve_connections(listener, router, &limits, stop, TaskTracker::new()).await },
+        );
     }
     if let Some(background) = background {
         side.spawn(background(app.clone(), stop.clone()));
@@ -172,7 +180,8 @@ fn exit_when_idle(app: &App, connections: &TaskTracker, stop: &CancellationToken
 
 /// Connections and files each take a descriptor: use all that the system allows.
 fn raise_descriptor_limit() {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
         tracing::warn!(%error, "the limit of open files stays as it was");
     }

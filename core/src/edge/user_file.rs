@@ -2,12 +2,12 @@
 //! Never decides who may see it.
 
 use crate::auth::{Signer, Variant};
+use crate::ids::{FileId, UserId};
 use crate::media::{self, PictureFormat};
 use crate::model::{
     AssetCategory, AssetDetails, AudioCategory, ByteSize, DerivativeKind, DerivativeState, File, FileName,
     FileType, Tags,
 };
-use crate::ids::{FileId, UserId};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -103,20 +103,25 @@ impl UserFile {
     pub fn new(file: File, signer: &Signer) -> Self {
         let url = |variant: Variant| url(&file, variant, signer);
         // Other formats of the same picture are made for old clients and are the same to everybody else.
-        let shown = || file.derivatives.iter().filter(|derivative| derivative.mime_type == PictureFormat::WebP.mime());
+        let shown = || {
+            file.derivatives.iter().filter(|derivative| derivative.mime_type == PictureFormat::WebP.mime())
+        };
         let default = shown().find(|derivative| derivative.kind == DerivativeKind::Default);
         let has_picture = default.is_some_and(|derivative| derivative.state != DerivativeState::Failed);
         let derivatives = shown().map(|derivative| DerivativeView {
             kind: derivative.kind,
             state: derivative.state,
             error: derivative.error.clone(),
-            url: (derivative.state == DerivativeState::Ready).then(|| url(Variant::Thumbnail(derivative.kind))),
+            url: (derivative.state == DerivativeState::Ready)
+                .then(|| url(Variant::Thumbnail(derivative.kind))),
         });
         let derivatives = derivatives.collect();
         let resolution = file.width.zip(file.height).map(|(width, height)| format!("{width}x{height}"));
         Self {
             file_size_formatted: file.size.formatted(),
-            thumbnail_path: default.filter(|picture| picture.state == DerivativeState::Ready).map(|picture| picture.path.clone()),
+            thumbnail_path: default
+                .filter(|picture| picture.state == DerivativeState::Ready)
+                .map(|picture| picture.path.clone()),
             resolution,
             duration: file.duration_seconds.map(clock_time),
             thumbnail_url: has_picture.then(|| url(Variant::Thumbnail(DerivativeKind::Default))),
@@ -153,16 +158,19 @@ impl UserFile {
 
 /// A signed URL; without signing keys the path that needs a token.
 fn url(file: &File, variant: Variant, signer: &Signer) -> String {
-    signer.sign(&file.user_id, file.id, variant, file.url_epochs, None).map_or_else(
-        || format!("/api/files/{}/{}", file.id, variant.api_path()),
-        |signed| signed.url,
-    )
+    signer
+        .sign(&file.user_id, file.id, variant, file.url_epochs, None)
+        .map_or_else(|| format!("/api/files/{}/{}", file.id, variant.api_path()), |signed| signed.url)
 }
 
 fn clock_time(seconds: f64) -> String {
     let whole = seconds.round().max(0.0) as u64;
     let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
-    if hours > 0 { format!("{hours:02}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
+    if hours > 0 {
+        format!("{hours:02}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes:02}:{seconds:02}")
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod encode;
 mod fit;
 mod pixels;
 mod resize;
+mod shrink;
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};

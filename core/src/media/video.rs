@@ -5,10 +5,11 @@
 
 mod command;
 mod frame;
+mod sandbox;
 
 use std::fs::File;
 use std::io::Cursor;
-use std::process::Stdio;
+use std::os::unix::process::ExitStatusExt;
 
 use ffmpeg_sidecar::event::FfmpegEvent;
 use ffmpeg_sidecar::log_parser::FfmpegLogParser;
@@ -145,22 +146,27 @@ async fn run(
     kind: DerivativeKind,
     limits: &MediaLimits,
 ) -> Result<Frame, MediaError> {
-    let mut command = tokio::process::Command::from(command::ffmpeg(demuxer, task, kind, limits));
-    command.stdin(file.try_clone().map_err(not_started)?);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().map_err(not_started)?;
+    let command = command::ffmpeg(demuxer, task, kind, limits);
+    let mut child = sandbox::start(command, file, limits).await.map_err(not_started)?;
     let (Some(mut output), Some(log)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(MediaError::temporary("ffmpeg has no output"));
     };
     let take_frame = async {
         let frame = frame::choose(&mut output, limits).await;
-        // It may still be decoding frames that nobody needs.
-        let _ = child.start_kill();
+        if !matches!(frame, Ok(None)) {
+            // It may still be decoding frames that nobody needs.
+            let _ = child.start_kill();
+        }
         frame
     };
     let (frame, log) = tokio::join!(take_frame, read_log(log));
-    let _ = child.wait().await;
-    frame?.ok_or_else(|| MediaError::permanent(reason(&log)))
+    if let Some(frame) = frame? {
+        return Ok(frame);
+    }
+    match child.wait().await.map_err(not_started)?.signal() {
+        Some(signal) => Err(MediaError::temporary(format!("decoding was stopped by signal {signal}"))),
+        None => Err(MediaError::permanent(reason(&log))),
+    }
 }
 
 /// The start of the log; the rest is read and dropped, so that ffmpeg never waits for us.

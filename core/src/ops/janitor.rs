@@ -2,7 +2,6 @@
 //! Safe to run anywhere, at any time, in any number.
 
 use crate::app::App;
-use crate::blob::BlobKey;
 use crate::db;
 use crate::db::uploads::OpenUpload;
 use crate::error::Result;
@@ -64,7 +63,6 @@ async fn cancel_abandoned(app: &App) -> Result<u64> {
 }
 
 async fn cancel(app: &App, open: &OpenUpload) -> Result<bool> {
-    let paths = vec![BlobKey::parse(&open.staging_path)?, BlobKey::parse(&open.final_path)?];
     tracing::info!(user.id = %open.user_id, upload.id = %open.id, expired = open.is_expired, "cancelling an abandoned upload");
-    upload::cancel(app, &open.user_id, open.id, paths).await
+    upload::cancel(app, &open.user_id, open.id).await
 }

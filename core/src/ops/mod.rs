@@ -4,6 +4,7 @@
 
 pub mod janitor;
 pub mod organize;
+pub mod reconcile;
 pub mod thumbnail;
 pub mod trash;
 pub mod upload;

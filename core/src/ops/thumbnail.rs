@@ -101,7 +101,9 @@ pub async fn make(app: &App, name: &Name<'_>) -> Result<()> {
     let mut conn = app.db.conn().await?;
     let file = db::files::get(&mut conn, name.user, name.file).await?.ok_or(Error::NotFound)?;
     if !can_have(&file.mime_type) {
-        return Err(Error::ThumbnailUnavailable { reason: "there is no picture of files of this type".to_owned() });
+        return Err(Error::ThumbnailUnavailable {
+            reason: "there is no picture of files of this type".to_owned(),
+        });
     }
     let key = key(name)?;
     db::derivatives::request(&mut conn, name, &key).await?;
@@ -146,7 +148,9 @@ async fn draw(app: &App, file: &File, name: &Name<'_>) -> Result<std::result::Re
         let drawn = media::poster(source, &mime_type, file.duration_seconds, kind, format, &limits).await;
         return Ok(drawn);
     }
-    let drawn = tokio::task::spawn_blocking(move || media::image_thumbnail(&source, &mime_type, kind, format, &limits));
+    let drawn = tokio::task::spawn_blocking(move || {
+        media::image_thumbnail(&source, &mime_type, kind, format, &limits)
+    });
     // A decoder that panics says something about the file, not about us: it fails for good.
     Ok(drawn.await.unwrap_or_else(|_| {
         Err(MediaError { reason: "the picture is damaged".to_owned(), retryable: false })

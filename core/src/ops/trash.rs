@@ -5,6 +5,7 @@ use crate::db;
 use crate::db::jobs::Task;
 use crate::error::Result;
 use crate::ids::{FileId, UserId};
+use crate::ops::upload;
 use sqlx::PgConnection;
 
 /// Files removed in one transaction.
@@ -45,6 +46,45 @@ pub async fn empty(app: &App, user: &UserId) -> Result<u64> {
         if (ids.len() as i64) < BATCH {
             return Ok(removed);
         }
+    }
+}
+
+/// What [`remove_everything`] removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Uploads that were under way.
+    pub uploads: u64,
+    /// Files, in the trash or not.
+    pub files: u64,
+}
+
+/// Removes everything a user has: uploads under way, then files, in the trash or not. The user's row stays, with its
+/// quota. `watch` hears how many files are gone.
+///
+/// # Crash
+/// Between two uploads or two batches: what is left is as it was.
+///
+/// # Errors
+/// When Postgres or the volume does not answer.
+pub async fn remove_everything(
+    app: &App,
+    user: &UserId,
+    watch: &mut (dyn FnMut(u64) + Send),
+) -> Result<Removed> {
+    let mut removed = Removed::default();
+    for id in db::uploads::ids_of(&mut *app.db.conn().await?, user).await? {
+        removed.uploads += u64::from(upload::cancel(app, user, id).await?);
+    }
+    loop {
+        let files = db::audit::files(&mut *app.db.conn().await?, user, None, BATCH).await?;
+        if files.is_empty() {
+            return Ok(removed);
+        }
+        let ids: Vec<FileId> = files.into_iter().map(|file| file.id).collect();
+        let mut tx = app.db.begin().await?;
+        removed.files += purge(&mut tx, user, &ids).await?.len() as u64;
+        tx.commit().await?;
+        watch(removed.files);
     }
 }
 

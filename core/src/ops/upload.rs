@@ -169,9 +169,9 @@ impl Receiving {
         }
         let file = held.app.volume.open_blob(&staged.key).await?;
         let (limits, kind) = (held.app.media_limits.clone(), sniffed);
-        let facts = tokio::task::spawn_blocking(move || media::facts(&file, &kind, &limits))
-            .await
-            .map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")))?;
+        let facts = tokio::task::spawn_blocking(move || media::facts(&file, &kind, &limits)).await.map_err(
+            |panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")),
+        )?;
         Ok(Received { held, name, sniffed, staged, facts })
     }
 
@@ -279,7 +279,8 @@ pub async fn complete(
         if thumbnail::can_have(&file.mime_type) {
             let name = thumbnail::name(user, file.id, DerivativeKind::Default, PictureFormat::WebP);
             derivatives::request(&mut tx, &name, &thumbnail::key(&name)?).await?;
-            db::jobs::enqueue(&mut tx, user, &Task::Derive { file: file.id, kind: DerivativeKind::Default }).await?;
+            db::jobs::enqueue(&mut tx, user, &Task::Derive { file: file.id, kind: DerivativeKind::Default })
+                .await?;
         }
     }
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
@@ -296,7 +297,8 @@ pub async fn complete(
 impl Received {
     fn new_file(&self, file_type: FileType, metadata: FileMetadata) -> NewFile {
         let path = self.held.final_key.as_str();
-        let pixels = |side: Option<u32>| side.and_then(|side| i32::try_from(side).ok()).filter(|side| *side > 0);
+        let pixels =
+            |side: Option<u32>| side.and_then(|side| i32::try_from(side).ok()).filter(|side| *side > 0);
         NewFile {
             id: self.held.file_id,
             user_id: self.held.user.clone(),
@@ -309,7 +311,10 @@ impl Received {
             sha256: self.staged.sha256,
             width: pixels(self.facts.width),
             height: pixels(self.facts.height),
-            duration_seconds: self.facts.duration_seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
+            duration_seconds: self
+                .facts
+                .duration_seconds
+                .filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
             metadata,
         }
     }
@@ -331,9 +336,8 @@ impl Held {
     }
 
     async fn cancel(mut self) {
-        let paths = vec![self.staging.clone(), self.final_key.clone()];
         // After an error the drop tries again.
-        self.is_over = cancel(&self.app, &self.user, self.id, paths).await.is_ok();
+        self.is_over = cancel(&self.app, &self.user, self.id).await.is_ok();
     }
 
     async fn try_resize(&self, size: ByteSize) -> Result<bool> {
@@ -357,18 +361,20 @@ impl Drop for Held {
             return;
         }
         let (app, user, id) = (self.app.clone(), self.user.clone(), self.id);
-        let paths = vec![self.staging.clone(), self.final_key.clone()];
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { cancel_patiently(&app, &user, id, paths).await });
+        // Without a runtime the process is ending, and the janitor of the next one does it.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            tokio::spawn(async move { cancel_patiently(&app, &user, id).await });
         }
     }
 }
 
-async fn cancel_patiently(app: &App, user: &UserId, id: UploadId, paths: Vec<BlobKey>) {
+async fn cancel_patiently(app: &App, user: &UserId, id: UploadId) {
     for pause in CANCEL_PAUSES {
-        match cancel(app, user, id, paths.clone()).await {
+        match cancel(app, user, id).await {
             Ok(_) => return,
-            Err(error) => tracing::warn!(%error, user.id = %user, upload.id = %id, "an upload could not be cancelled yet"),
+            Err(error) => {
+                tracing::warn!(%error, user.id = %user, upload.id = %id, "an upload could not be cancelled yet")
+            }
         }
         tokio::time::sleep(pause).await;
     }
@@ -376,18 +382,19 @@ async fn cancel_patiently(app: &App, user: &UserId, id: UploadId, paths: Vec<Blo
 }
 
 /// Undoes an upload: 1 take it out of its receiver's hands, 2 remove its bytes, 3 remove its row and give back what it
-/// reserved. `false` when it was complete or gone. Safe to repeat.
+/// reserved. `false` when it was complete or gone. Safe to repeat, also while its bytes still arrive.
 ///
 /// # Crash
 /// After 1 or 2: the janitor does it again.
 ///
 /// # Errors
 /// When Postgres or the volume does not answer.
-pub async fn cancel(app: &App, user: &UserId, id: UploadId, paths: Vec<BlobKey>) -> Result<bool> {
-    if !db::uploads::set_cancelling(&mut *app.db.conn().await?, user, id).await? {
+pub async fn cancel(app: &App, user: &UserId, id: UploadId) -> Result<bool> {
+    let Some(paths) = db::uploads::set_cancelling(&mut *app.db.conn().await?, user, id).await? else {
         return Ok(false);
-    }
-    app.volume.remove(paths).await?;
+    };
+    // The staging name first: its receiver may be about to rename it, which then fails or is undone right after.
+    app.volume.remove(paths.into()).await?;
     db::uploads::end(&mut *app.db.conn().await?, user, id, Ending::Cancelled).await
 }
 

@@ -48,7 +48,9 @@ pub async fn run_next(app: &App) -> Result<bool> {
 async fn run(app: &App, job: &ClaimedJob) -> Result<()> {
     match &job.task {
         Task::Derive { file, kind } => {
-            match thumbnail::make(app, &thumbnail::name(&job.user_id, *file, *kind, PictureFormat::WebP)).await {
+            match thumbnail::make(app, &thumbnail::name(&job.user_id, *file, *kind, PictureFormat::WebP))
+                .await
+            {
                 // The file went while the job waited: nothing is left to do.
                 Err(Error::NotFound | Error::ThumbnailUnavailable { .. }) => Ok(()),
                 made => made,

@@ -1,4 +1,4 @@
-//! Every function as one process. `--print openapi` and `--print env-example` write the generated documents instead.
+//! Every function as one process. With `--print` it writes a generated document instead and exits.
 #![expect(clippy::disallowed_macros, reason = "--print is a command line")]
 
 use std::process::ExitCode;
@@ -14,9 +14,10 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        ["--print", "errors"] => print(&jam_core::edge::catalogue()),
         ["--print", "env-example"] => print(&jam_core::config::env_example()),
         _ => {
-            eprintln!("usage: jam-all [--print openapi|env-example]");
+            eprintln!("usage: jam-all [--print openapi|errors|env-example]");
             ExitCode::from(2)
         }
     }

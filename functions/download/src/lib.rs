@@ -41,7 +41,8 @@ async fn download(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let content = db::files::content(&mut *app.db.conn().await?, &caller.user, id).await?.ok_or(Error::NotFound)?;
+    let content =
+        db::files::content(&mut *app.db.conn().await?, &caller.user, id).await?.ok_or(Error::NotFound)?;
     send(&app, content, Variant::Download, PRIVATE.to_owned(), &method, &headers).await
 }
 
@@ -60,7 +61,8 @@ async fn stream(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let content = db::files::content(&mut *app.db.conn().await?, &caller.user, id).await?.ok_or(Error::NotFound)?;
+    let content =
+        db::files::content(&mut *app.db.conn().await?, &caller.user, id).await?.ok_or(Error::NotFound)?;
     send(&app, content, Variant::Stream, PRIVATE.to_owned(), &method, &headers).await
 }
 

@@ -95,8 +95,11 @@ pub(crate) fn cursor(request: &Request, place: Place) -> Result<String> {
 fn read_cursor(text: &str) -> Option<Cursor> {
     let cursor: Cursor = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let texts = [&cursor.filter.package, &cursor.filter.q];
-    let is_clean = texts.iter().all(|text| text.as_ref().is_none_or(|text| short(text).is_some() && !text.contains('\0')));
+    let is_clean = texts
+        .iter()
+        .all(|text| text.as_ref().is_none_or(|text| short(text).is_some() && !text.contains('\0')));
     let lists = [&cursor.filter.tags, &cursor.filter.usage_tags, &cursor.filter.character_names];
-    let is_short = lists.iter().all(|list| list.len() <= MAX_LIST && list.iter().all(|entry| !entry.contains('\0')));
+    let is_short =
+        lists.iter().all(|list| list.len() <= MAX_LIST && list.iter().all(|entry| !entry.contains('\0')));
     (is_clean && is_short && cursor.place.fits(cursor.sort)).then_some(cursor)
 }

@@ -86,7 +86,11 @@ fn action(request: &BatchRequest) -> Result<Action> {
     let tags = || {
         let labels = request.tags.clone().unwrap_or_default();
         let tags = Tags::parse(labels).map_err(|reason| Error::invalid_parameter("tags", reason))?;
-        if tags.as_slice().is_empty() { Err(Error::invalid_parameter("tags", "expected at least one")) } else { Ok(tags) }
+        if tags.as_slice().is_empty() {
+            Err(Error::invalid_parameter("tags", "expected at least one"))
+        } else {
+            Ok(tags)
+        }
     };
     let package = request.package_name.clone().filter(|name| !name.is_empty());
     if package.as_ref().is_some_and(|name| name.len() > MAX_NAME_BYTES) {
@@ -108,7 +112,9 @@ fn result(id: &str, outcomes: &[(FileId, Option<Skipped>)]) -> BatchResult {
     let outcome = FileId::parse(id).and_then(|parsed| outcomes.iter().find(|(done, _)| *done == parsed));
     let (error, code) = match outcome {
         Some((_, None)) => (None, None),
-        Some((_, Some(Skipped::TooManyTags))) => (Some("The file would have too many tags."), Some("too_many_tags")),
+        Some((_, Some(Skipped::TooManyTags))) => {
+            (Some("The file would have too many tags."), Some("too_many_tags"))
+        }
         Some((_, Some(Skipped::NotFound))) | None => (Some("There is nothing here."), Some("not_found")),
     };
     BatchResult { id: id.to_owned(), success: code.is_none(), error, code }

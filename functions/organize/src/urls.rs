@@ -57,7 +57,8 @@ pub(crate) async fn make_url(
     PathFile(id): PathFile,
     JsonBody(request): JsonBody<UrlRequest>,
 ) -> Result<Json<UrlAnswer>> {
-    let content = db::files::content(&mut *app.db.conn().await?, &caller.user, id).await?.ok_or(Error::NotFound)?;
+    let content =
+        db::files::content(&mut *app.db.conn().await?, &caller.user, id).await?.ok_or(Error::NotFound)?;
     let variant = match request.purpose {
         Purpose::Download => Variant::Download,
         Purpose::Stream if !media::is_inline_safe(&content.mime_type) => return Err(Error::NotStreamable),

@@ -3,12 +3,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use jam_core::Result;
 use jam_core::app::App;
 use jam_core::auth::clerk::ClerkUser;
 use jam_core::db;
 use jam_core::db::storage::UserLine;
 use jam_core::edge::Admin;
-use jam_core::Result;
 use jam_core::model::ByteSize;
 use serde::Serialize;
 use std::collections::HashMap;

@@ -70,7 +70,13 @@ async fn thumbnail_signed(
     send(&app, (&signed.user, signed.file, kind), found, cache_control, &method, &headers).await
 }
 
-async fn find(app: &App, user: &UserId, id: FileId, kind: DerivativeKind, headers: &HeaderMap) -> Result<Found> {
+async fn find(
+    app: &App,
+    user: &UserId,
+    id: FileId,
+    kind: DerivativeKind,
+    headers: &HeaderMap,
+) -> Result<Found> {
     let name = ops::thumbnail::name(user, id, kind, format(headers));
     let found = db::derivatives::find(&mut *app.db.conn().await?, &name).await?;
     found.filter(|found| !found.is_trashed).ok_or(Error::NotFound)

@@ -159,7 +159,8 @@ impl Parts {
                 .ok_or_else(|| Error::invalid_parameter("targetUserId", "the field is missing"))?,
         };
         let positions = self.received.iter().map(|(position, _)| *position);
-        let descriptions = positions.map(|position| Ok((self.file_type(position)?, self.metadata(position)?)));
+        let descriptions =
+            positions.map(|position| Ok((self.file_type(position)?, self.metadata(position)?)));
         Ok((user, descriptions.collect::<Result<_>>()?))
     }
 
@@ -204,8 +205,9 @@ impl Parts {
     fn file_type(&self, position: usize) -> Result<Option<FileType>> {
         let text = self.value("fileType", position).filter(|text| !text.is_empty());
         text.map(|text| {
-            FileType::parse(text)
-                .ok_or_else(|| Error::invalid_parameter("fileType", "expected video, image, scene, project or audio"))
+            FileType::parse(text).ok_or_else(|| {
+                Error::invalid_parameter("fileType", "expected video, image, scene, project or audio")
+            })
         })
         .transpose()
     }

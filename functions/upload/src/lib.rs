@@ -73,7 +73,11 @@ async fn upload(State(app): State<App>, caller: Caller, request: Request) -> Res
         (status = 403, description = "Not an administrator"),
         (status = 413, description = "Over the quota or a limit"),
         (status = 415, description = "Not of the declared type, or refused")))]
-async fn upload_for_user(State(app): State<App>, Admin(admin): Admin, request: Request) -> Result<Json<Uploaded>> {
+async fn upload_for_user(
+    State(app): State<App>,
+    Admin(admin): Admin,
+    request: Request,
+) -> Result<Json<Uploaded>> {
     let form = form::receive(&app, request, form::Target::Named { admin: admin.user.clone() }).await?;
     tracing::info!(admin = %admin.user, files = form.files.len(), "uploaded for another user");
     answer(&app, form)

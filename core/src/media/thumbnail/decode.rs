@@ -1,7 +1,10 @@
 //! From a file to pixels, no larger than the variant needs where the format allows it.
 
 mod general;
+mod gif;
 mod jpeg;
+mod png;
+mod tiff;
 mod webp;
 
 use image::ImageFormat;
@@ -34,9 +37,9 @@ pub(super) fn decode(
     match mime {
         "image/jpeg" => jpeg::decode(source, kind, limits),
         "image/webp" => webp::decode(source, kind, limits),
-        "image/png" => general::decode(source, ImageFormat::Png, kind, limits),
-        "image/gif" => general::decode(source, ImageFormat::Gif, kind, limits),
-        "image/tiff" => general::decode(source, ImageFormat::Tiff, kind, limits),
+        "image/png" => png::decode(source, kind, limits),
+        "image/gif" => gif::decode(source, kind, limits),
+        "image/tiff" => tiff::decode(source, kind, limits),
         "image/bmp" => general::decode(source, ImageFormat::Bmp, kind, limits),
         "image/vnd.microsoft.icon" => general::decode(source, ImageFormat::Ico, kind, limits),
         _ => Err(MediaError::permanent("pictures of this kind cannot be decoded")),

@@ -169,6 +169,24 @@ fn an_animation_shows_its_first_frame() {
 }
 
 #[test]
+fn a_frame_smaller_than_its_canvas_stands_where_it_belongs() {
+    let mut bytes = Vec::new();
+    let mut encoder = gif::Encoder::new(&mut bytes, 300, 200, &[255, 0, 0]).unwrap();
+    let (left, top, width, height) = (100, 50, 100, 100);
+    let buffer = vec![0; 100 * 100].into();
+    encoder.write_frame(&gif::Frame { left, top, width, height, buffer, ..gif::Frame::default() }).unwrap();
+    drop(encoder);
+    let pixels = decoded(&thumbnail(&bytes, "image/gif", DerivativeKind::Medium));
+    assert_eq!(pixels.dimensions(), (300, 200));
+    assert_colour(&pixels, (150, 100), RED);
+    assert!(
+        [(50, 100), (150, 25), (250, 100), (150, 175)]
+            .iter()
+            .all(|(x, y)| pixels.get_pixel(*x, *y).0[3] == 0)
+    );
+}
+
+#[test]
 fn a_header_that_promises_too_many_pixels_is_refused_before_decoding() {
     let mut png = encoded(ImageFormat::Png, 8, 8);
     png[16..24].copy_from_slice(&[0, 0, 0xEA, 0x60, 0, 0, 0xEA, 0x60]);

@@ -84,7 +84,10 @@ fn filters_with_an_index_of_labels() -> [(&'static str, Filter); 4] {
     [
         ("user_files_by_tags", Filter { tags: vec!["tag 17".to_owned()], ..all() }),
         ("user_files_by_usage_tags", Filter { usage_tags: vec!["use 17".to_owned()], ..all() }),
-        ("user_files_by_character_names", Filter { character_names: vec!["character 17".to_owned()], ..all() }),
+        (
+            "user_files_by_character_names",
+            Filter { character_names: vec!["character 17".to_owned()], ..all() },
+        ),
         ("user_files_trash", Filter { trash: true, ..all() }),
     ]
 }
@@ -99,5 +102,8 @@ fn of_files(plan: &str) -> &str {
 #[track_caller]
 fn assert_ordered_by(index: &str, plan: &str) {
     let uses_it = plan.contains(&format!("using {index} on user_files"));
-    assert!(uses_it && !plan.contains("Sort") && !plan.contains("Seq Scan on user_files"), "{index}:\n{plan}");
+    assert!(
+        uses_it && !plan.contains("Sort") && !plan.contains("Seq Scan on user_files"),
+        "{index}:\n{plan}"
+    );
 }

@@ -90,7 +90,8 @@ async fn a_body_of_another_kind_is_refused(pool: PgPool) {
         (400, "invalid_body", "multipart/form-data"),
     ];
     for (status, code, content_type) in content_types {
-        let request = app.ann().request(Method::POST, "/api/files/upload").header("content-type", content_type);
+        let request =
+            app.ann().request(Method::POST, "/api/files/upload").header("content-type", content_type);
         send(request.body(Form::new().file("a.png", &png(1, 1)).into_body())).await.refused(status, code);
     }
     app.finish().await;

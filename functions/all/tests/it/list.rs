@@ -34,7 +34,8 @@ async fn store_different_files(ann: &As<'_>) {
 
 async fn names(ann: &As<'_>, query: &str) -> Vec<String> {
     let page = ann.get(&format!("/api/files?sortBy=name&sortOrder=asc&{query}")).await.expect(200).json();
-    let names: Vec<String> = column(&page, "originalName").iter().map(|n| n.as_str().unwrap().to_owned()).collect();
+    let names: Vec<String> =
+        column(&page, "originalName").iter().map(|n| n.as_str().unwrap().to_owned()).collect();
     assert_eq!(page["count"], names.len());
     names
 }
@@ -76,7 +77,8 @@ async fn each_filter_finds_its_files_and_no_others(pool: PgPool) {
     ];
     for (query, expected) in found {
         assert_eq!(names(&ann, query).await, expected, "{query}");
-        let counted = ann.get(&format!("/api/files?limit=1&includeTotal=true&{query}")).await.expect(200).json();
+        let counted =
+            ann.get(&format!("/api/files?limit=1&includeTotal=true&{query}")).await.expect(200).json();
         assert_eq!(counted["total"], expected.len(), "{query}");
     }
     app.finish().await;
@@ -87,9 +89,7 @@ async fn every_order_runs_both_ways_and_has_its_short_name(pool: PgPool) {
     let app = TestApp::new(pool).await;
     rows::add_files(&mut *app.app.db.conn().await.unwrap(), &user_id(ANN), 150).await;
     let ann = app.ann();
-    let page = async |query: &str| {
-        ann.get(&format!("/api/files?limit=200&{query}")).await.expect(200).json()
-    };
+    let page = async |query: &str| ann.get(&format!("/api/files?limit=200&{query}")).await.expect(200).json();
     let orders = [
         ("upload_date", "uploadDate"),
         ("created_at", "createdAt"),
@@ -153,7 +153,8 @@ async fn a_value_out_of_bounds_is_refused_with_its_parameter(pool: PgPool) {
         ("cursor", "not-a-cursor"),
     ];
     for (parameter, value) in wrong {
-        let error = app.ann().get(&format!("/api/files?{parameter}={value}")).await.refused(400, "invalid_parameter");
+        let error =
+            app.ann().get(&format!("/api/files?{parameter}={value}")).await.refused(400, "invalid_parameter");
         assert_eq!(error["parameter"], parameter, "{value}");
     }
     for query in ["limit=5&limit=6", "q=%00", "tags=a%00b"] {
@@ -188,11 +189,14 @@ async fn paging_through_a_thousand_files_loses_and_doubles_none_while_others_arr
     rows::add_files(&mut *app.app.db.conn().await.unwrap(), &ann, 1000).await;
     let before = all_ids(&app, "sortBy=file_name").await;
     assert_eq!(before.len(), 990, "every hundredth file is in the trash");
-    for order in ["sortBy=upload_date", "sortBy=name&sortOrder=asc", "sortBy=duration", "sortBy=size&sortOrder=asc"] {
+    for order in
+        ["sortBy=upload_date", "sortBy=name&sortOrder=asc", "sortBy=duration", "sortBy=size&sortOrder=asc"]
+    {
         let mut seen = Vec::new();
         let mut cursor = String::new();
         loop {
-            let page = app.ann().get(&format!("/api/files?limit=97&{order}{cursor}")).await.expect(200).json();
+            let page =
+                app.ann().get(&format!("/api/files?limit=97&{order}{cursor}")).await.expect(200).json();
             seen.extend(column(&page, "id"));
             rows::add_files(&mut *app.app.db.conn().await.unwrap(), &ann, 5).await;
             match page["nextCursor"].as_str() {
@@ -257,7 +261,11 @@ async fn a_cursor_that_was_tampered_with_is_refused(pool: PgPool) {
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text)
     };
     let id = "019a0000-0000-7000-8000-000000000000";
-    let place = |key: &str| format!(r#"{{"filter":{{}},"sort":"upload_date","order":"desc","place":{{"key":{key},"id":"{id}"}}}}"#);
+    let place = |key: &str| {
+        format!(
+            r#"{{"filter":{{}},"sort":"upload_date","order":"desc","place":{{"key":{key},"id":"{id}"}}}}"#
+        )
+    };
     app.ann().get(&format!("/api/files?cursor={}", cursor(&place(r#"{"t":0}"#)))).await.expect(200);
     let tampered = [
         place(r#"{"n":1}"#),

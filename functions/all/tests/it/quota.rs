@@ -34,7 +34,10 @@ async fn usage_counts_every_byte_by_type(pool: PgPool) {
     let usage = app.ann().usage().await;
     assert_eq!((&usage["totalBytes"], &usage["fileCount"]), (&json!(1000), &json!(2)));
     assert_eq!((&usage["percentage"], &usage["availableBytes"]), (&json!(33.33), &json!(2000)));
-    assert_eq!((&usage["totalFormatted"], &usage["availableFormatted"]), (&json!("1000 Bytes"), &json!("1.95 KB")));
+    assert_eq!(
+        (&usage["totalFormatted"], &usage["availableFormatted"]),
+        (&json!("1000 Bytes"), &json!("1.95 KB"))
+    );
     assert_eq!(usage["byType"]["project"], json!({ "bytes": 700, "count": 1 }));
     assert_eq!(usage["byType"]["scene"], json!({ "bytes": 300, "count": 1 }));
     app.finish().await;
@@ -44,7 +47,10 @@ async fn usage_counts_every_byte_by_type(pool: PgPool) {
 async fn a_file_of_exactly_the_remaining_bytes_fits_and_one_byte_more_does_not(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let around = |content: &[u8]| {
-        Form::new().field("packageName", "before").file("a.bin", content).field("sceneLocation", &"x".repeat(4000))
+        Form::new()
+            .field("packageName", "before")
+            .file("a.bin", content)
+            .field("sceneLocation", &"x".repeat(4000))
     };
     app.set_quota(ANN, 500_000).await;
     let error = app.ann().upload(around(&media::bytes(1, 500_001))).await.refused(413, "quota_exceeded");
@@ -63,8 +69,14 @@ async fn of_a_form_as_many_files_are_stored_as_fit(pool: PgPool) {
     app.set_quota(ANN, 2500).await;
     let form = (0..4).fold(Form::new(), |form, n| form.file(&format!("{n}.txt"), &[b'x'; 1000]));
     let answer = app.ann().upload(form).await.expect(200).json();
-    assert_eq!((answer["files"].as_array().unwrap().len(), answer["errors"].as_array().unwrap().len()), (2, 2));
-    assert_eq!((&answer["errors"][0]["filename"], &answer["errors"][0]["code"]), (&json!("2.txt"), &json!("quota_exceeded")));
+    assert_eq!(
+        (answer["files"].as_array().unwrap().len(), answer["errors"].as_array().unwrap().len()),
+        (2, 2)
+    );
+    assert_eq!(
+        (&answer["errors"][0]["filename"], &answer["errors"][0]["code"]),
+        (&json!("2.txt"), &json!("quota_exceeded"))
+    );
     assert_eq!(app.ann().counters().await, json!([2000, 0, 0, 2]));
     app.finish().await;
 }
@@ -73,7 +85,8 @@ async fn of_a_form_as_many_files_are_stored_as_fit(pool: PgPool) {
 async fn a_file_that_does_not_fit_leaves_its_room_to_the_next_one(pool: PgPool) {
     let app = TestApp::new(pool).await;
     app.set_quota(ANN, 100_000).await;
-    let form = Form::new().file("large.bin", &media::bytes(1, 300_000)).file("small.bin", &media::bytes(2, 100_000));
+    let form =
+        Form::new().file("large.bin", &media::bytes(1, 300_000)).file("small.bin", &media::bytes(2, 100_000));
     let answer = app.ann().upload(form).await.expect(200).json();
     assert_eq!(answer["files"][0]["originalName"], "small.bin");
     assert_eq!(answer["errors"][0]["filename"], "large.bin");
@@ -127,7 +140,10 @@ async fn bytes_are_promised_while_they_arrive_and_given_back_when_they_do_not(po
     })
     .await;
     assert_eq!(app.ann().usage().await["availableBytes"], MIB);
-    app.ann().upload(Form::new().file("b.bin", &media::bytes(2, MIB + 1))).await.refused(413, "quota_exceeded");
+    app.ann()
+        .upload(Form::new().file("b.bin", &media::bytes(2, MIB + 1)))
+        .await
+        .refused(413, "quota_exceeded");
     app.ann().upload(Form::new().file("c.bin", &media::bytes(3, MIB))).await.expect(200);
     drop(raw);
     eventually("the reservation is given back", async || {
@@ -174,7 +190,10 @@ async fn a_client_that_sends_without_asking_sees_the_refusal_and_no_broken_pipe(
             raw.send(&body[8 * MIB..]).await.unwrap();
         }
         raw.answer().await.refused(413, "quota_exceeded");
-        app.ann().upload(Form::new().file("a.bin", &media::bytes(1, mib * MIB))).await.refused(413, "quota_exceeded");
+        app.ann()
+            .upload(Form::new().file("a.bin", &media::bytes(1, mib * MIB)))
+            .await
+            .refused(413, "quota_exceeded");
     }
     app.finish().await;
 }
@@ -186,8 +205,12 @@ async fn setting_up_storage_is_safe_to_repeat_and_only_administrators_choose_the
         let storage = app.ann().post("/api/storage/initialize", json!({})).await.expect(200).json();
         assert_eq!(storage["storage"]["maxBytes"], 10_737_418_240_u64);
     }
-    app.ann().post("/api/storage/initialize", json!({ "maxBytes": 1_u64 << 40 })).await.refused(403, "admin_only");
-    let own = app.admin().post("/api/storage/initialize", json!({ "maxBytes": 5000 })).await.expect(200).json();
+    app.ann()
+        .post("/api/storage/initialize", json!({ "maxBytes": 1_u64 << 40 }))
+        .await
+        .refused(403, "admin_only");
+    let own =
+        app.admin().post("/api/storage/initialize", json!({ "maxBytes": 5000 })).await.expect(200).json();
     assert_eq!(own["storage"]["maxBytes"], 5000);
     app.finish().await;
 }

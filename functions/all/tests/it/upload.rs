@@ -132,8 +132,11 @@ async fn content_that_a_browser_or_a_shell_would_run_is_refused_under_any_name_a
         ("playlist", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"),
     ];
     for (found, content) in refused {
-        for form in [Form::new(), Form::new().field("fileType", "project"), Form::new().field("fileType", "image")] {
-            let error = app.ann().upload(form.file("harmless.png", content)).await.refused(415, "type_refused");
+        for form in
+            [Form::new(), Form::new().field("fileType", "project"), Form::new().field("fileType", "image")]
+        {
+            let error =
+                app.ann().upload(form.file("harmless.png", content)).await.refused(415, "type_refused");
             assert_eq!(error["found"], found);
         }
     }
@@ -162,7 +165,8 @@ async fn a_type_that_the_content_is_not_is_refused_before_and_after_the_file(poo
 async fn a_file_may_be_as_large_as_the_limit_and_no_larger(pool: PgPool) {
     let app = TestApp::with(pool, |config| config.limits.max_file = ByteSize::new(1000)).await;
     assert_eq!(app.ann().store("a.txt", &[b'x'; 1000]).await["fileSize"], 1000);
-    let error = app.ann().upload(Form::new().file("b.txt", &[b'x'; 1001])).await.refused(413, "file_too_large");
+    let error =
+        app.ann().upload(Form::new().file("b.txt", &[b'x'; 1001])).await.refused(413, "file_too_large");
     assert_eq!(error["maxBytes"], 1000);
     app.finish().await;
 }
@@ -218,9 +222,11 @@ async fn a_body_of_unknown_length_is_stored_whole(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let content = media::bytes(1, 5 << 20);
     let body = Form::new().file("a.bin", &content).field("packageName", "chunked").into_body();
-    let chunks: Vec<_> = body.chunks(70_001).map(|c| Ok::<_, std::io::Error>(Bytes::copy_from_slice(c))).collect();
+    let chunks: Vec<_> =
+        body.chunks(70_001).map(|c| Ok::<_, std::io::Error>(Bytes::copy_from_slice(c))).collect();
     let body = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
-    let request = app.ann().request(Method::POST, "/api/files/upload").header("content-type", Form::CONTENT_TYPE);
+    let request =
+        app.ann().request(Method::POST, "/api/files/upload").header("content-type", Form::CONTENT_TYPE);
     let answer = send(request.body(body)).await.expect(200).json();
     assert_eq!(answer["files"][0]["sha256"], sha256(&content));
     assert_eq!(answer["files"][0]["packageName"], "chunked");

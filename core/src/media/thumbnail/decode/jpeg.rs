@@ -1,4 +1,9 @@
-//! JPEG by libjpeg-turbo, whose inverse transform gives the picture at a half, a quarter or an eighth.
+//! JPEG: at an eighth by our own decoder, else by libjpeg-turbo, whose inverse transform gives the picture at a half,
+//! a quarter or an eighth.
+
+mod eighth;
+mod huffman;
+mod scan;
 
 use std::io::Cursor;
 
@@ -24,7 +29,11 @@ pub(super) fn decode(
     let header = JpegHeader::read(Cursor::new(&bytes)).ok_or_else(damaged)?;
     limits.check_dimensions(header.size.0, header.size.1)?;
     let fit = Fit::new(kind, header.size, header.orientation);
-    let (mut pixels, factor) = decompress(&bytes, &fit).map_err(|_| damaged())?;
+    let by_eighth = if fit.reduction() >= 8.0 { eighth::decode(&bytes) } else { None };
+    let (mut pixels, factor) = match by_eighth {
+        Some(pixels) => (pixels, ScalingFactor::ONE_EIGHTH),
+        None => decompress(&bytes, &fit).map_err(|_| damaged())?,
+    };
     if pixels.layout == Layout::Cmyk && header.is_adobe {
         pixels.data.iter_mut().for_each(|ink| *ink = 255 - *ink);
     }
@@ -79,3 +88,6 @@ fn is_warning(message: &str) -> bool {
     .iter()
     .any(|warning| message.contains(warning))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+"""A target's life: its directory, its process, its description. What `start` made, `stop` takes away."""
+
+import argparse
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from measuring import launch, machine
+from measuring.target import Launch, Target
+
+from . import dataset
+from .cluster import Cluster
+from .tokens import TokenKey
+
+READER = "bench_reader"
+ADMIN = "bench_admin"
+DATABASE = "bench"
+QUOTA_BYTES = 1 << 40
+STATES = Path("/var/tmp/jam-storage-bench")
+ANSWER_SECONDS_MAX = 60
+STOP_SECONDS_MAX = 60
+
+
+class Room:
+    """Where a target keeps what it has."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.volume = state / "volume"
+        self.cluster = Cluster(state / "postgres")
+        self.key = TokenKey(state)
+        self.log = state / "service.log"
+        self.process = state / "process"
+        """Number and start of the service's process: together they are never another's."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What is particular to one service. `prepare` fills database and volume and says how to start it."""
+
+    label: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    about: Callable[[argparse.Namespace], str]
+    prepare: Callable[[Room, argparse.Namespace], Launch]
+    quota_field: str
+    used_bytes: list[str]
+
+
+def run(recipe: Recipe, doc: str) -> None:
+    """The command line of a target's script."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--state", type=Path, default=STATES / recipe.label,
+                        help="its directory, on the disk to measure (default %(default)s)")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    recipe.add_arguments(verbs.add_parser("start", help="start it, make its data and print its description"))
+    verbs.add_parser("stop", help="stop it and remove its directory")
+    verbs.add_parser("token", help="print a token for a user").add_argument("user")
+    arguments = parser.parse_args()
+    room = Room(arguments.state.absolute())
+    if arguments.verb == "start":
+        target = start(recipe, room, arguments)
+        print(json.dumps(dataclasses.asdict(target), indent=2))
+    elif arguments.verb == "stop":
+        stop(room)
+        shutil.rmtree(room.state)
+    else:
+        print(room.key.token(arguments.user))
+
+
+def start(recipe: Recipe, room: Room, arguments: argparse.Namespace) -> Target:
+    """Starts everything and makes the data set; leaves nothing running when it fails."""
+    if room.state.exists():
+        sys.exit(f"{room.state} exists: stop that target first")
+    room.state.mkdir(parents=True)
+    room.volume.mkdir(mode=0o700)
+    try:
+        room.key.make()
+        room.cluster.start()
+        room.cluster.psql("postgres", "-c", f"CREATE DATABASE {DATABASE}")
+        how = recipe.prepare(room, arguments)
+        port = launch.free_port()
+        target = Target(
+            label=recipe.label,
+            base_url=f"http://127.0.0.1:{port}",
+            pid=start_process(how, port, room),
+            token=room.key.token(READER),
+            about=recipe.about(arguments),
+            postgres_pid=room.cluster.pid,
+            token_command=[str(Path(sys.argv[0]).absolute()), "--state", str(room.state), "token"],
+            admin_token=room.key.token(ADMIN, admin=True),
+            quota_field=recipe.quota_field,
+            used_bytes=recipe.used_bytes,
+            launch=how,
+        )
+        with tempfile.TemporaryDirectory(dir=room.state) as directory:
+            files = dataset.make(target, Path(directory))
+        room.cluster.psql(DATABASE, "-c", "VACUUM ANALYZE")
+        return dataclasses.replace(target, files=files)
+    except BaseException:
+        stop(room)
+        print(f"{room.state} is left for you to look at", file=sys.stderr)
+        raise
+
+
+def start_process(how: Launch, port: int, room: Room) -> int:
+    """Starts the service and waits until it answers."""
+    with room.log.open("wb") as log:
+        process = subprocess.Popen(how.command, cwd=how.directory, start_new_session=True, stdin=subprocess.DEVNULL,
+                                   env={**os.environ, **how.environment, "PORT": str(port)}, stdout=log, stderr=log)
+    room.process.write_text(f"{process.pid} {machine.start_ticks(process.pid)}")
+    deadline = time.monotonic() + ANSWER_SECONDS_MAX
+    while not launch.answers(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit(f"the service does not answer; see {room.log}")
+        time.sleep(0.05)
+    return process.pid
+
+
+def stop(room: Room) -> None:
+    """Ends the service, then its database. Does nothing about what does not run."""
+    if room.process.exists():
+        pid, started = map(int, room.process.read_text().split())
+        deadline = time.monotonic() + STOP_SECONDS_MAX
+        while machine.start_ticks(pid) == started and time.monotonic() < deadline:
+            os.kill(pid, signal.SIGTERM)
+            time.sleep(0.2)
+    room.cluster.stop()

@@ -1,0 +1,70 @@
+//! How like a thumbnail is to the picture: SSIM (Wang et al. 2004) of the brightness, over squares of eight pixels,
+//! against the whole picture brought to the thumbnail's size by Lanczos in one step.
+
+use std::path::Path;
+
+use anyhow::Result;
+use image::GrayImage;
+use image::imageops::{FilterType, crop_imm, resize};
+
+const SIDE: u32 = 8;
+
+/// 1 where nothing differs. Transparent pixels count as black.
+pub(crate) fn to_whole(thumbnail: &Path, picture: &Path) -> Result<f64> {
+    let (thumbnail, picture) = (brightness(thumbnail)?, brightness(picture)?);
+    let (width, height) = thumbnail.dimensions();
+    let (across, down) =
+        (f64::from(picture.width()) / f64::from(width), f64::from(picture.height()) / f64::from(height));
+    // A thumbnail of the picture's own shape shows all of it, any other the middle.
+    let is_whole = (across / down - 1.0).abs() < 0.01;
+    let shown = |side: u32, whole: u32| {
+        if is_whole { whole } else { (f64::from(side) * across.min(down)).round() as u32 }
+    };
+    let (shown_width, shown_height) = (shown(width, picture.width()), shown(height, picture.height()));
+    let (left, top) = ((picture.width() - shown_width) / 2, (picture.height() - shown_height) / 2);
+    let part = crop_imm(&picture, left, top, shown_width, shown_height).to_image();
+    Ok(ssim(&thumbnail, &resize(&part, width, height, FilterType::Lanczos3)))
+}
+
+fn ssim(one: &GrayImage, other: &GrayImage) -> f64 {
+    let (width, height) = one.dimensions();
+    let mut sum = 0.0;
+    let mut count = 0;
+    for top in (0..=height.saturating_sub(SIDE)).step_by(4) {
+        for left in (0..=width.saturating_sub(SIDE)).step_by(4) {
+            sum += window(one, other, left, top);
+            count += 1;
+        }
+    }
+    sum / f64::from(count)
+}
+
+fn brightness(path: &Path) -> Result<GrayImage> {
+    let mut picture = image::ImageReader::open(path)?.with_guessed_format()?.decode()?.into_rgba8();
+    for pixel in picture.pixels_mut() {
+        let alpha = u16::from(pixel.0[3]);
+        pixel.0 = [pixel.0[0], pixel.0[1], pixel.0[2], 255].map(|c| (u16::from(c) * alpha / 255) as u8);
+    }
+    Ok(image::DynamicImage::from(picture).into_luma8())
+}
+
+fn window(one: &GrayImage, other: &GrayImage, left: u32, top: u32) -> f64 {
+    let (width, height) = one.dimensions();
+    let (mut a, mut b, mut aa, mut bb, mut ab, mut n) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
+    for y in top..(top + SIDE).min(height) {
+        for x in left..(left + SIDE).min(width) {
+            let (p, q) = (f64::from(one.get_pixel(x, y).0[0]), f64::from(other.get_pixel(x, y).0[0]));
+            a += p;
+            b += q;
+            aa += p * p;
+            bb += q * q;
+            ab += p * q;
+            n += 1.0;
+        }
+    }
+    let (a, b) = (a / n, b / n);
+    let (va, vb, vab) = (aa / n - a * a, bb / n - b * b, ab / n - a * b);
+    const C1: f64 = 6.5025;
+    const C2: f64 = 58.5225;
+    ((2.0 * a * b + C1) * (2.0 * vab + C2)) / ((a * a + b * b + C1) * (va + vb + C2))
+}

@@ -1,0 +1,356 @@
+//! The configuration: the only reader of the environment. Everything is parsed and bounded here, once, at start.
+//! Never decides anything with the values, never keeps a secret where `Debug` would print it.
+
+mod parse;
+mod reader;
+mod settings;
+
+pub use reader::ConfigError;
+pub use settings::{Effective, SETTINGS, Setting, effective, env_example};
+
+use crate::model::ByteSize;
+use reader::Reader;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A text that `Debug` does not show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself; never log it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// Where the keys that verify session tokens come from.
+#[derive(Debug, Clone)]
+pub enum KeySource {
+    /// A JWKS document behind a URL.
+    Jwks {
+        /// https, or http on loopback.
+        url: String,
+    },
+    /// One RSA public key as PEM; the token's `kid` is then ignored.
+    Pem(String),
+}
+
+/// How session tokens are checked.
+#[derive(Debug, Clone)]
+pub struct AuthConfig {
+    /// Exact value of `iss`.
+    pub issuer: String,
+    /// Where the keys are.
+    pub keys: KeySource,
+    /// Accepted values of `azp`; empty: not checked.
+    pub authorized_parties: Vec<String>,
+    /// Accept a missing `azp` although a list is set.
+    pub allow_missing_azp: bool,
+    /// Organization whose admins are administrators here.
+    pub admin_org: Option<String>,
+}
+
+/// A key for signed URLs.
+#[derive(Debug, Clone)]
+pub struct UrlKey {
+    /// The key's name in URLs: 1 to 16 characters from `[A-Za-z0-9_-]`.
+    pub kid: String,
+    /// At least 32 bytes.
+    pub bytes: SecretBytes,
+}
+
+/// Bytes that `Debug` does not show.
+#[derive(Clone)]
+pub struct SecretBytes(pub Vec<u8>);
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// Where a process listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// A TCP address.
+    Tcp(std::net::SocketAddr),
+    /// A unix socket's path.
+    Unix(PathBuf),
+}
+
+/// Whose `X-Forwarded-For` is believed.
+#[derive(Debug, Clone, Default)]
+pub struct TrustedProxies {
+    /// Proxies by address.
+    pub addresses: Vec<IpAddr>,
+    /// Anyone who reaches us over a unix socket.
+    pub unix: bool,
+}
+
+/// Every bound of this service, unit in its name.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Quota of a new user.
+    pub default_quota: ByteSize,
+    /// Largest single file.
+    pub max_file: ByteSize,
+    /// Files in one multipart upload.
+    pub max_files_per_upload: usize,
+    /// Largest JSON body.
+    pub max_json: ByteSize,
+    /// Largest text field of a multipart upload.
+    pub max_field: ByteSize,
+    /// Text fields in one multipart upload.
+    pub max_fields: usize,
+    /// Free space below which uploads answer 507.
+    pub volume_floor: ByteSize,
+    /// How long a deleted file can be restored.
+    pub trash_keep: Duration,
+    /// Open connections in total.
+    pub max_connections: usize,
+    /// Open connections from one address.
+    pub max_connections_per_address: usize,
+    /// Time for a request's headers to arrive.
+    pub header_timeout: Duration,
+    /// Longest pause within a body.
+    pub body_idle_timeout: Duration,
+    /// Slowest average a body may have after its first 30 s, per second.
+    pub body_min_rate: ByteSize,
+    /// How long open requests may finish after SIGTERM.
+    pub drain: Duration,
+    /// Files per listing page at most.
+    pub max_page: i64,
+    /// Ids in one batch.
+    pub max_batch: usize,
+    /// Window of the unauthenticated request limit.
+    pub anonymous_window: Duration,
+    /// Requests per window and address; `None`: no limit.
+    pub anonymous_requests: Option<u32>,
+    /// Requests per second and user; `None`: no limit.
+    pub user_requests_per_second: Option<u32>,
+    /// Files created per minute and user; `None`: no limit.
+    pub user_uploads_per_minute: Option<u32>,
+}
+
+/// Everything this service can be told from outside.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// PostgreSQL.
+    pub database_url: Secret,
+    /// Connections one process holds at most.
+    pub database_connections: u32,
+    /// The volume.
+    pub storage_root: PathBuf,
+    /// A staging directory of the replaced system; checked to be on the volume, otherwise unused.
+    pub temp_upload_dir: Option<PathBuf>,
+    /// Session tokens.
+    pub auth: AuthConfig,
+    /// Clerk's Backend API.
+    pub clerk_secret_key: Option<Secret>,
+    /// Where that API is.
+    pub clerk_api_url: String,
+    /// Clerk's webhooks.
+    pub clerk_webhook_secret: Option<Secret>,
+    /// Signed URLs; empty: the feature is off.
+    pub url_keys: Vec<UrlKey>,
+    /// Where to listen.
+    pub listen: ListenAddress,
+    /// Where to serve metrics.
+    pub metrics_listen: Option<ListenAddress>,
+    /// Exit after this long without a request under socket activation.
+    pub idle_exit: Option<Duration>,
+    /// Whose forwarded addresses are believed.
+    pub trusted_proxies: TrustedProxies,
+    /// Prefix of URLs in answers.
+    pub public_base_url: String,
+    /// Origins that may call from a browser.
+    pub cors_origins: Vec<String>,
+    /// Jobs at once.
+    pub worker_concurrency: usize,
+    /// Between two passes of the janitor.
+    pub janitor_interval: Duration,
+    /// Log filter.
+    pub log_filter: String,
+    /// JSON lines, or text for a terminal.
+    pub log_json: bool,
+    /// Unsafe settings refuse to start.
+    pub production: bool,
+    /// The bounds.
+    pub limits: Limits,
+}
+
+/// The process environment.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
+pub fn environment() -> BTreeMap<String, String> {
+    std::env::vars().collect()
+}
+
+impl Config {
+    /// Reads the process environment.
+    ///
+    /// # Errors
+    /// Names the first setting whose value does not hold, and any unknown `JAM_` name.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::read(&environment())
+    }
+
+    /// Reads a set of variables as [`Config::from_env`] reads the environment's.
+    ///
+    /// # Errors
+    /// Names the first setting whose value does not hold, and any unknown `JAM_` name.
+    pub fn read(variables: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let env = Reader::new(variables);
+        env.refuse_unknown_names()?;
+        let production = env.text("APP_ENV")? == "production"
+            || variables.get("NODE_ENV").is_some_and(|value| value == "production");
+        let config = Self {
+            database_url: Secret::new(env.required("DATABASE_URL")?),
+            database_connections: env.number("JAM_DATABASE_CONNECTIONS", 1, 100)? as u32,
+            storage_root: env.absolute_path("USER_STORAGE_ROOT")?,
+            temp_upload_dir: env.optional("TEMP_UPLOAD_DIR").map(PathBuf::from),
+            auth: parse::auth(&env)?,
+            clerk_secret_key: env.optional("CLERK_SECRET_KEY").map(Secret::new),
+            clerk_api_url: env.text("JAM_CLERK_API_URL")?,
+            clerk_webhook_secret: env.optional("CLERK_WEBHOOK_SECRET").map(Secret::new),
+            url_keys: parse::url_keys(&env)?,
+            listen: match env.listen("JAM_LISTEN")? {
+                Some(address) => address,
+                None => ListenAddress::Tcp(([127, 0, 0, 1], env.number("PORT", 1, 65535)? as u16).into()),
+            },
+            metrics_listen: env.listen("JAM_METRICS_LISTEN")?,
+            idle_exit: match env.number("JAM_IDLE_EXIT_SECONDS", 0, 86_400)? {
+                0 => None,
+                seconds => Some(Duration::from_secs(seconds)),
+            },
+            trusted_proxies: parse::proxies(&env)?,
+            public_base_url: env.text("PUBLIC_BASE_URL")?.trim_end_matches('/').to_owned(),
+            cors_origins: parse::origins(&env, "CORS_ORIGIN")?,
+            worker_concurrency: env.number("JAM_WORKER_CONCURRENCY", 1, 64)? as usize,
+            janitor_interval: Duration::from_secs(env.number("JAM_JANITOR_SECONDS", 1, 3600)?),
+            log_filter: env.text("JAM_LOG")?,
+            log_json: match env.text("JAM_LOG_FORMAT")?.as_str() {
+                "json" => true,
+                "text" => false,
+                _ => return Err(env.fault("JAM_LOG_FORMAT", "is neither json nor text")),
+            },
+            production,
+            limits: parse::limits(&env)?,
+        };
+        config.refuse_unsafe_production(&env)?;
+        Ok(config)
+    }
+
+    fn refuse_unsafe_production(&self, env: &Reader<'_>) -> Result<(), ConfigError> {
+        if !self.production {
+            return Ok(());
+        }
+        if is_loopback_url(&self.auth.issuer) {
+            return Err(env.fault("JAM_AUTH_ISSUER", "is a loopback issuer, which production refuses"));
+        }
+        if self.auth.authorized_parties.is_empty() {
+            return Err(env.fault("JAM_AUTHORIZED_PARTIES", "is empty, which production refuses"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a URL's host is this machine.
+#[must_use]
+pub fn is_loopback_url(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    if authority.contains('@') {
+        return false;
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, KeySource, ListenAddress, is_loopback_url};
+    use std::collections::BTreeMap;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, String> {
+        let mut variables: BTreeMap<String, String> =
+            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        variables.entry("DATABASE_URL".into()).or_insert_with(|| "postgres:///jam".into());
+        variables.entry("JAM_AUTH_ISSUER".into()).or_insert_with(|| "https://clerk.example.com".into());
+        Config::read(&variables).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_replaced_systems_names_keep_working() {
+        let config = read(&[
+            ("MAX_FILE_SIZE", "5"),
+            ("PORT", "8080"),
+            ("CORS_ORIGIN", "https://a.example, https://b.example"),
+        ]);
+        let config = config.unwrap();
+        assert_eq!(config.limits.max_file.bytes(), 5);
+        assert_eq!(config.listen, ListenAddress::Tcp(([127, 0, 0, 1], 8080).into()));
+        assert_eq!(config.cors_origins, ["https://a.example", "https://b.example"]);
+    }
+
+    #[test]
+    fn a_fault_names_the_setting_and_its_default() {
+        assert_eq!(
+            read(&[("MAX_FILE_SIZE", "big")]).unwrap_err(),
+            "MAX_FILE_SIZE: \"big\" is not a whole number (default: 2147483648)"
+        );
+        assert_eq!(read(&[("JAM_TYPO", "1")]).unwrap_err(), "JAM_TYPO: is not a setting of this service");
+        assert!(read(&[("CORS_ORIGIN", "*")]).is_err());
+    }
+
+    #[test]
+    fn a_publishable_key_gives_issuer_and_key_url() {
+        let variables = [
+            ("CLERK_PUBLISHABLE_KEY", "pk_test_Y2xlcmsuZXhhbXBsZS5jb20k"),
+            ("DATABASE_URL", "postgres:///jam"),
+        ];
+        let variables = variables.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let auth = Config::read(&variables).unwrap().auth;
+        assert_eq!(auth.issuer, "https://clerk.example.com");
+        assert!(
+            matches!(auth.keys, KeySource::Jwks { url } if url == "https://clerk.example.com/.well-known/jwks.json")
+        );
+    }
+
+    #[test]
+    fn production_refuses_a_local_issuer_and_an_open_list_of_parties() {
+        let local = read(&[("NODE_ENV", "production"), ("JAM_AUTH_ISSUER", "http://127.0.0.1:3002")]);
+        assert!(local.unwrap_err().starts_with("JAM_AUTH_ISSUER"));
+        assert!(read(&[("APP_ENV", "production")]).unwrap_err().starts_with("JAM_AUTHORIZED_PARTIES"));
+        assert!(read(&[("APP_ENV", "production"), ("JAM_AUTHORIZED_PARTIES", "https://a.example")]).is_ok());
+    }
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        assert!(is_loopback_url("http://127.0.0.1:3002/x") && is_loopback_url("http://[::1]:1"));
+        assert!(
+            !is_loopback_url("http://127.0.0.1@evil.example")
+                && !is_loopback_url("https://localhost.example")
+        );
+    }
+}

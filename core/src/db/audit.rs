@@ -1,0 +1,214 @@
+//! Questions of operators: what the rows say is on the volume, whether the ledger agrees with them, what is largest.
+//! Invariant: one statement, one look: a file on its way from one table to the next is never taken for unnamed.
+//! Never changes a row, never touches the volume.
+
+use super::files;
+use crate::error::Result;
+use crate::ids::{FileId, UserId};
+use crate::model::{ByteSize, FileName, FileType, Sha256Digest};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// Of paths in a user's directory, those that no row names: no file, derivative, upload, nor job that removes it.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn unnamed(conn: &mut PgConnection, user: &UserId, paths: &[String]) -> Result<Vec<String>> {
+    // Uploads of every user: an administrator's upload keeps its staging path when it gets its owner.
+    Ok(sqlx::query_scalar!(
+        r#"SELECT unnest($2::text[]) AS "path!"
+           EXCEPT SELECT file_path FROM user_files WHERE user_id = $1
+           EXCEPT SELECT path FROM derivatives WHERE user_id = $1
+           EXCEPT SELECT unnest(ARRAY[staging_path, final_path]) FROM uploads
+           EXCEPT SELECT jsonb_array_elements_text(task -> 'paths') FROM jobs
+                   WHERE user_id = $1 AND task ->> 'task' = 'remove_blobs'"#,
+        user.as_str(),
+        paths,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// What a check compares with the volume.
+#[derive(Debug, Clone)]
+pub struct StoredFile {
+    /// The file.
+    pub id: FileId,
+    /// Where its bytes are.
+    pub file_path: String,
+    /// Their number.
+    pub size: ByteSize,
+    /// Their digest.
+    pub sha256: Sha256Digest,
+}
+
+/// A user's files in the order of their ids, the trash included, after `after`, at most `limit`.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn files(
+    conn: &mut PgConnection,
+    user: &UserId,
+    after: Option<FileId>,
+    limit: i64,
+) -> Result<Vec<StoredFile>> {
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id: FileId", file_path, file_size AS "size: ByteSize", sha256
+             FROM user_files WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3"#,
+        user.as_str(),
+        after.map_or(Uuid::nil(), |id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    let files = rows.into_iter().map(|row| {
+        let sha256 = files::digest(row.id, row.sha256)?;
+        Ok(StoredFile { id: row.id, file_path: row.file_path, size: row.size, sha256 })
+    });
+    files.collect()
+}
+
+/// Which of these files still have a row, in the trash or not.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn remaining_files(conn: &mut PgConnection, user: &UserId, ids: &[FileId]) -> Result<Vec<FileId>> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT id AS "id: FileId" FROM user_files WHERE user_id = $1 AND id = ANY($2)"#,
+        user.as_str(),
+        &uuids(ids),
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// A ready derivative as a check of the volume sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDerivative {
+    /// The file it was made from.
+    pub file_id: FileId,
+    /// Where it is.
+    pub path: String,
+    /// Its size.
+    pub size: ByteSize,
+}
+
+/// What is ready of a user's files.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn derivatives(
+    conn: &mut PgConnection,
+    user: &UserId,
+    files: &[FileId],
+) -> Result<Vec<StoredDerivative>> {
+    Ok(sqlx::query_as!(
+        StoredDerivative,
+        r#"SELECT file_id AS "file_id: FileId", path, file_size AS "size!: ByteSize"
+             FROM derivatives WHERE user_id = $1 AND file_id = ANY($2) AND state = 'ready'"#,
+        user.as_str(),
+        &uuids(files),
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Of these users, those without a row.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn unknown_users(conn: &mut PgConnection, users: &[UserId]) -> Result<Vec<UserId>> {
+    let names: Vec<String> = users.iter().map(ToString::to_string).collect();
+    Ok(sqlx::query_scalar!(
+        r#"SELECT unnest($1::text[]) AS "user_id!: UserId" EXCEPT SELECT user_id FROM user_storage ORDER BY 1"#,
+        &names,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// A counter of the ledger that does not agree with the rows it counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drift {
+    /// The counter's column.
+    pub counter: String,
+    /// What the ledger says.
+    pub ledger: i64,
+    /// What the rows add up to.
+    pub rows: i64,
+}
+
+/// A user's counters that do not agree with their rows, in one look at both.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn drift(conn: &mut PgConnection, user: &UserId) -> Result<Vec<Drift>> {
+    Ok(sqlx::query_as!(
+        Drift,
+        r#"WITH by_type AS (
+               SELECT file_type, deleted_at IS NOT NULL AS trashed, sum(file_size)::bigint AS bytes, count(*) AS files
+                 FROM user_files WHERE user_id = $1 GROUP BY 1, 2)
+         , counted AS (
+               SELECT 'total_bytes' AS counter, sum(bytes) AS rows FROM by_type
+               UNION ALL SELECT 'file_count', sum(files) FROM by_type
+               UNION ALL SELECT 'trash_bytes', sum(bytes) FROM by_type WHERE trashed
+               UNION ALL SELECT 'trash_count', sum(files) FROM by_type WHERE trashed
+               UNION ALL SELECT file_type || '_bytes', bytes FROM by_type WHERE NOT trashed
+               UNION ALL SELECT file_type || '_count', files FROM by_type WHERE NOT trashed
+               UNION ALL SELECT 'reserved_bytes', sum(reserved_bytes) FROM uploads WHERE user_id = $1)
+           SELECT ledger.counter AS "counter!", ledger.value AS "ledger!", coalesce(counted.rows, 0)::bigint AS "rows!"
+             FROM user_storage s
+            CROSS JOIN LATERAL (VALUES
+                  ('total_bytes', s.total_bytes),     ('file_count', s.file_count)
+                , ('trash_bytes', s.trash_bytes),     ('trash_count', s.trash_count)
+                , ('video_bytes', s.video_bytes),     ('video_count', s.video_count)
+                , ('image_bytes', s.image_bytes),     ('image_count', s.image_count)
+                , ('scene_bytes', s.scene_bytes),     ('scene_count', s.scene_count)
+                , ('project_bytes', s.project_bytes), ('project_count', s.project_count)
+                , ('audio_bytes', s.audio_bytes),     ('audio_count', s.audio_count)
+                , ('reserved_bytes', s.reserved_bytes)) AS ledger (counter, value)
+             LEFT JOIN counted USING (counter)
+            WHERE s.user_id = $1 AND ledger.value <> coalesce(counted.rows, 0)"#,
+        user.as_str(),
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// A file in an operator's list.
+#[derive(Debug, Clone)]
+pub struct FileLine {
+    /// Its owner.
+    pub user_id: UserId,
+    /// The file.
+    pub id: FileId,
+    /// Its name as the user knows it.
+    pub original_name: FileName,
+    /// What it is to its user.
+    pub file_type: FileType,
+    /// Its size.
+    pub size: ByteSize,
+    /// When it went to the trash.
+    pub deleted_at: Option<OffsetDateTime>,
+}
+
+/// The largest files of all users, the trash included. Looks at every row: for operators.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn largest(conn: &mut PgConnection, limit: i64) -> Result<Vec<FileLine>> {
+    Ok(sqlx::query_as!(
+        FileLine,
+        r#"SELECT user_id AS "user_id: UserId", id AS "id: FileId", original_name AS "original_name: FileName"
+                , file_type AS "file_type: FileType", file_size AS "size: ByteSize", deleted_at
+             FROM user_files ORDER BY file_size DESC, user_id, id LIMIT $1"#,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+fn uuids(ids: &[FileId]) -> Vec<Uuid> {
+    ids.iter().map(|id| id.0).collect()
+}

@@ -1,0 +1,82 @@
+//! PNG row by row. An interlaced one, whose rows come in no order, is decoded whole.
+
+use std::io::{BufReader, Seek};
+
+use image::ImageFormat;
+use image::metadata::Orientation;
+use png::{ColorType, Decoder, DecodingError, Limits, Reader, Transformations};
+
+use super::{Decoded, damaged, general, unreadable};
+use crate::media::limits::{MediaError, MediaLimits};
+use crate::media::source::Source;
+use crate::media::thumbnail::fit::Fit;
+use crate::media::thumbnail::pixels::Layout;
+use crate::media::thumbnail::shrink::Shrinker;
+use crate::model::DerivativeKind;
+
+type PngReader<'a, 'f> = Reader<BufReader<&'a mut Source<'f>>>;
+
+pub(super) fn decode(
+    mut source: Source<'_>,
+    kind: DerivativeKind,
+    limits: &MediaLimits,
+) -> Result<Decoded, MediaError> {
+    let bytes = usize::try_from(limits.max_decoder_bytes).unwrap_or(usize::MAX);
+    let reader = BufReader::with_capacity(64 << 10, &mut source);
+    let mut decoder = Decoder::new_with_limits(reader, Limits { bytes });
+    // Palettes and small depths become bytes, 16 bits become 8.
+    decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
+    decoder.set_ignore_text_chunk(true);
+    let mut reader = decoder.read_info().map_err(fault)?;
+    let full = (reader.info().width, reader.info().height);
+    limits.check_dimensions(full.0, full.1)?;
+    if reader.info().interlaced {
+        drop(reader);
+        source.rewind().map_err(unreadable)?;
+        return general::decode(source, ImageFormat::Png, kind, limits);
+    }
+    let exif = reader.info().exif_metadata.as_deref();
+    let orientation = exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
+    let icc = reader.info().icc_profile.as_deref().map(<[u8]>::to_vec);
+    let fit = Fit::new(kind, full, orientation);
+    let shrinker = rows(&mut reader, full.0, &fit)?;
+    let (pixels, extent) = shrinker.finish();
+    Ok(Decoded { pixels, extent, fit, orientation, icc })
+}
+
+fn rows(reader: &mut PngReader<'_, '_>, width: u32, fit: &Fit) -> Result<Shrinker, MediaError> {
+    let (colours, _) = reader.output_color_type();
+    let layout = match colours {
+        ColorType::Grayscale => Layout::Gray,
+        ColorType::Rgb => Layout::Rgb,
+        _ => Layout::Rgba,
+    };
+    let mut shrinker = Shrinker::new(width, layout, fit.reduction());
+    let mut coloured = Vec::new();
+    while let Some(row) = reader.next_row().map_err(fault)? {
+        if colours == ColorType::GrayscaleAlpha {
+            coloured.clear();
+            coloured.extend(
+                row.data()
+                    .as_chunks::<2>()
+                    .0
+                    .iter()
+                    .flat_map(|[light, alpha]| [*light, *light, *light, *alpha]),
+            );
+            shrinker.push(&coloured);
+        } else {
+            shrinker.push(row.data());
+        }
+    }
+    Ok(shrinker)
+}
+
+fn fault(error: DecodingError) -> MediaError {
+    match error {
+        DecodingError::LimitsExceeded => MediaError::permanent("the picture needs too much memory to decode"),
+        DecodingError::IoError(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+            unreadable(error)
+        }
+        _ => damaged(),
+    }
+}

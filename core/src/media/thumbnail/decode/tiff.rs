@@ -1,0 +1,86 @@
+//! TIFF strip by strip, where its samples are bytes; the rest is decoded whole.
+
+use std::io::{BufReader, Seek};
+
+use image::ImageFormat;
+use image::metadata::Orientation;
+use tiff::decoder::{ChunkType, Decoder, DecodingResult};
+use tiff::tags::Tag;
+use tiff::{ColorType, TiffError};
+
+use super::{Decoded, damaged, general, unreadable};
+use crate::media::limits::{MediaError, MediaLimits};
+use crate::media::source::Source;
+use crate::media::thumbnail::fit::Fit;
+use crate::media::thumbnail::pixels::Layout;
+use crate::media::thumbnail::shrink::Shrinker;
+use crate::model::DerivativeKind;
+
+type TiffDecoder<'a, 'f> = Decoder<BufReader<&'a mut Source<'f>>>;
+
+pub(super) fn decode(
+    mut source: Source<'_>,
+    kind: DerivativeKind,
+    limits: &MediaLimits,
+) -> Result<Decoded, MediaError> {
+    let bytes = usize::try_from(limits.max_decoder_bytes).unwrap_or(usize::MAX);
+    let mut bounds = tiff::decoder::Limits::default();
+    bounds.decoding_buffer_size = bytes;
+    bounds.intermediate_buffer_size = bytes;
+    let reader = BufReader::with_capacity(64 << 10, &mut source);
+    let mut decoder = Decoder::new(reader).map_err(fault)?.with_limits(bounds);
+    let full = decoder.dimensions().map_err(fault)?;
+    limits.check_dimensions(full.0, full.1)?;
+    let Some(layout) = streamed_layout(&mut decoder, full) else {
+        drop(decoder);
+        source.rewind().map_err(unreadable)?;
+        return general::decode(source, ImageFormat::Tiff, kind, limits);
+    };
+    let orientation = decoder.find_tag_unsigned::<u8>(Tag::Orientation).ok().flatten();
+    let orientation = orientation.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms);
+    let icc = decoder.get_tag_u8_vec(Tag::IccProfile).ok();
+    let fit = Fit::new(kind, full, orientation);
+    let (pixels, extent) = strips(&mut decoder, layout, &fit)?.finish();
+    Ok(Decoded { pixels, extent, fit, orientation, icc })
+}
+
+/// The layout of a picture whose strips hold whole pixels of bytes, each strip a small part of it.
+fn streamed_layout(decoder: &mut TiffDecoder<'_, '_>, full: (u32, u32)) -> Option<Layout> {
+    const CHUNKY: u16 = 1;
+    let layout = match decoder.colortype().ok()? {
+        ColorType::Gray(8) => Layout::Gray,
+        ColorType::RGB(8) => Layout::Rgb,
+        ColorType::RGBA(8) => Layout::Rgba,
+        _ => return None,
+    };
+    let planes = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).ok()?.unwrap_or(CHUNKY);
+    let (strip_width, _) = decoder.chunk_dimensions();
+    let is_stripped = decoder.get_chunk_type() == ChunkType::Strip && strip_width == full.0;
+    (is_stripped && planes == CHUNKY).then_some(layout)
+}
+
+fn strips(decoder: &mut TiffDecoder<'_, '_>, layout: Layout, fit: &Fit) -> Result<Shrinker, MediaError> {
+    let mut shrinker = Shrinker::new(fit.full.0, layout, fit.reduction());
+    let row = fit.full.0 as usize * layout.channels();
+    for strip in 0..decoder.strip_count().map_err(fault)? {
+        let DecodingResult::U8(bytes) = decoder.read_chunk(strip).map_err(fault)? else {
+            return Err(damaged());
+        };
+        bytes.chunks_exact(row).for_each(|row| shrinker.push(row));
+    }
+    if shrinker.rows() != fit.full.1 as usize {
+        return Err(damaged());
+    }
+    Ok(shrinker)
+}
+
+fn fault(error: TiffError) -> MediaError {
+    match error {
+        TiffError::LimitsExceeded => MediaError::permanent("the picture needs too much memory to decode"),
+        TiffError::UnsupportedError(_) => {
+            MediaError::permanent("the picture uses a variant of its format that is not decoded")
+        }
+        TiffError::IoError(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => unreadable(error),
+        _ => damaged(),
+    }
+}

@@ -1,0 +1,379 @@
+//! The things this service is about, as plain data: files, their types, usage, derivatives.
+//! Never does I/O, never knows SQL, HTTP or a path on the volume.
+
+mod asset;
+
+pub use asset::{AssetCategory, AssetDetails, AudioCategory, FileMetadata, Tags, VoiceoverType};
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use time::OffsetDateTime;
+use unicode_normalization::UnicodeNormalization;
+use utoipa::ToSchema;
+
+use crate::ids::{FileId, UserId};
+
+/// A number of bytes. Never negative, never above `i64::MAX`, because Postgres counts in `bigint`.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, sqlx::Type, ToSchema,
+)]
+#[serde(transparent)]
+#[sqlx(transparent)]
+pub struct ByteSize(i64);
+
+impl ByteSize {
+    /// No bytes.
+    pub const ZERO: Self = Self(0);
+
+    /// From a count of bytes; what does not fit a `bigint` becomes its maximum.
+    #[must_use]
+    pub const fn new(bytes: u64) -> Self {
+        if bytes > i64::MAX as u64 { Self(i64::MAX) } else { Self(bytes as i64) }
+    }
+
+    /// From a count of MiB.
+    #[must_use]
+    pub const fn mib(mib: u64) -> Self {
+        Self::new(mib * 1024 * 1024)
+    }
+
+    /// The count of bytes.
+    #[must_use]
+    pub const fn bytes(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// What is left after taking `other` away, or zero.
+    #[must_use]
+    pub const fn saturating_sub(self, other: Self) -> Self {
+        Self::new(self.bytes().saturating_sub(other.bytes()))
+    }
+
+    /// The sum, capped at the maximum.
+    #[must_use]
+    pub const fn saturating_add(self, other: Self) -> Self {
+        Self::new(self.bytes().saturating_add(other.bytes()))
+    }
+
+    /// As the web front end writes sizes: base 1024, at most two decimals, trailing zeros dropped (`1.5 KB`).
+    #[must_use]
+    pub fn formatted(self) -> String {
+        const UNITS: [&str; 5] = ["Bytes", "KB", "MB", "GB", "TB"];
+        let mut unit = 0;
+        let mut value = self.bytes() as f64;
+        while value >= 1024.0 && unit < UNITS.len() - 1 {
+            value /= 1024.0;
+            unit += 1;
+        }
+        let number = format!("{value:.2}");
+        let number = number.trim_end_matches('0').trim_end_matches('.');
+        format!("{number} {}", UNITS[unit])
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a file is to its user. Decides its folder on the volume.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type, ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub enum FileType {
+    /// A moving picture.
+    Video,
+    /// A still picture.
+    Image,
+    /// A scene of the media app; any content that is not refused.
+    Scene,
+    /// A project of the media app; any content that is not refused.
+    Project,
+    /// Sound.
+    Audio,
+}
+
+impl FileType {
+    /// Every type, in the order usage is reported.
+    pub const ALL: [Self; 5] = [Self::Video, Self::Image, Self::Scene, Self::Project, Self::Audio];
+
+    /// The type's name on the wire and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Video => "video",
+            Self::Image => "image",
+            Self::Scene => "scene",
+            Self::Project => "project",
+            Self::Audio => "audio",
+        }
+    }
+
+    /// Reads the name on the wire.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|t| t.as_str() == text)
+    }
+}
+
+impl fmt::Display for FileType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A file's name as its user gave it: NFC, 1 to 255 bytes of UTF-8, no separators, control or bidi characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
+#[serde(transparent)]
+#[sqlx(transparent)]
+pub struct FileName(String);
+
+impl FileName {
+    /// Longest name, in bytes of UTF-8.
+    pub const MAX_BYTES: usize = 255;
+
+    /// Makes a name fit: takes the last path component, drops what must not be shown, cuts at 255 bytes
+    /// (keeping the extension). What is left empty becomes `untitled`.
+    #[must_use]
+    pub fn sanitize(text: &str) -> Self {
+        let last = text.rsplit(['/', '\\']).next().unwrap_or_default();
+        let clean: String = last.nfc().filter(|c| !is_unprintable(*c)).collect();
+        let clean = clean.trim();
+        if clean.is_empty() || clean.chars().all(|c| c == '.') {
+            return Self("untitled".to_owned());
+        }
+        if clean.len() <= Self::MAX_BYTES {
+            return Self(clean.to_owned());
+        }
+        let (stem, extension) = match clean.rsplit_once('.') {
+            Some((stem, extension)) if extension.len() <= 16 && !stem.is_empty() => {
+                (stem, format!(".{extension}"))
+            }
+            _ => (clean, String::new()),
+        };
+        let mut end = Self::MAX_BYTES - extension.len();
+        end = end.min(stem.len());
+        while !stem.is_char_boundary(end) {
+            end -= 1;
+        }
+        Self(format!("{}{extension}", &stem[..end]))
+    }
+
+    /// Accepts a name only if nothing about it had to be changed.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let name = Self::sanitize(text);
+        (name.0 == text.nfc().collect::<String>().trim()).then_some(name)
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Control characters, and the invisible ones that make a name look like another (bidi overrides, zero width).
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{061C}' | '\u{FFFD}')
+}
+
+/// A SHA-256 digest; hex on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sha256Digest(pub [u8; 32]);
+
+impl fmt::Display for Sha256Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// A kind of derivative: something made from a file's bytes that can be made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub enum DerivativeKind {
+    /// 400x225, cropped to fill: what lists show.
+    Default,
+    /// At most 256 on the longer side.
+    Small,
+    /// At most 640 on the longer side.
+    Medium,
+    /// At most 1440 on the longer side.
+    Large,
+}
+
+impl DerivativeKind {
+    /// The name on the wire, in the database and in file names.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Small => "small",
+            Self::Medium => "medium",
+            Self::Large => "large",
+        }
+    }
+
+    /// Reads the name on the wire.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Default, Self::Small, Self::Medium, Self::Large].into_iter().find(|k| k.as_str() == text)
+    }
+}
+
+/// How far a derivative is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub enum DerivativeState {
+    /// Waiting for the worker, or being made.
+    Pending,
+    /// Made; its bytes are on the volume.
+    Ready,
+    /// Could not be made; the reason is kept, and it can be tried again.
+    Failed,
+}
+
+/// One derivative of one file, as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Derivative {
+    /// Which one.
+    pub kind: DerivativeKind,
+    /// Its media type.
+    pub mime_type: String,
+    /// How far it is.
+    pub state: DerivativeState,
+    /// Why it failed, for a person.
+    pub error: Option<String>,
+    /// Where its bytes are once it is ready, relative to the storage root.
+    pub path: String,
+}
+
+/// A stored file: one row of `user_files` with its derivatives.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// The file's id.
+    pub id: FileId,
+    /// Its owner.
+    pub user_id: UserId,
+    /// Its name on the volume, unique.
+    pub file_name: String,
+    /// Its name as the user knows it.
+    pub original_name: FileName,
+    /// What it is to its user.
+    pub file_type: FileType,
+    /// Media type as decided by its content.
+    pub mime_type: String,
+    /// Its size.
+    pub size: ByteSize,
+    /// Where its bytes are, relative to the storage root.
+    pub file_path: String,
+    /// Digest of its bytes.
+    pub sha256: Sha256Digest,
+    /// Displayed width in pixels, after rotation.
+    pub width: Option<i32>,
+    /// Displayed height in pixels, after rotation.
+    pub height: Option<i32>,
+    /// Playing time in seconds.
+    pub duration_seconds: Option<f64>,
+    /// What the user says about it.
+    pub metadata: FileMetadata,
+    /// Marked by the user.
+    pub is_favorite: bool,
+    /// When its upload was complete.
+    pub upload_date: OffsetDateTime,
+    /// When its row was made.
+    pub created_at: OffsetDateTime,
+    /// When its row changed last.
+    pub updated_at: OffsetDateTime,
+    /// When it went to the trash.
+    pub deleted_at: Option<OffsetDateTime>,
+    /// Epochs that its signed URLs must carry.
+    pub url_epochs: UrlEpochs,
+    /// What was made from it.
+    pub derivatives: Vec<Derivative>,
+}
+
+/// Counters that revoke signed URLs when they are raised: one a user, one a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UrlEpochs {
+    /// The owner's.
+    pub user: i32,
+    /// The file's.
+    pub file: i32,
+}
+
+/// Bytes and files of one type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
+pub struct TypeUsage {
+    /// Bytes of these files.
+    pub bytes: ByteSize,
+    /// How many there are.
+    pub count: i64,
+}
+
+/// A user's row in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// Whose usage it is.
+    pub user_id: UserId,
+    /// Bytes of stored files, trash included.
+    pub total_bytes: ByteSize,
+    /// Bytes promised to uploads under way.
+    pub reserved_bytes: ByteSize,
+    /// The quota.
+    pub max_bytes: ByteSize,
+    /// Bytes of files in the trash; part of `total_bytes`.
+    pub trash_bytes: ByteSize,
+    /// Files outside the trash.
+    pub file_count: i64,
+    /// Files outside the trash by type.
+    pub by_type: [(FileType, TypeUsage); 5],
+}
+
+impl Usage {
+    /// A user who never stored anything.
+    #[must_use]
+    pub fn unused(user_id: UserId, max_bytes: ByteSize) -> Self {
+        Self {
+            user_id,
+            total_bytes: ByteSize::ZERO,
+            reserved_bytes: ByteSize::ZERO,
+            max_bytes,
+            trash_bytes: ByteSize::ZERO,
+            file_count: 0,
+            by_type: FileType::ALL.map(|t| (t, TypeUsage::default())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ByteSize, FileName};
+
+    #[test]
+    fn sizes_read_as_the_front_end_writes_them() {
+        let written =
+            [0, 1, 1023, 1024, 1536, 10_737_418_240, 1_234_567].map(|n| ByteSize::new(n).formatted());
+        assert_eq!(written, ["0 Bytes", "1 Bytes", "1023 Bytes", "1 KB", "1.5 KB", "10 GB", "1.18 MB"]);
+    }
+
+    #[test]
+    fn a_name_keeps_its_script_and_loses_its_path() {
+        assert_eq!(FileName::sanitize("../../etc/Ünïcode 写真.jpg").as_str(), "Ünïcode 写真.jpg");
+        assert_eq!(FileName::sanitize("C:\\tmp\\a.png").as_str(), "a.png");
+        assert_eq!(FileName::sanitize("evil\u{202E}gpj.exe\r\n").as_str(), "evilgpj.exe");
+        assert_eq!(FileName::sanitize("..").as_str(), "untitled");
+    }
+
+    #[test]
+    fn a_long_name_is_cut_between_characters_and_keeps_its_extension() {
+        let name = FileName::sanitize(&format!("{}.jpeg", "ü".repeat(200)));
+        assert!(name.as_str().len() <= 255 && name.as_str().ends_with("ü.jpeg"));
+    }
+}
