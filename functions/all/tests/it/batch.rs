@@ -39,7 +39,9 @@ async fn each_action_does_to_many_what_it_does_to_one(pool: PgPool) {
             assert_eq!(app.ann().file(id).await[field], expected, "{body}");
         }
         let untouched = app.ann().file(&ids[2]).await;
-        assert!(untouched[field] == json!(false) || untouched[field] == json!([]) || untouched[field].is_null());
+        assert!(
+            untouched[field] == json!(false) || untouched[field] == json!([]) || untouched[field].is_null()
+        );
     }
     app.finish().await;
 }

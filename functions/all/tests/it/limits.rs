@@ -71,10 +71,12 @@ async fn a_path_with_dots_and_escapes_leads_nowhere(pool: PgPool) {
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn headers_have_an_end(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let long = format!("Host: a\r\nX-Long: {}\r\n", "x".repeat(300 * 1024));
+    let with_bytes = |bytes: usize| format!("Host: a\r\nX-Long: {}\r\n", "x".repeat(bytes));
+    exchange(&app, "GET /api/files", &with_bytes(15 * 1024)).await.expect(200);
+    exchange(&app, "GET /api/files", &with_bytes(16 * 1024)).await.refused(431, "headers_too_large");
     let mut raw = Raw::connect(&app, &Method::GET, "/api/files").await;
     // The service stops reading at its limit: the rest may find the connection closed.
-    let _ = raw.send(format!("GET /api/files HTTP/1.1\r\n{long}\r\n").as_bytes()).await;
+    let _ = raw.send(format!("GET /api/files HTTP/1.1\r\n{}\r\n", with_bytes(4 << 20)).as_bytes()).await;
     raw.answer().await.expect(431);
     let many: String = (0..200).map(|n| format!("X-{n}: 1\r\n")).collect();
     exchange(&app, "GET /api/files", &format!("Host: a\r\n{many}")).await.expect(431);
@@ -94,7 +96,8 @@ async fn whoever_does_not_finish_their_headers_is_disconnected(pool: PgPool) {
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn a_body_that_stalls_is_given_up_with_a_reason_and_leaves_nothing(pool: PgPool) {
-    let app = TestApp::with(pool, |config| config.limits.body_idle_timeout = Duration::from_millis(300)).await;
+    let app =
+        TestApp::with(pool, |config| config.limits.body_idle_timeout = Duration::from_millis(300)).await;
     let body = Form::new().file("a.bin", &media::bytes(1, 500_000)).into_body();
     for end in [0, 50, 250_000] {
         let mut raw = Raw::start_upload(&app, &token(ANN), body.len(), "").await;

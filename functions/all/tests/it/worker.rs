@@ -53,7 +53,8 @@ async fn a_picture_that_cannot_be_made_for_now_is_tried_again(pool: PgPool) {
     let file = app.ann().store("a.png", &png(800, 600)).await;
     let on_volume = app.on_volume(file["filePath"].as_str().unwrap());
     let aside = app.on_volume("user_a/aside");
-    let state = async || app.ann().file(file["id"].as_str().unwrap()).await["derivatives"][0]["state"].clone();
+    let state =
+        async || app.ann().file(file["id"].as_str().unwrap()).await["derivatives"][0]["state"].clone();
     std::fs::hard_link(&on_volume, &aside).unwrap();
     app.remove_from_volume(file["filePath"].as_str().unwrap());
     assert!(work::run_next(&app.app).await.unwrap());
@@ -212,7 +213,10 @@ async fn the_janitor_empties_the_trash_when_its_time_has_come(pool: PgPool) {
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn the_janitor_sweeps_what_dead_processes_left_in_the_services_own_directory(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    app.ann().get(&format!("/api/files/{}/thumbnail", app.ann().store_id("a.png", &png(30, 30)).await)).await.expect(200);
+    app.ann()
+        .get(&format!("/api/files/{}/thumbnail", app.ann().store_id("a.png", &png(30, 30)).await))
+        .await
+        .expect(200);
     let (dead, living) = (InstanceId::new(), app.app.volume.instance());
     for path in [format!("instances/{dead}.lock"), format!("tmp/{dead}.1"), format!("tmp/{living}.1")] {
         std::fs::File::create_new(app.on_volume(&format!(".jam/{path}"))).unwrap();

@@ -48,7 +48,10 @@ impl Raw {
 
     /// Whether an answer comes before the connection is closed.
     pub(crate) async fn answers(&mut self) -> bool {
-        tokio::time::timeout(PATIENCE, self.read_answer()).await.expect("the service answers or closes").is_ok()
+        tokio::time::timeout(PATIENCE, self.read_answer())
+            .await
+            .expect("the service answers or closes")
+            .is_ok()
     }
 
     /// Whether the service closes the connection without another byte.
