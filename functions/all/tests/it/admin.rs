@@ -99,7 +99,8 @@ async fn without_an_identity_provider_the_users_are_those_with_storage(pool: PgP
     let users = app.admin().get("/api/admin/users").await.expect(200).json();
     assert_eq!((&users["count"], users["users"].as_array().unwrap().len()), (&json!(2), 2));
     let ann = users["users"].as_array().unwrap().iter().find(|user| user["id"] == ANN).unwrap();
-    let storage = json!({ "totalBytes": 100, "reservedBytes": 0, "maxBytes": 10_737_418_240_u64, "fileCount": 1 });
+    let storage =
+        json!({ "totalBytes": 100, "reservedBytes": 0, "maxBytes": 10_737_418_240_u64, "fileCount": 1 });
     assert_eq!((&ann["storage"], &ann["fullName"], &ann["email"]), (&storage, &json!(ANN), &Value::Null));
     app.finish().await;
 }
@@ -115,7 +116,8 @@ async fn with_an_identity_provider_its_users_are_joined_with_what_they_store(poo
     app.user(ANN).store("a.txt", &[b'x'; 100]).await;
     let users = app.admin().get("/api/admin/users").await.expect(200).json();
     assert_eq!(users["count"], 700);
-    let of = |id: &str| users["users"].as_array().unwrap().iter().find(|user| user["id"] == id).unwrap().clone();
+    let of =
+        |id: &str| users["users"].as_array().unwrap().iter().find(|user| user["id"] == id).unwrap().clone();
     let ann = of(ANN);
     assert_eq!((&ann["fullName"], &ann["email"]), (&json!("Ann 0"), &json!("main-0@example.com")));
     assert_eq!((&ann["createdAt"], &ann["lastSignInAt"]), (&json!("2024-01-01T00:00:00Z"), &Value::Null));

@@ -61,7 +61,10 @@ async fn callers_without_a_token_are_counted_by_address_and_users_by_themselves(
     let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=181).contains(&seconds), "{seconds}");
     assert_eq!(answer.refused(429, "too_many_requests")["retryAfter"], seconds);
-    app.nobody().get_with("/api/files", "x-forwarded-for", "192.0.2.1").await.refused(429, "too_many_requests");
+    app.nobody()
+        .get_with("/api/files", "x-forwarded-for", "192.0.2.1")
+        .await
+        .refused(429, "too_many_requests");
     app.nobody().get("/health").await.expect(200);
     for _ in 0..10 {
         app.ann().get("/api/files").await.expect(200);
@@ -143,7 +146,12 @@ async fn browsers_of_the_configured_origin_may_read_every_answer_and_no_others_a
     for path in ["/api/files", "/api/files/unknown", "/nowhere", "/health"] {
         for caller in [app.ann(), app.nobody()] {
             assert_allows_origin(&caller.get_with(path, "origin", ORIGIN).await, Some(ORIGIN));
-            for foreign in ["https://evil.example", "null", "https://app.example.com.evil.example", "http://app.example.com"] {
+            for foreign in [
+                "https://evil.example",
+                "null",
+                "https://app.example.com.evil.example",
+                "http://app.example.com",
+            ] {
                 assert_allows_origin(&caller.get_with(path, "origin", foreign).await, None);
             }
             assert_allows_origin(&caller.get(path).await, None);
@@ -210,7 +218,7 @@ async fn a_database_that_does_not_answer_is_a_503_and_no_500(pool: PgPool) {
     }
     let answer = app.ann().upload(crate::app::Form::new().file("a.txt", b"a")).await;
     assert_eq!(answer.refused(503, "unavailable")["part"], "database");
-    assert!(app.app.volume.list(ANN).await.unwrap().is_empty());
+    assert!(app.blobs_of(ANN).is_empty());
     app.abandon().await;
 }
 
@@ -220,7 +228,8 @@ async fn tokens_of_two_users_on_one_connection_are_told_apart(pool: PgPool) {
     let mut raw = Raw::connect(&app, &Method::GET, "/api/storage/usage").await;
     for user in [ANN, BOB, ADMIN, ANN] {
         let token = token(user);
-        let request = format!("GET /api/storage/usage HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n");
+        let request =
+            format!("GET /api/storage/usage HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n");
         raw.send(request.as_bytes()).await.unwrap();
         assert_eq!(raw.answer().await.expect(200).json()["storage"]["userId"], user);
     }

@@ -39,7 +39,9 @@ async fn each_action_does_to_many_what_it_does_to_one(pool: PgPool) {
             assert_eq!(app.ann().file(id).await[field], expected, "{body}");
         }
         let untouched = app.ann().file(&ids[2]).await;
-        assert!(untouched[field] == json!(false) || untouched[field] == json!([]) || untouched[field].is_null());
+        assert!(
+            untouched[field] == json!(false) || untouched[field] == json!([]) || untouched[field].is_null()
+        );
     }
     app.finish().await;
 }
@@ -62,7 +64,7 @@ async fn usage_is_exact_after_each_batch(pool: PgPool) {
         assert_eq!(app.ann().counters().await, counters, "{action}");
     }
     app.run_jobs_in_queue().await;
-    assert!(app.app.volume.list(ANN).await.unwrap().is_empty());
+    assert!(app.blobs_of(ANN).is_empty());
     app.finish().await;
 }
 

@@ -33,7 +33,8 @@ async fn every_operation_answers_as_the_contract_says(pool: PgPool) {
     call_downloads(&app, &mut called, &file).await;
     call_what_deletes(&app, &mut called, file["id"].as_str().unwrap()).await;
     call_what_is_about_storage(&app, &mut called).await;
-    let missing: Vec<_> = OPERATIONS.iter().map(|operation| operation.id).filter(|id| !called.0.contains(id)).collect();
+    let missing: Vec<_> =
+        OPERATIONS.iter().map(|operation| operation.id).filter(|id| !called.0.contains(id)).collect();
     assert!(missing.is_empty(), "this test does not call {missing:?}");
     app.finish().await;
 }
@@ -71,7 +72,11 @@ async fn call_downloads(app: &TestApp, called: &mut Called, file: &Value) {
     for what in ["download", "stream", "thumbnail"] {
         called.ok(what, app.ann().get(&format!("/api/files/{id}/{what}")).await);
     }
-    for (id, name) in [("download_signed", "downloadUrl"), ("stream_signed", "streamUrl"), ("thumbnail_signed", "thumbnailUrl")] {
+    for (id, name) in [
+        ("download_signed", "downloadUrl"),
+        ("stream_signed", "streamUrl"),
+        ("thumbnail_signed", "thumbnailUrl"),
+    ] {
         called.ok(id, app.nobody().get(file[name].as_str().unwrap()).await);
     }
 }

@@ -74,7 +74,11 @@ async fn one_range_is_answered_with_exactly_its_bytes(pool: PgPool) {
         assert_harmless(&answer);
     }
     for ignored in ["bytes=9-5", "bytes=a-b", "lines=1-2", "bytes=0-9,5-15"] {
-        assert_eq!(app.ann().get_with(&path, "range", ignored).await.expect(200).body.len(), SIZE, "{ignored}");
+        assert_eq!(
+            app.ann().get_with(&path, "range", ignored).await.expect(200).body.len(),
+            SIZE,
+            "{ignored}"
+        );
     }
     app.finish().await;
 }
@@ -86,7 +90,8 @@ async fn several_ranges_come_as_parts_of_one_answer(pool: PgPool) {
     let path = format!("/api/files/{}/download", app.ann().store_id("a.bin", &content).await);
     let request = || app.ann().request(Method::GET, &path).header("range", "bytes=0-9,600000-1199999,-5");
     let answer = send(request()).await.expect(206);
-    let boundary = answer.header("content-type").unwrap().strip_prefix("multipart/byteranges; boundary=").unwrap();
+    let boundary =
+        answer.header("content-type").unwrap().strip_prefix("multipart/byteranges; boundary=").unwrap();
     let mut expected = Vec::new();
     for range in [0..10, 600_000..1_200_000, SIZE - 5..SIZE] {
         let (first, last) = (range.start, range.end - 1);
@@ -170,10 +175,15 @@ async fn only_what_a_browser_shows_safely_is_streamed(pool: PgPool) {
         let id = app.ann().store_id(name, content).await;
         let answer = app.ann().get(&format!("/api/files/{id}/stream")).await.expect(200);
         assert_eq!((answer.header("content-type"), &*answer.body), (Some(mime_type), content));
-        assert_eq!(answer.header("content-disposition"), Some(format!("inline; filename=\"{name}\"").as_str()));
+        assert_eq!(
+            answer.header("content-disposition"),
+            Some(format!("inline; filename=\"{name}\"").as_str())
+        );
         assert_harmless(&answer);
     }
-    for (name, content) in [("a.txt", &b"text"[..]), ("a.pdf", b"%PDF-1.7"), ("a.xml", b"<?xml version='1.0'?><a/>")] {
+    for (name, content) in
+        [("a.txt", &b"text"[..]), ("a.pdf", b"%PDF-1.7"), ("a.xml", b"<?xml version='1.0'?><a/>")]
+    {
         let file = app.ann().store(name, content).await;
         assert_eq!(file["streamUrl"], json!(null));
         let path = format!("/api/files/{}/stream", file["id"].as_str().unwrap());
@@ -182,7 +192,8 @@ async fn only_what_a_browser_shows_safely_is_streamed(pool: PgPool) {
     // Whatever it is called and declared as, it is what its content is.
     let form = Form::new().field("fileType", "project").file("page.html", &png(3, 3));
     let file = app.ann().upload(form).await.expect(200).json()["files"][0].clone();
-    let answer = app.ann().get(&format!("/api/files/{}/stream", file["id"].as_str().unwrap())).await.expect(200);
+    let answer =
+        app.ann().get(&format!("/api/files/{}/stream", file["id"].as_str().unwrap())).await.expect(200);
     assert_eq!(answer.header("content-type"), Some("image/png"));
     app.finish().await;
 }

@@ -14,8 +14,12 @@ async fn no_operation_shows_or_changes_anything_of_somebody_else(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let ann = app.ann();
     let content = png(20, 20);
-    let form = Form::new().file(SECRET, &content).field("packageName", SECRET).field("tags", &format!("[\"{SECRET}\"]"));
-    let file = ann.upload(form.clone()).await.expect(200).json()["files"][0]["id"].as_str().unwrap().to_owned();
+    let form = Form::new()
+        .file(SECRET, &content)
+        .field("packageName", SECRET)
+        .field("tags", &format!("[\"{SECRET}\"]"));
+    let file =
+        ann.upload(form.clone()).await.expect(200).json()["files"][0]["id"].as_str().unwrap().to_owned();
     let trashed = ann.upload(form).await.expect(200).json()["files"][0]["id"].as_str().unwrap().to_owned();
     ann.delete(&format!("/api/files/{trashed}")).await.expect(200);
     app.run_jobs_in_queue().await;
@@ -78,8 +82,8 @@ fn signed_for(file: &Value, name: &str, id: &str) -> String {
 
 async fn ask(app: &TestApp, operation: &Operation, target: &str) -> Answer {
     let body = match operation.id {
-        "get_file" | "download" | "stream" | "thumbnail" | "download_signed" | "stream_signed" | "thumbnail_signed"
-        | "delete_file" | "revoke_urls" | "restore_file" => None,
+        "get_file" | "download" | "stream" | "thumbnail" | "download_signed" | "stream_signed"
+        | "thumbnail_signed" | "delete_file" | "revoke_urls" | "restore_file" => None,
         "patch_file" => Some(json!({ "packageName": "stolen" })),
         "set_favorite" => Some(json!({ "favorite": true })),
         "set_tags" => Some(json!({ "tags": ["stolen"] })),
@@ -98,7 +102,14 @@ async fn try_without_an_id(app: &TestApp, operation: &Operation, anns: &[&String
     let bob = app.bob();
     let answers = match operation.id {
         "list_files" => {
-            let queries = ["", "?trash=true", "?q=what", &format!("?tags={SECRET}"), "?includeTotal=true", "?package=x"];
+            let queries = [
+                "",
+                "?trash=true",
+                "?q=what",
+                &format!("?tags={SECRET}"),
+                "?includeTotal=true",
+                "?package=x",
+            ];
             let mut answers = Vec::new();
             for query in queries {
                 answers.push(bob.get(&format!("/api/files{query}")).await.expect(200));
@@ -119,7 +130,9 @@ async fn try_without_an_id(app: &TestApp, operation: &Operation, anns: &[&String
         }
         "initialize" => vec![bob.post(operation.path, json!({ "userId": ANN })).await.expect(200)],
         "usage" => vec![bob.get(operation.path).await.expect(200)],
-        "set_quota" => vec![bob.put(operation.path, json!({ "userId": ANN, "maxBytes": 0 })).await.expect(403)],
+        "set_quota" => {
+            vec![bob.put(operation.path, json!({ "userId": ANN, "maxBytes": 0 })).await.expect(403)]
+        }
         "stats" | "list_users" => vec![bob.get(operation.path).await.expect(403)],
         "list_files_of_user" => vec![bob.get(&operation.path.replace("{userId}", ANN)).await.expect(403)],
         "upload_for_user" => {
@@ -141,7 +154,11 @@ async fn try_every_action(bob: &As<'_>, anns: &[&String]) -> Vec<Answer> {
         let body = json!({ "action": action, "ids": anns, "tags": ["stolen"], "packageName": "stolen" });
         let answer = bob.post("/api/files/batch", body).await.expect(200);
         for result in answer.json()["results"].as_array().unwrap() {
-            assert_eq!((&result["success"], &result["code"]), (&json!(false), &json!("not_found")), "{action}");
+            assert_eq!(
+                (&result["success"], &result["code"]),
+                (&json!(false), &json!("not_found")),
+                "{action}"
+            );
         }
         answers.push(answer);
     }

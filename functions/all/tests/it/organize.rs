@@ -10,7 +10,12 @@ use sqlx::PgPool;
 async fn the_favourite_mark_toggles_or_is_set(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let path = format!("/api/files/{}/favorite", app.ann().store_id("a.txt", b"a").await);
-    let marks = [(json!({}), true), (json!({}), false), (json!({ "favorite": true }), true), (json!({ "favorite": true }), true)];
+    let marks = [
+        (json!({}), true),
+        (json!({}), false),
+        (json!({ "favorite": true }), true),
+        (json!({ "favorite": true }), true),
+    ];
     for (body, expected) in marks {
         let answer = app.ann().post(&path, body).await.expect(200).json();
         assert_eq!(answer["file"]["isFavorite"], expected);
@@ -64,7 +69,8 @@ async fn a_patch_changes_what_it_names_and_null_clears(pool: PgPool) {
         assert_eq!(&patched[name], value, "{name}");
     }
     assert_eq!(app.ann().patch(&path, json!({})).await.expect(200).json()["file"]["audioLyrics"], "la\nla");
-    let all_but: Value = everything.as_object().unwrap().keys().map(|name| (name.clone(), Value::Null)).collect();
+    let all_but: Value =
+        everything.as_object().unwrap().keys().map(|name| (name.clone(), Value::Null)).collect();
     let cleared = app.ann().patch(&path, all_but).await.expect(200).json()["file"].clone();
     for (name, value) in everything.as_object().unwrap() {
         let empty = match (name.as_str(), value) {
@@ -145,7 +151,13 @@ async fn a_new_type_moves_the_bytes_between_the_counters(pool: PgPool) {
 async fn usage(ann: &As<'_>) -> [Value; 5] {
     let usage = ann.usage().await;
     let images = usage["byType"]["image"].clone();
-    [usage["totalBytes"].clone(), usage["trashBytes"].clone(), images["bytes"].clone(), usage["fileCount"].clone(), images["count"].clone()]
+    [
+        usage["totalBytes"].clone(),
+        usage["trashBytes"].clone(),
+        images["bytes"].clone(),
+        usage["fileCount"].clone(),
+        images["count"].clone(),
+    ]
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
@@ -160,7 +172,10 @@ async fn usage_is_exact_on_the_way_through_the_trash(pool: PgPool) {
     assert_eq!(usage(&ann).await, [size + 100, 0, size, 2, 1]);
 
     let deleted = ann.delete(&path).await.expect(200).json();
-    assert_eq!((&deleted["message"], &deleted["deletedFile"]["id"]), (&json!("File moved to the trash"), &file["id"]));
+    assert_eq!(
+        (&deleted["message"], &deleted["deletedFile"]["id"]),
+        (&json!("File moved to the trash"), &file["id"])
+    );
     assert!(deleted["deletedFile"]["deletedAt"].is_string());
     assert_eq!(usage(&ann).await, [size + 100, size, 0, 1, 0]);
     ann.get(&path).await.refused(404, "not_found");
@@ -168,7 +183,10 @@ async fn usage_is_exact_on_the_way_through_the_trash(pool: PgPool) {
     ann.patch(&path, json!({ "packageName": "p" })).await.refused(404, "not_found");
 
     let restored = ann.post(&format!("{path}/restore"), json!({})).await.expect(200).json();
-    assert_eq!((&restored["file"]["deletedAt"], &restored["file"]["sha256"]), (&Value::Null, &file["sha256"]));
+    assert_eq!(
+        (&restored["file"]["deletedAt"], &restored["file"]["sha256"]),
+        (&Value::Null, &file["sha256"])
+    );
     assert_eq!(usage(&ann).await, [size + 100, 0, size, 2, 1]);
     ann.post(&format!("{path}/restore"), json!({})).await.refused(404, "not_found");
 
@@ -210,7 +228,7 @@ async fn emptying_the_trash_leaves_the_other_files_alone(pool: PgPool) {
     assert_eq!(app.ann().counters().await, json!([100, 0, 0, 1]));
     assert_eq!(app.bob().usage().await["trashBytes"], 1);
     app.run_jobs_in_queue().await;
-    assert_eq!(app.app.volume.list(ANN).await.unwrap().len(), 1);
+    assert_eq!(app.blobs_of(ANN).len(), 1);
     app.finish().await;
 }
 
@@ -221,7 +239,9 @@ async fn bodies_that_are_no_json_are_refused(pool: PgPool) {
     let put = async |content_type: &str, body: String| {
         send(app.ann().request(Method::PUT, &path).header("content-type", content_type).body(body)).await
     };
-    for body in ["{", "{\"tags\": []} trailing", "\"tags\"", "{\"tags\": [\"\\u0000\"]}", "{\"tags\": [\"\u{0}\"]}"] {
+    for body in
+        ["{", "{\"tags\": []} trailing", "\"tags\"", "{\"tags\": [\"\\u0000\"]}", "{\"tags\": [\"\u{0}\"]}"]
+    {
         put("application/json", body.to_owned()).await.refused(400, "invalid_body");
     }
     put("text/plain", "{\"tags\": []}".to_owned()).await.refused(415, "unsupported_content_type");

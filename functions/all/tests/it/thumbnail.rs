@@ -1,10 +1,9 @@
 //! Pictures of files: made once, when they are first asked for or before; upright, in named sizes, or failed for a reason.
 
 use crate::app::media::{MP3, MP4, jpeg, png, upright_jpeg};
-use crate::app::{ANN, Answer, TestApp, user_id};
+use crate::app::{ANN, Answer, TestApp};
 use futures_util::future::join_all;
 use image::{DynamicImage, GenericImageView as _};
-use jam_core::db;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -15,7 +14,9 @@ fn picture(answer: &Answer) -> DynamicImage {
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn a_picture_is_there_before_the_worker_is(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    for (name, content) in [("a.png", &png(800, 600)), ("b.jpg", &jpeg(800, 600)), ("c.mp4", &MP4), ("d.mp3", &MP3)] {
+    for (name, content) in
+        [("a.png", &png(800, 600)), ("b.jpg", &jpeg(800, 600)), ("c.mp4", &MP4), ("d.mp3", &MP3)]
+    {
         let id = app.ann().store_id(name, content).await;
         let answer = app.ann().get(&format!("/api/files/{id}/thumbnail")).await.expect(200);
         let picture = picture(&answer);
@@ -62,10 +63,10 @@ async fn forty_who_ask_at_once_are_given_the_one_picture_that_is_made(pool: PgPo
     let ann = app.ann();
     let path = format!("/api/files/{id}/thumbnail?size=medium");
     let answers = join_all((0..40).map(|_| ann.get(&path))).await;
-    let etags: Vec<_> = answers.into_iter().map(|answer| answer.expect(200).header("etag").unwrap().to_owned()).collect();
+    let etags: Vec<_> =
+        answers.into_iter().map(|answer| answer.expect(200).header("etag").unwrap().to_owned()).collect();
     assert!(etags.iter().all(|etag| *etag == etags[0]), "{etags:?}");
-    let stored = db::derivatives::stored(&mut app.app.db.conn().await.unwrap(), &user_id(ANN)).await.unwrap();
-    assert_eq!(stored.iter().filter(|derivative| derivative.path.contains("medium")).count(), 1);
+    assert_eq!(app.blobs_of(ANN).iter().filter(|path| path.contains(".medium.")).count(), 1);
     app.finish().await;
 }
 
@@ -88,7 +89,11 @@ async fn a_client_that_takes_no_webp_is_given_jpeg(pool: PgPool) {
         assert!(answer.header_values("vary").contains(&"Accept"));
         assert_eq!(picture(&answer).width(), 400);
     }
-    assert_eq!(app.ann().file(&id).await["derivatives"].as_array().unwrap().len(), 1, "formats are nobody's business");
+    assert_eq!(
+        app.ann().file(&id).await["derivatives"].as_array().unwrap().len(),
+        1,
+        "formats are nobody's business"
+    );
     app.finish().await;
 }
 
@@ -96,9 +101,12 @@ async fn a_client_that_takes_no_webp_is_given_jpeg(pool: PgPool) {
 async fn sizes_have_names(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let id = app.ann().store_id("a.png", &png(600, 1200)).await;
-    for (query, expected) in
-        [("", (400, 225)), ("?size=small", (128, 256)), ("?size=medium", (320, 640)), ("?size=large", (600, 1200))]
-    {
+    for (query, expected) in [
+        ("", (400, 225)),
+        ("?size=small", (128, 256)),
+        ("?size=medium", (320, 640)),
+        ("?size=large", (600, 1200)),
+    ] {
         let picture = picture(&app.ann().get(&format!("/api/files/{id}/thumbnail{query}")).await.expect(200));
         assert_eq!((picture.width(), picture.height()), expected, "{query}");
     }
@@ -115,7 +123,10 @@ async fn a_picture_that_the_client_has_is_not_sent_again(pool: PgPool) {
     let etag = answer.header("etag").unwrap();
     app.ann().get_with(&path, "if-none-match", etag).await.expect(304);
     let head = app.ann().head(&path).await.expect(200);
-    assert_eq!((head.header("etag"), head.header("content-length")), (Some(etag), answer.header("content-length")));
+    assert_eq!(
+        (head.header("etag"), head.header("content-length")),
+        (Some(etag), answer.header("content-length"))
+    );
     let small = app.ann().get(&format!("{path}?size=small")).await.expect(200);
     assert_ne!(small.header("etag"), Some(etag));
     assert_eq!(answer.header("content-security-policy"), Some("sandbox; default-src 'none'"));
@@ -137,7 +148,10 @@ async fn a_damaged_picture_has_a_reason_instead_of_a_thumbnail(pool: PgPool) {
     let file = app.ann().file(&id).await;
     let derivative = &file["derivatives"][0];
     assert_eq!((&derivative["state"], &derivative["error"]), (&json!("failed"), &first["reason"]));
-    assert_eq!((&derivative["url"], &file["thumbnailUrl"], &file["thumbnailPath"]), (&Value::Null, &Value::Null, &Value::Null));
+    assert_eq!(
+        (&derivative["url"], &file["thumbnailUrl"], &file["thumbnailPath"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
     assert_eq!(app.ann().get(&format!("/api/files/{id}/download")).await.expect(200).body, content);
     app.finish().await;
 }
@@ -186,6 +200,6 @@ async fn pictures_go_with_their_file(pool: PgPool) {
     app.ann().get_with(&path, "accept", "image/jpeg").await.expect(200);
     app.ann().delete(&format!("/api/files/{id}?permanent=true")).await.expect(200);
     app.run_jobs_in_queue().await;
-    assert!(app.app.volume.list(ANN).await.unwrap().is_empty());
+    assert!(app.blobs_of(ANN).is_empty());
     app.finish().await;
 }

@@ -17,12 +17,17 @@ async fn the_urls_of_a_files_json_work_without_a_token(pool: PgPool) {
     assert!(download.header("content-disposition").unwrap().starts_with("attachment"));
     let stream = get("streamUrl").await;
     assert!(stream.header("content-disposition").unwrap().starts_with("inline"));
-    let max_age: u32 = stream.header("cache-control").unwrap().strip_prefix("private, max-age=").unwrap().parse().unwrap();
+    let max_age: u32 =
+        stream.header("cache-control").unwrap().strip_prefix("private, max-age=").unwrap().parse().unwrap();
     assert!((11 * 3600..=12 * 3600).contains(&max_age), "{max_age}");
     let thumbnail = get("thumbnailUrl").await;
     assert_eq!(thumbnail.header("content-type"), Some("image/webp"));
     assert!(thumbnail.header("cache-control").unwrap().ends_with(", immutable"));
-    let seek = app.nobody().get_with(film["streamUrl"].as_str().unwrap(), "range", "bytes=100-199").await.expect(206);
+    let seek = app
+        .nobody()
+        .get_with(film["streamUrl"].as_str().unwrap(), "range", "bytes=100-199")
+        .await
+        .expect(206);
     assert_eq!(seek.body, MP4[100..200]);
     assert_eq!(app.nobody().head(film["streamUrl"].as_str().unwrap()).await.expect(200).body, "");
     app.finish().await;
@@ -152,7 +157,9 @@ async fn a_url_of_a_deleted_file_leads_nowhere_until_the_file_is_restored(pool: 
 async fn a_url_is_made_for_a_purpose_and_a_size(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let id = app.ann().store_id("a.png", &png(3000, 1500)).await;
-    for (size, expected) in [("default", (400, 225)), ("small", (256, 128)), ("medium", (640, 320)), ("large", (1440, 720))] {
+    for (size, expected) in
+        [("default", (400, 225)), ("small", (256, 128)), ("medium", (640, 320)), ("large", (1440, 720))]
+    {
         let made = make(&app, &id, json!({ "purpose": "thumbnail", "size": size })).await;
         let picture = app.nobody().get(made["url"].as_str().unwrap()).await.expect(200);
         let picture = image::load_from_memory(&picture.body).unwrap();
@@ -161,7 +168,8 @@ async fn a_url_is_made_for_a_purpose_and_a_size(pool: PgPool) {
     let text = app.ann().store_id("a.txt", b"text").await;
     let path = format!("/api/files/{text}/url");
     app.ann().post(&path, json!({ "purpose": "stream" })).await.refused(400, "not_streamable");
-    for wrong in [json!({}), json!({ "purpose": "edit" }), json!({ "purpose": "thumbnail", "size": "huge" })] {
+    for wrong in [json!({}), json!({ "purpose": "edit" }), json!({ "purpose": "thumbnail", "size": "huge" })]
+    {
         app.ann().post(&path, wrong).await.refused(400, "invalid_body");
     }
     app.finish().await;
@@ -179,14 +187,18 @@ async fn without_a_signing_key_urls_need_a_token(pool: PgPool) {
     let id = file["id"].as_str().unwrap();
     assert_eq!(file["downloadUrl"], format!("/api/files/{id}/download"));
     app.ann().get(file["streamUrl"].as_str().unwrap()).await.expect(200);
-    app.ann().post(&format!("/api/files/{id}/url"), json!({ "purpose": "download" })).await.refused(503, "unavailable");
+    app.ann()
+        .post(&format!("/api/files/{id}/url"), json!({ "purpose": "download" }))
+        .await
+        .refused(503, "unavailable");
     app.nobody().get(signed).await.refused(403, "bad_signature");
     app.finish().await;
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn urls_start_with_the_public_base_url_if_there_is_one(pool: PgPool) {
-    let app = TestApp::with(pool, |config| config.public_base_url = "https://files.example.com".to_owned()).await;
+    let app =
+        TestApp::with(pool, |config| config.public_base_url = "https://files.example.com".to_owned()).await;
     let file = app.ann().store("a.png", &png(3, 3)).await;
     let path = file["downloadUrl"].as_str().unwrap().strip_prefix("https://files.example.com").unwrap();
     send(app.nobody().request(Method::GET, path)).await.expect(200);

@@ -5,7 +5,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(&jam_all::openapi().unwrap()).unwrap());
+static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(&jam_all::openapi().unwrap()).unwrap());
 
 /// Every operation; those whose path names more come first, as a router tries them.
 pub(crate) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {

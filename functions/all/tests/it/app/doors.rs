@@ -45,7 +45,8 @@ impl Doors {
         let path = target.split('?').next().unwrap_or_default();
         let method = if *method == Method::HEAD { &Method::GET } else { method };
         let matching = || OPERATIONS.iter().filter(|operation| operation.matches(path));
-        let operation = matching().find(|operation| operation.method == *method).or_else(|| matching().next());
+        let operation =
+            matching().find(|operation| operation.method == *method).or_else(|| matching().next());
         let function = operation.and_then(|operation| self.by_function.get(operation.function));
         function.copied().unwrap_or(self.default)
     }
