@@ -140,11 +140,14 @@ impl Volume {
     /// [`Error::VolumeFull`] or [`Error::Unavailable`].
     pub async fn stage(&self, key: &BlobKey) -> Result<Writer> {
         let (inner, owned) = (Arc::clone(&self.inner), key.clone());
-        let file = blocking("creating a staging file", move || {
+        let made = blocking("creating a staging file", move || {
             let (directory, name) = owned.split();
-            create_new(&open_or_make_directory(&inner.root, directory)?, name)
+            let directory = open_or_make_directory(&inner.root, directory)?;
+            let file = create_new(&directory, name)?;
+            Ok(Unclaimed { file: Some(file), directory, name: name.to_owned() })
         })
         .await?;
+        let file = made.claim().map_err(|cause| fault("creating a staging file", cause))?;
         Ok(Writer::new(file))
     }
 
@@ -418,6 +421,30 @@ fn open_or_make_directory(root: &OwnedFd, path: &str) -> io::Result<OwnedFd> {
         at = open_directory(&at, part)?;
     }
     Ok(at)
+}
+
+/// A file just made, removed again unless it is claimed: whoever asked for it may have gone while it was made, and
+/// with them the row that named it.
+struct Unclaimed {
+    file: Option<File>,
+    directory: OwnedFd,
+    name: String,
+}
+
+impl Unclaimed {
+    fn claim(mut self) -> io::Result<File> {
+        self.file.take().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if self.file.is_some()
+            && let Err(error) = unlinkat(&self.directory, self.name.as_str(), UnlinkatFlags::NoRemoveDir)
+        {
+            tracing::warn!(%error, "a staging file that nobody wants is left behind");
+        }
+    }
 }
 
 fn create_new(directory: &OwnedFd, name: &str) -> io::Result<File> {

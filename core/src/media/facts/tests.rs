@@ -1,3 +1,5 @@
+//! Facts of files that ffmpeg and hand-made headers produce, and of files that are damaged.
+
 use std::os::unix::fs::FileExt;
 
 use image::ImageFormat;

@@ -218,7 +218,7 @@ async fn a_database_that_does_not_answer_is_a_503_and_no_500(pool: PgPool) {
     }
     let answer = app.ann().upload(crate::app::Form::new().file("a.txt", b"a")).await;
     assert_eq!(answer.refused(503, "unavailable")["part"], "database");
-    assert!(app.app.volume.list(ANN).await.unwrap().is_empty());
+    assert!(app.blobs_of(ANN).is_empty());
     app.abandon().await;
 }
 

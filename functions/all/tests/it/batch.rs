@@ -64,7 +64,7 @@ async fn usage_is_exact_after_each_batch(pool: PgPool) {
         assert_eq!(app.ann().counters().await, counters, "{action}");
     }
     app.run_jobs_in_queue().await;
-    assert!(app.app.volume.list(ANN).await.unwrap().is_empty());
+    assert!(app.blobs_of(ANN).is_empty());
     app.finish().await;
 }
 

@@ -228,7 +228,7 @@ async fn emptying_the_trash_leaves_the_other_files_alone(pool: PgPool) {
     assert_eq!(app.ann().counters().await, json!([100, 0, 0, 1]));
     assert_eq!(app.bob().usage().await["trashBytes"], 1);
     app.run_jobs_in_queue().await;
-    assert_eq!(app.app.volume.list(ANN).await.unwrap().len(), 1);
+    assert_eq!(app.blobs_of(ANN).len(), 1);
     app.finish().await;
 }
 

@@ -1,10 +1,9 @@
 //! Pictures of files: made once, when they are first asked for or before; upright, in named sizes, or failed for a reason.
 
 use crate::app::media::{MP3, MP4, jpeg, png, upright_jpeg};
-use crate::app::{ANN, Answer, TestApp, user_id};
+use crate::app::{ANN, Answer, TestApp};
 use futures_util::future::join_all;
 use image::{DynamicImage, GenericImageView as _};
-use jam_core::db;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -67,8 +66,7 @@ async fn forty_who_ask_at_once_are_given_the_one_picture_that_is_made(pool: PgPo
     let etags: Vec<_> =
         answers.into_iter().map(|answer| answer.expect(200).header("etag").unwrap().to_owned()).collect();
     assert!(etags.iter().all(|etag| *etag == etags[0]), "{etags:?}");
-    let stored = db::derivatives::stored(&mut app.app.db.conn().await.unwrap(), &user_id(ANN)).await.unwrap();
-    assert_eq!(stored.iter().filter(|derivative| derivative.path.contains("medium")).count(), 1);
+    assert_eq!(app.blobs_of(ANN).iter().filter(|path| path.contains(".medium.")).count(), 1);
     app.finish().await;
 }
 
@@ -202,6 +200,6 @@ async fn pictures_go_with_their_file(pool: PgPool) {
     app.ann().get_with(&path, "accept", "image/jpeg").await.expect(200);
     app.ann().delete(&format!("/api/files/{id}?permanent=true")).await.expect(200);
     app.run_jobs_in_queue().await;
-    assert!(app.app.volume.list(ANN).await.unwrap().is_empty());
+    assert!(app.blobs_of(ANN).is_empty());
     app.finish().await;
 }

@@ -68,6 +68,13 @@ impl TestApp {
         Self { app, doors, http, directory, is_finished: false }
     }
 
+    /// The paths of everything in a user's directory, as the file system tells.
+    pub(crate) fn blobs_of(&self, user: &str) -> Vec<String> {
+        let folders = std::fs::read_dir(self.app.config.storage_root.join(user)).into_iter().flatten();
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+        files.map(|file| file.unwrap().path().display().to_string()).collect()
+    }
+
     /// A user with a token.
     pub(crate) fn user(&self, name: &str) -> As<'_> {
         As::new(self, Some(token(name)))
