@@ -87,7 +87,7 @@ async fn each_filter_finds_its_files_and_no_others(pool: PgPool) {
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn every_order_runs_both_ways_and_has_its_short_name(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    rows::add_files(&mut *app.app.db.conn().await.unwrap(), &user_id(ANN), 150).await;
+    rows::add_files(&mut app.app.db.conn().await.unwrap(), &user_id(ANN), 150).await;
     let ann = app.ann();
     let page = async |query: &str| ann.get(&format!("/api/files?limit=200&{query}")).await.expect(200).json();
     let orders = [
@@ -168,7 +168,7 @@ async fn a_value_out_of_bounds_is_refused_with_its_parameter(pool: PgPool) {
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn limit_and_offset_cut_the_same_listing(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    rows::add_files(&mut *app.app.db.conn().await.unwrap(), &user_id(ANN), 90).await;
+    rows::add_files(&mut app.app.db.conn().await.unwrap(), &user_id(ANN), 90).await;
     let page = async |query: &str| app.ann().get(&format!("/api/files?{query}")).await.expect(200).json();
     let all = column(&page("limit=200").await, "id");
     assert_eq!(all.len(), 90);
@@ -186,7 +186,7 @@ async fn limit_and_offset_cut_the_same_listing(pool: PgPool) {
 async fn paging_through_a_thousand_files_loses_and_doubles_none_while_others_arrive(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let ann = user_id(ANN);
-    rows::add_files(&mut *app.app.db.conn().await.unwrap(), &ann, 1000).await;
+    rows::add_files(&mut app.app.db.conn().await.unwrap(), &ann, 1000).await;
     let before = all_ids(&app, "sortBy=file_name").await;
     assert_eq!(before.len(), 990, "every hundredth file is in the trash");
     for order in
@@ -198,7 +198,7 @@ async fn paging_through_a_thousand_files_loses_and_doubles_none_while_others_arr
             let page =
                 app.ann().get(&format!("/api/files?limit=97&{order}{cursor}")).await.expect(200).json();
             seen.extend(column(&page, "id"));
-            rows::add_files(&mut *app.app.db.conn().await.unwrap(), &ann, 5).await;
+            rows::add_files(&mut app.app.db.conn().await.unwrap(), &ann, 5).await;
             match page["nextCursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
                 None => break,
@@ -227,7 +227,7 @@ async fn all_ids(app: &TestApp, order: &str) -> BTreeSet<String> {
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn a_cursor_continues_its_own_filter_and_order(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    rows::add_files(&mut *app.app.db.conn().await.unwrap(), &user_id(ANN), 200).await;
+    rows::add_files(&mut app.app.db.conn().await.unwrap(), &user_id(ANN), 200).await;
     let page = async |query: &str| app.ann().get(&format!("/api/files?{query}")).await.expect(200).json();
     let listing = "type=scene&sortBy=size&sortOrder=asc";
     let all = column(&page(&format!("limit=200&{listing}")).await, "id");
@@ -244,7 +244,7 @@ async fn a_cursor_continues_its_own_filter_and_order(pool: PgPool) {
 async fn a_cursor_shows_nobody_elses_files(pool: PgPool) {
     let app = TestApp::new(pool).await;
     for user in [ANN, BOB] {
-        rows::add_files(&mut *app.app.db.conn().await.unwrap(), &user_id(user), 50).await;
+        rows::add_files(&mut app.app.db.conn().await.unwrap(), &user_id(user), 50).await;
     }
     let first = app.ann().get("/api/files?limit=10").await.expect(200).json();
     let query = format!("/api/files?limit=200&cursor={}", first["nextCursor"].as_str().unwrap());
