@@ -203,7 +203,7 @@ async fn the_janitor_empties_the_trash_when_its_time_has_come(pool: PgPool) {
     assert_eq!(janitor::pass(&app.app).await.unwrap().files_purged, 1);
     app.run_jobs_in_queue().await;
     assert_eq!(app.ann().counters().await, json!([1, 0, 0, 1]));
-    assert_eq!(app.app.volume.list(ANN).await.unwrap().len(), 1);
+    assert_eq!(app.blobs_of(ANN).len(), 1);
     app.ann().get(&format!("/api/files/{kept}")).await.expect(200);
     app.finish().await;
 }
