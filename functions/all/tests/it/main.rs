@@ -11,6 +11,7 @@ mod download;
 mod explain;
 mod forms;
 mod isolation;
+mod kill;
 mod limits;
 mod list;
 mod organize;
