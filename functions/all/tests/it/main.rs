@@ -16,6 +16,7 @@ mod limits;
 mod list;
 mod organize;
 mod quota;
+mod sockets;
 mod thumbnail;
 mod upload;
 mod urls;

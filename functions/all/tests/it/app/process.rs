@@ -55,6 +55,11 @@ impl Site {
         self.directory.path().join("volume")
     }
 
+    /// A file on the volume by its `filePath`.
+    pub(crate) fn on_volume(&self, file_path: &str) -> PathBuf {
+        self.root().join(file_path)
+    }
+
     /// The same database and volume, looked at from this process.
     pub(crate) fn app(&self) -> App {
         assemble(&config(&self.root()), &self.pool, &Clock::System)
