@@ -169,6 +169,9 @@ pub(crate) const ADMIN: &str = "user_admin";
 /// An administrator for whom somebody else acts.
 pub(crate) const IMPERSONATED: &str = "user_impersonated";
 
+/// What signs URLs: any bytes will do.
+const URL_KEY: &str = "dGVzdHMgc2lnbiB0aGVpciBVUkxzIHdpdGggdGhpcyBrZXkgYW5kIG5vIG90aGVy";
+
 pub(crate) fn user_id(name: &str) -> UserId {
     UserId::parse(name).unwrap()
 }
@@ -186,12 +189,11 @@ fn callers() -> impl Iterator<Item = (String, Caller)> {
 }
 
 fn config(root: &Path) -> Config {
-    let key = "dGVzdHMgc2lnbiB0aGVpciBVUkxzIHdpdGggdGhpcyBrZXkgYW5kIG5vIG90aGVy";
     let settings = [
         ("DATABASE_URL", "postgres:///unused"),
         ("USER_STORAGE_ROOT", root.to_str().unwrap()),
         ("JAM_AUTH_ISSUER", "https://clerk.example.com"),
-        ("JAM_URL_KEYS", &format!("k1:{key}")),
+        ("JAM_URL_KEYS", &format!("k1:{URL_KEY}")),
         ("CORS_ORIGIN", ORIGIN),
         ("JAM_DRAIN_SECONDS", "5"),
         ("JAM_VOLUME_FLOOR", "0"),

@@ -1,7 +1,7 @@
 //! The service as processes of its own, as an operator runs it: binaries, settings, sockets, tokens and signals.
-#![expect(clippy::disallowed_methods, reason = "starts the service's binaries")]
+#![expect(clippy::disallowed_methods, reason = "starts the service's binaries and keeps their logs")]
 
-use super::{As, Service, assemble, config, eventually, invariants};
+use super::{As, Service, URL_KEY, assemble, config, eventually, invariants};
 use jam_core::app::App;
 use jam_core::blob::Volume;
 use jam_core::clock::Clock;
@@ -13,6 +13,7 @@ use rsa::RsaPrivateKey;
 use rsa::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
 use serde_json::json;
 use sqlx::{ConnectOptions as _, PgPool};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::LazyLock;
@@ -52,7 +53,12 @@ impl Site {
     }
 
     fn root(&self) -> PathBuf {
-        self.directory.path().join("volume")
+        self.path("volume")
+    }
+
+    /// A path beside the volume.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
     }
 
     /// A file on the volume by its `filePath`.
@@ -67,29 +73,52 @@ impl Site {
 
     /// Starts a binary of the service by its name and waits until it is ready.
     pub(crate) async fn start(&self, binary: &str, settings: &[(&str, &str)]) -> Process {
-        let socket = self.directory.path().join(format!("{binary}.sock"));
-        let mut command = Command::new(path_of(binary));
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("DATABASE_URL", self.pool.connect_options().to_url_lossy().as_str());
-        command.env("USER_STORAGE_ROOT", self.root()).env("JAM_LISTEN", format!("unix:{}", socket.display()));
-        command.env("JAM_AUTH_ISSUER", ISSUER).env("JAM_LOG", "error").env("JAM_LOG_FORMAT", "text");
-        command.env("CLERK_JWT_KEY", KEY.to_public_key().to_public_key_pem(LineEnding::LF).unwrap());
-        command.env("JAM_DATABASE_CONNECTIONS", "4").env("JAM_VOLUME_FLOOR", "0");
-        command.env("JAM_RATE_UPLOADS_PER_MINUTE", "0").env("JAM_RATE_REQUESTS_PER_SECOND", "0");
-        command.env("JAM_URL_KEYS", "k1:dGVzdHMgc2lnbiB0aGVpciBVUkxzIHdpdGggdGhpcyBrZXkgYW5kIG5vIG90aGVy");
-        let child = command.envs(settings.iter().copied()).kill_on_drop(true).spawn();
-        let child = child.unwrap_or_else(|error| {
-            panic!("{binary}: {error}; build it with cargo build --workspace --bins")
-        });
-        let http = reqwest::Client::builder().unix_socket(socket.as_path()).build().unwrap();
+        let socket = self.path(&format!("{binary}.sock"));
+        let log = File::create(self.path(&format!("{binary}.log"))).unwrap();
+        let child = self.command(binary, settings).stderr(log).kill_on_drop(true).spawn().unwrap();
+        let http = client_over(&socket);
         let mut process = Process { child, socket, http };
         eventually("the service is healthy", async || {
-            assert_eq!(process.child.try_wait().unwrap(), None, "{binary} ended early");
+            let ended = process.child.try_wait().unwrap();
+            assert!(ended.is_none(), "{binary} ended early: {}", self.log_of(binary));
             let answer = process.http.get("http://localhost/health").send().await.ok()?;
             answer.status().is_success().then_some(())
         })
         .await;
         process
+    }
+
+    /// Starts a binary that cannot run; what it says, and its exit code.
+    pub(crate) async fn refused_start(
+        &self,
+        binary: &str,
+        settings: &[(&str, &str)],
+    ) -> (String, Option<i32>) {
+        let output = self.command(binary, settings).kill_on_drop(true).output();
+        let output = tokio::time::timeout(Duration::from_secs(20), output).await.expect("it ends").unwrap();
+        (String::from_utf8(output.stderr).unwrap(), output.status.code())
+    }
+
+    fn command(&self, binary: &str, settings: &[(&str, &str)]) -> Command {
+        // Binaries of other functions lie beside our own.
+        let path = Path::new(env!("CARGO_BIN_EXE_jam-all")).with_file_name(binary);
+        assert!(path.exists(), "{binary} is not built: cargo build --workspace --bins");
+        let mut command = Command::new(path);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("DATABASE_URL", self.pool.connect_options().to_url_lossy().as_str());
+        command.env("USER_STORAGE_ROOT", self.root()).env("JAM_AUTH_ISSUER", ISSUER);
+        command.env("JAM_LISTEN", format!("unix:{}", self.path(&format!("{binary}.sock")).display()));
+        command.env("CLERK_JWT_KEY", KEY.to_public_key().to_public_key_pem(LineEnding::LF).unwrap());
+        command.env("JAM_DATABASE_CONNECTIONS", "4").env("JAM_VOLUME_FLOOR", "0");
+        command.env("JAM_RATE_UPLOADS_PER_MINUTE", "0").env("JAM_RATE_REQUESTS_PER_SECOND", "0");
+        command.env("JAM_URL_KEYS", format!("k1:{URL_KEY}"));
+        command.envs(settings.iter().copied());
+        command
+    }
+
+    /// What a binary has logged since its last start.
+    pub(crate) fn log_of(&self, binary: &str) -> String {
+        std::fs::read_to_string(self.path(&format!("{binary}.log"))).unwrap()
     }
 
     /// Rows, ledger and volume agree, and nothing is under way any more.
@@ -100,9 +129,9 @@ impl Site {
     }
 }
 
-/// Binaries of other functions lie beside our own.
-fn path_of(binary: &str) -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_jam-all")).with_file_name(binary)
+/// A client of whoever listens on a unix socket.
+pub(crate) fn client_over(socket: &Path) -> reqwest::Client {
+    reqwest::Client::builder().unix_socket(socket).build().unwrap()
 }
 
 /// A running process of the service.

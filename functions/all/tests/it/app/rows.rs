@@ -58,3 +58,30 @@ pub(crate) async fn lapse_leases(conn: &mut PgConnection) {
         sqlx::query(statement).execute(&mut *conn).await.unwrap();
     }
 }
+
+/// Changes of `user_files` as an SQL user might make them; after the last one there are no rows.
+pub(crate) const CHANGES: [&str; 8] = [
+    "UPDATE user_files SET deleted_at = now() WHERE file_size % 2 = 0",
+    "UPDATE user_files SET deleted_at = NULL WHERE file_size % 3 = 0",
+    "UPDATE user_files SET file_type = 'video' WHERE file_type <> 'image'",
+    "UPDATE user_files SET file_size = file_size * 2, file_type = 'audio', deleted_at = now() WHERE file_size % 5 = 0",
+    "UPDATE user_files SET tags = '{}'",
+    "UPDATE user_files SET file_size = 0 WHERE false",
+    "DELETE FROM user_files WHERE file_size % 2 = 0",
+    "DELETE FROM user_files",
+];
+
+/// Makes one of [`CHANGES`].
+pub(crate) async fn change_files(conn: &mut PgConnection, change: &'static str) {
+    sqlx::query(change).execute(conn).await.unwrap();
+}
+
+/// What `check_storage_available` says.
+pub(crate) async fn fits(conn: &mut PgConnection, user: &UserId, bytes: i64) -> bool {
+    sqlx::query_scalar("SELECT check_storage_available($1, $2)")
+        .bind(user.as_str())
+        .bind(bytes)
+        .fetch_one(conn)
+        .await
+        .unwrap()
+}

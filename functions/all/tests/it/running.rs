@@ -1,0 +1,89 @@
+//! The process as its operator meets it: what it says when it cannot start, what it logs, what it counts.
+
+use crate::app::media::png;
+use crate::app::process::{Site, client_over, session_token};
+use crate::app::{ANN, As, Form};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_start_that_cannot_work_says_why(pool: PgPool) {
+    let site = Site::new(pool);
+    let unmounted = site.path("unmounted");
+    std::fs::DirBuilder::new().create(&unmounted).unwrap();
+    let unmounted = unmounted.to_str().unwrap();
+    let settings = [
+        ("JAM_TYPO", "1", "JAM_TYPO: is not a setting of this service"),
+        ("MAX_FILE_SIZE", "big", "MAX_FILE_SIZE: \"big\" is not a whole number (default: 2147483648)"),
+        ("JAM_URL_KEYS", "k1:short", "JAM_URL_KEYS"),
+        ("USER_STORAGE_ROOT", unmounted, "has no .jam-volume: the volume is not mounted"),
+        ("TEMP_UPLOAD_DIR", "/proc", "TEMP_UPLOAD_DIR /proc is not on the volume's filesystem"),
+        ("CLERK_JWT_KEY", "no key", "not a key in PEM"),
+        ("APP_ENV", "production", "JAM_AUTHORIZED_PARTIES: is empty, which production refuses"),
+    ];
+    for (name, value, reason) in settings {
+        let (said, code) = site.refused_start("jam-all", &[(name, value)]).await;
+        assert!(said.contains(reason), "{name}={value}: {said}");
+        assert_eq!(code, Some(1), "{name}={value}");
+    }
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn the_log_is_json_and_tells_no_secret(pool: PgPool) {
+    let site = Site::new(pool);
+    let process = site.start("jam-all", &[("JAM_LOG", "debug")]).await;
+    let ann = process.user(ANN);
+    let form = Form::new().file("diagnosis.png", &png(30, 30)).field("packageName", "oncology");
+    let file = ann.upload(form).await.expect(200).json()["files"][0].clone();
+    let id = file["id"].as_str().unwrap();
+    let signed = file["downloadUrl"].as_str().unwrap();
+    As::new(&process, None).get(signed).await.expect(200);
+    As::new(&process, None).get(&format!("{signed}x")).await.expect(403);
+    ann.get(&format!("/api/files/{id}/thumbnail")).await.expect(200);
+    ann.get("/api/files?q=diagnosis").await.expect(200);
+    ann.patch(&format!("/api/files/{id}"), json!({ "originalName": "biopsy.png" })).await.expect(200);
+    let forged = format!("{}x", session_token("user_forged"));
+    As::new(&process, Some(forged.clone())).get("/api/files").await.expect(401);
+    drop(ann);
+    process.stop().await;
+    let log = site.log_of("jam-all");
+    assert!(log.lines().count() > 8, "{log}");
+    for line in log.lines() {
+        let parsed: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(parsed["timestamp"].is_string() && parsed["level"].is_string(), "{line}");
+    }
+    let signature = signed.split("&s=").nth(1).unwrap();
+    let token = session_token(ANN);
+    let token_body = token.split('.').nth(1).unwrap();
+    let secrets = ["diagnosis", "biopsy", "oncology", signature, token_body, &forged, "jam-test-3f9c1b"];
+    for secret in secrets {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn what_is_counted_is_read_on_a_socket_of_its_own(pool: PgPool) {
+    let site = Site::new(pool);
+    let socket = site.path("metrics.sock");
+    let process =
+        site.start("jam-all", &[("JAM_METRICS_LISTEN", &format!("unix:{}", socket.display()))]).await;
+    let ann = process.user(ANN);
+    ann.store("a.txt", &[b'x'; 1234]).await;
+    ann.get("/metrics").await.refused(404, "not_found");
+    drop(ann);
+    let scraped = client_over(&socket).get("http://localhost/metrics").send().await.unwrap();
+    let text = scraped.error_for_status().unwrap().text().await.unwrap();
+    let expected = [
+        "jam_used_bytes 1234",
+        "jam_files 1",
+        "jam_users 1",
+        "jam_uploads_open 0",
+        "jam_jobs{state=\"dead\"} 0",
+        "jam_http_requests_total{method=\"POST\",route=\"/api/files/upload\",status=\"200\"} 1",
+    ];
+    for line in expected {
+        assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
+    }
+    process.stop().await;
+    site.assert_clean().await;
+}
