@@ -8,6 +8,7 @@ use crate::error::Error;
 use anyhow::Context as _;
 use axum::Router;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use std::future::Future;
 use std::io::IsTerminal as _;
@@ -96,6 +97,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let handle = metrics::install()?;
     let app = App::open(config)?;
+    survive_file_size_limit()?;
     let stop = stop_on_signals()?;
     let connections = TaskTracker::new();
     let side = TaskTracker::new();
@@ -176,6 +178,12 @@ fn exit_when_idle(app: &App, connections: &TaskTracker, stop: &CancellationToken
         tracing::info!("idle: exiting");
         stop.cancel();
     });
+}
+
+/// With a handler in place, a write beyond the limit of the system (`RLIMIT_FSIZE`) fails with EFBIG like one to a full
+/// disk; without one the signal ends the process.
+fn survive_file_size_limit() -> std::io::Result<()> {
+    signal(SignalKind::from_raw(Signal::SIGXFSZ as i32)).map(drop)
 }
 
 /// Connections and files each take a descriptor: use all that the system allows.
