@@ -9,6 +9,7 @@ mod batch;
 mod contract;
 mod download;
 mod explain;
+mod faults;
 mod forms;
 mod isolation;
 mod kill;

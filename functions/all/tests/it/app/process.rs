@@ -73,9 +73,22 @@ impl Site {
 
     /// Starts a binary of the service by its name and waits until it is ready.
     pub(crate) async fn start(&self, binary: &str, settings: &[(&str, &str)]) -> Process {
+        self.run(binary, self.command(binary, settings)).await
+    }
+
+    /// The same under a limit of the system, in the words of the shell's `ulimit`.
+    pub(crate) async fn start_limited(&self, binary: &str, limit: &str) -> Process {
+        let inner = self.command(binary, &[]);
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("ulimit {limit} && exec \"$0\"")).arg(inner.as_std().get_program());
+        shell.env_clear().envs(inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.run(binary, shell).await
+    }
+
+    async fn run(&self, binary: &str, mut command: Command) -> Process {
         let socket = self.path(&format!("{binary}.sock"));
         let log = File::create(self.path(&format!("{binary}.log"))).unwrap();
-        let child = self.command(binary, settings).stderr(log).kill_on_drop(true).spawn().unwrap();
+        let child = command.stderr(log).kill_on_drop(true).spawn().unwrap();
         let http = client_over(&socket);
         let mut process = Process { child, socket, http };
         eventually("the service is healthy", async || {

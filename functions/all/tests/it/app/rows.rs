@@ -85,3 +85,14 @@ pub(crate) async fn fits(conn: &mut PgConnection, user: &UserId, bytes: i64) -> 
         .await
         .unwrap()
 }
+
+/// Breaks every other connection to this database.
+pub(crate) async fn disconnect_others(conn: &mut PgConnection) {
+    sqlx::query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'jam-storage'",
+    )
+    .execute(conn)
+    .await
+    .unwrap();
+}

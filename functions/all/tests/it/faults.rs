@@ -1,0 +1,108 @@
+//! What the machine does to the service: connections to Postgres that break, files and descriptors that run out.
+//! Every fault has its answer, and is over as soon as its cause is.
+
+use crate::app::media::{bytes, sha256};
+use crate::app::process::Site;
+use crate::app::{ANN, As, Form, Raw, eventually, rows};
+use jam_core::app::App;
+use serde_json::json;
+use sqlx::PgPool;
+use std::time::Duration;
+
+/// How often all connections to Postgres break.
+const BREAKS: u32 = 10;
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn broken_connections_to_postgres_are_503_and_cost_no_file_and_no_byte(pool: PgPool) {
+    let site = Site::new(pool);
+    let process = site.start("jam-all", &[("JAM_JANITOR_SECONDS", "1")]).await;
+    let (ann, app) = (process.user(ANN), site.app());
+    let uploading = futures_util::future::join_all((0..4).map(|client| upload_a_while(&ann, client)));
+    let (answered, ()) = tokio::join!(uploading, break_connections(&app));
+    let answered: Vec<_> = answered.into_iter().flatten().collect();
+    assert!(answered.len() > 20, "only {} uploads were answered", answered.len());
+    let recovered = async || {
+        let answer = ann.get("/api/storage/usage").await;
+        (answer.status == 200).then_some(())
+    };
+    eventually("the service has recovered", recovered).await;
+    for (id, digest) in &answered {
+        let download = ann.get(&format!("/api/files/{id}/download")).await.expect(200);
+        assert_eq!(sha256(&download.body), *digest);
+    }
+    eventually("no byte is promised any more", async || {
+        (ann.usage().await["reservedBytes"] == 0).then_some(())
+    })
+    .await;
+    rows::lapse_leases(&mut app.db.conn().await.unwrap()).await;
+    drop(ann);
+    process.stop().await;
+    site.assert_clean().await;
+}
+
+async fn break_connections(app: &App) {
+    let mut conn = app.db.conn().await.unwrap();
+    for _ in 0..BREAKS {
+        rows::disconnect_others(&mut conn).await;
+        // Time to connect again, so that every break meets uploads at another step.
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+}
+
+/// Uploads one file after the other; ids and digests of those that were stored. Nothing but success and 503 comes back.
+async fn upload_a_while(ann: &As<'_>, client: u64) -> Vec<(String, String)> {
+    let mut stored = Vec::new();
+    for number in 0..30 {
+        let content = bytes(client * 100 + number, 50_000);
+        let answer = ann.upload(Form::new().file("a.bin", &content)).await;
+        if answer.status == 200 {
+            let id = answer.json()["files"][0]["id"].as_str().unwrap().to_owned();
+            stored.push((id, sha256(&content)));
+        } else {
+            assert_eq!(answer.refused(503, "unavailable")["part"], "database");
+        }
+    }
+    stored
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_file_that_the_system_does_not_let_grow_is_a_507_and_no_end_of_the_process(pool: PgPool) {
+    let site = Site::new(pool);
+    // 1 MiB in blocks of 512 bytes.
+    let process = site.start_limited("jam-all", "-f 2048").await;
+    let ann = process.user(ANN);
+    let small = ann.store_id("small.bin", &bytes(1, 500_000)).await;
+    let large = Form::new().file("large.bin", &bytes(2, 3 << 20));
+    ann.upload(large).await.refused(507, "volume_full");
+    assert_eq!(ann.counters().await, json!([500_000, 0, 0, 1]));
+    ann.get(&format!("/api/files/{small}/download")).await.expect(200);
+    ann.delete(&format!("/api/files/{small}?permanent=true")).await.expect(200);
+    drop(ann);
+    process.stop().await;
+    site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn without_descriptors_left_the_service_waits_and_goes_on(pool: PgPool) {
+    let site = Site::new(pool);
+    let process = site.start_limited("jam-all", "-n 48").await;
+    let mut held = Vec::new();
+    for _ in 0..60 {
+        held.push(Raw::over(process.connect().await.unwrap()));
+    }
+    let mut first = held.remove(0);
+    first.send(b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    first.answer().await.refused(404, "not_found");
+    drop(held);
+    let ann = process.user(ANN);
+    eventually("new callers are let in", async || {
+        (ann.get("/api/storage/usage").await.status == 200).then_some(())
+    })
+    .await;
+    let content = bytes(1, 100_000);
+    let id = ann.store_id("a.bin", &content).await;
+    assert_eq!(ann.get(&format!("/api/files/{id}/download")).await.expect(200).body, content);
+    drop(ann);
+    process.stop().await;
+    site.assert_clean().await;
+}
