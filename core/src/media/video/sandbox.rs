@@ -130,7 +130,8 @@ mod tests {
     #[tokio::test]
     async fn memory_and_processor_time_are_bounded() {
         let limits = MediaLimits { ffmpeg_address_space: 200 << 20, ..MediaLimits::default() };
-        let memory = "(printf -v text %0300000000d 0; echo ${#text}) || echo refused";
+        // The limits come a moment after the start, long before a decoder has read its first byte.
+        let memory = "until [ $(ulimit -v) != unlimited ]; do :; done; (printf -v text %0300000000d 0; echo ${#text}) || echo refused";
         assert_eq!(confined(memory, &limits).await, "refused\n");
         let limits = MediaLimits { ffmpeg_cpu: std::time::Duration::from_secs(1), ..MediaLimits::default() };
         assert_eq!(confined("while :; do :; done; echo done", &limits).await, "");
