@@ -148,14 +148,15 @@ impl Volume {
         })
         .await?;
         let file = made.claim().map_err(|cause| fault("creating a staging file", cause))?;
-        Ok(Writer::new(key.clone(), file))
+        Ok(Writer::new(file))
     }
 
-    /// Gives a finished file its final name. Durable on return; safe to repeat; never replaces a file.
+    /// Gives a finished file its final name. Durable on return; safe to repeat; never replaces a file. `false` when
+    /// neither name exists: somebody removed the file.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the volume fails, [`Error::Internal`] when neither name exists.
-    pub async fn publish(&self, from: &BlobKey, to: &BlobKey) -> Result<()> {
+    /// [`Error::Unavailable`] when the volume fails.
+    pub async fn publish(&self, from: &BlobKey, to: &BlobKey) -> Result<bool> {
         let (inner, from, to) = (Arc::clone(&self.inner), from.clone(), to.clone());
         blocking("publishing a file", move || {
             let source = open_or_make_directory(&inner.root, from.split().0)?;
@@ -164,9 +165,11 @@ impl Volume {
                 Ok(()) => {}
                 // The rename happened before a crash and this is its repetition.
                 Err(Errno::ENOENT) if exists(&target, to.split().1)? => {}
+                Err(Errno::ENOENT) => return Ok(false),
                 Err(errno) => return Err(errno.into()),
             }
-            fsync_directories(&target, &source)
+            fsync_directories(&target, &source)?;
+            Ok(true)
         })
         .await
     }

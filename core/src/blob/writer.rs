@@ -1,7 +1,7 @@
 //! The write path: chunks in, hashed and written on a blocking thread while the next ones arrive.
 //! Memory is bounded: at most two batches are held. Never decides where the bytes end up.
 
-use super::{BlobKey, blocking};
+use super::blocking;
 use crate::error::Result;
 use crate::model::{ByteSize, Sha256Digest};
 use bytes::Bytes;
@@ -16,7 +16,6 @@ const SYNC_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A file on its way in.
 pub struct Writer {
-    key: BlobKey,
     batch: Vec<Bytes>,
     batch_bytes: usize,
     writing: Writing,
@@ -38,10 +37,10 @@ struct Open {
 }
 
 /// A file that arrived whole: on disk under its staging name.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Staged {
-    /// Its staging name.
-    pub key: BlobKey,
+    /// The open file, for whoever reads its headers: its name may be gone by then.
+    pub file: File,
     /// Its size.
     pub size: ByteSize,
     /// Digest of its bytes.
@@ -49,9 +48,9 @@ pub struct Staged {
 }
 
 impl Writer {
-    pub(super) fn new(key: BlobKey, file: File) -> Self {
+    pub(super) fn new(file: File) -> Self {
         let open = Open { file, digest: Sha256::new(), written_bytes: 0, unsynced_bytes: 0 };
-        Self { key, batch: Vec::new(), batch_bytes: 0, writing: Writing::Idle(Box::new(open)) }
+        Self { batch: Vec::new(), batch_bytes: 0, writing: Writing::Idle(Box::new(open)) }
     }
 
     /// Takes the next bytes. Returns once they are accepted, not once they are durable.
@@ -77,11 +76,9 @@ impl Writer {
             Ok(open)
         })
         .await?;
-        Ok(Staged {
-            key: self.key,
-            size: ByteSize::new(open.written_bytes),
-            sha256: Sha256Digest(open.digest.finalize().into()),
-        })
+        let Open { file, digest, written_bytes, .. } = *open;
+        let sha256 = Sha256Digest(digest.finalize().into());
+        Ok(Staged { file, size: ByteSize::new(written_bytes), sha256 })
     }
 
     async fn write_batch(&mut self) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::db::uploads::{Ending, NewOwner, NewUpload};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Class, Facts, PictureFormat, Sniffed};
-use crate::model::{ByteSize, DerivativeKind, File, FileMetadata, FileName, FileType, Usage};
+use crate::model::{ByteSize, DerivativeKind, File, FileMetadata, FileName, FileType, Sha256Digest, Usage};
 use crate::ops::thumbnail;
 use bytes::Bytes;
 use std::time::Duration;
@@ -70,7 +70,8 @@ pub struct Received {
     held: Held,
     name: FileName,
     sniffed: Sniffed,
-    staged: Staged,
+    size: ByteSize,
+    sha256: Sha256Digest,
     facts: Facts,
 }
 
@@ -163,16 +164,15 @@ impl Receiving {
     /// As [`Receiving::append`].
     pub async fn finish(self) -> Result<Received> {
         let Self { held, name, sniffed, writer, granted, .. } = self;
-        let staged = writer.finish().await?;
-        if held.is_assigned && staged.size != granted {
-            held.resize(staged.size).await?;
+        let Staged { file, size, sha256 } = writer.finish().await?;
+        if held.is_assigned && size != granted {
+            held.resize(size).await?;
         }
-        let file = held.app.volume.open_blob(&staged.key).await?;
         let (limits, kind) = (held.app.media_limits.clone(), sniffed);
         let facts = tokio::task::spawn_blocking(move || media::facts(&file, &kind, &limits)).await.map_err(
             |panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")),
         )?;
-        Ok(Received { held, name, sniffed, staged, facts })
+        Ok(Received { held, name, sniffed, size, sha256, facts })
     }
 
     /// Gives the file up; see [`Received::cancel`].
@@ -213,7 +213,7 @@ impl Received {
         if held.is_assigned {
             return Ok(());
         }
-        let moved = NewOwner { from: &held.user, id: held.id, to: owner, bytes: self.staged.size };
+        let moved = NewOwner { from: &held.user, id: held.id, to: owner, bytes: self.size };
         let mut conn = held.app.db.conn().await?;
         db::storage::ensure(&mut conn, owner, held.app.config.limits.default_quota).await?;
         if !db::uploads::assign(&mut conn, &moved).await? {
@@ -267,13 +267,15 @@ pub async fn complete(
     for (mut one, declared, metadata) in received {
         let file_type = file_type(&one.sniffed, declared)?;
         one.held.settle_path(file_type, &one.sniffed).await?;
-        app.volume.publish(&one.held.staging, &one.held.final_key).await?;
+        if !app.volume.publish(&one.held.staging, &one.held.final_key).await? {
+            return Err(cancelled());
+        }
         arrived.push((one.new_file(file_type, metadata), one.held));
     }
     let mut tx = app.db.begin().await?;
     for (file, held) in &arrived {
         if !db::uploads::end(&mut tx, user, held.id, Ending::Complete).await? {
-            return Err(Error::Conflict { reason: "The upload was cancelled".to_owned() });
+            return Err(cancelled());
         }
         db::files::insert(&mut tx, file).await?;
         if thumbnail::can_have(&file.mime_type) {
@@ -306,9 +308,9 @@ impl Received {
             original_name: self.name.clone(),
             file_type,
             mime_type: self.sniffed.mime.to_owned(),
-            size: self.staged.size,
+            size: self.size,
             file_path: path.to_owned(),
-            sha256: self.staged.sha256,
+            sha256: self.sha256,
             width: pixels(self.facts.width),
             height: pixels(self.facts.height),
             duration_seconds: self
@@ -329,7 +331,7 @@ impl Held {
         }
         let mut conn = self.app.db.conn().await?;
         if !db::uploads::set_final_path(&mut conn, &self.user, self.id, &settled).await? {
-            return Err(Error::Conflict { reason: "The upload was cancelled".to_owned() });
+            return Err(cancelled());
         }
         self.final_key = settled;
         Ok(())
@@ -412,6 +414,11 @@ async fn reserve(app: &App, new: &NewUpload<'_>) -> Result<ByteSize> {
             Err(quota_exceeded(app, new.user).await?)
         }
     }
+}
+
+/// The janitor took the upload away, because its time was over.
+fn cancelled() -> Error {
+    Error::Conflict { reason: "The upload was cancelled".to_owned() }
 }
 
 async fn quota_exceeded(app: &App, user: &UserId) -> Result<Error> {

@@ -46,6 +46,14 @@ impl Raw {
         tokio::time::timeout(PATIENCE, self.read_answer()).await.expect("the service answers").unwrap()
     }
 
+    /// Whether an answer comes before the connection is closed.
+    pub(crate) async fn answers(&mut self) -> bool {
+        tokio::time::timeout(PATIENCE, self.read_answer())
+            .await
+            .expect("the service answers or closes")
+            .is_ok()
+    }
+
     /// Whether the service closes the connection without another byte.
     pub(crate) async fn is_closed(&mut self) -> bool {
         let read = tokio::time::timeout(PATIENCE, self.receive()).await.expect("the service closes or sends");

@@ -38,3 +38,13 @@ pub(crate) async fn add_files(conn: &mut PgConnection, user: &UserId, count: i32
 pub(crate) async fn analyze(conn: &mut PgConnection) {
     sqlx::query("ANALYZE user_files, user_storage, derivatives").execute(conn).await.unwrap();
 }
+
+/// Lets waiting jobs run now.
+pub(crate) async fn make_jobs_due(conn: &mut PgConnection) {
+    sqlx::query("UPDATE jobs SET run_at = now() WHERE state = 'ready'").execute(conn).await.unwrap();
+}
+
+/// Removes jobs that are set aside.
+pub(crate) async fn forget_dead_jobs(conn: &mut PgConnection) {
+    sqlx::query("DELETE FROM jobs WHERE state = 'dead'").execute(conn).await.unwrap();
+}
