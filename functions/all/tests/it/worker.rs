@@ -61,7 +61,7 @@ async fn a_picture_that_cannot_be_made_for_now_is_tried_again(pool: PgPool) {
     assert_eq!(state().await, "pending");
     std::fs::hard_link(&aside, &on_volume).unwrap();
     app.remove_from_volume("user_a/aside");
-    rows::make_jobs_due(&mut *app.app.db.conn().await.unwrap()).await;
+    rows::make_jobs_due(&mut app.app.db.conn().await.unwrap()).await;
     assert!(work::run_next(&app.app).await.unwrap());
     assert_eq!(state().await, "ready");
     app.finish().await;

@@ -11,9 +11,10 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) async fn read(response: reqwest::Response) -> Self {
+    /// Reads an answer whole; `None` if it breaks off.
+    pub(crate) async fn read(response: reqwest::Response) -> Option<Self> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self { status, headers, body: response.bytes().await.unwrap() }
+        Some(Self { status, headers, body: response.bytes().await.ok()? })
     }
 
     /// The same answer, if it has this status.

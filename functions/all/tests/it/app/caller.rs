@@ -1,23 +1,28 @@
 //! A client of the service: somebody with a token, or nobody.
 
-use super::{Answer, Form, TestApp};
+use super::{Answer, Form};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
+/// Something that takes requests: within this process, or processes of its own.
+pub(crate) trait Service {
+    /// A request for whoever answers this method and target.
+    fn request(&self, method: Method, target: &str) -> RequestBuilder;
+}
+
 pub(crate) struct As<'a> {
-    test: &'a TestApp,
+    service: &'a dyn Service,
     token: Option<String>,
 }
 
 impl<'a> As<'a> {
-    pub(super) fn new(test: &'a TestApp, token: Option<String>) -> Self {
-        Self { test, token }
+    pub(crate) fn new(service: &'a dyn Service, token: Option<String>) -> Self {
+        Self { service, token }
     }
 
     /// A request of this caller, to be sent by [`send`].
     pub(crate) fn request(&self, method: Method, target: &str) -> RequestBuilder {
-        let address = self.test.doors.address(&method, target);
-        let request = self.test.http.request(method, format!("http://{address}{target}"));
+        let request = self.service.request(method, target);
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -63,6 +68,14 @@ impl<'a> As<'a> {
         self.submit("/api/files/upload", form).await
     }
 
+    /// Uploads to a service that may go away before its answer is here.
+    pub(crate) async fn try_upload(&self, form: Form) -> Option<Answer> {
+        let request =
+            self.request(Method::POST, "/api/files/upload").header("content-type", Form::CONTENT_TYPE);
+        let response = request.body(form.into_body()).send().await.ok()?;
+        Answer::read(response).await
+    }
+
     /// Stores one file and answers its JSON.
     pub(crate) async fn store(&self, name: &str, content: &[u8]) -> Value {
         let answer = self.upload(Form::new().file(name, content)).await.expect(200);
@@ -93,5 +106,5 @@ impl<'a> As<'a> {
 
 /// Sends a request and reads its answer whole.
 pub(crate) async fn send(request: RequestBuilder) -> Answer {
-    Answer::read(request.send().await.unwrap()).await
+    Answer::read(request.send().await.unwrap()).await.unwrap()
 }

@@ -43,7 +43,15 @@ impl Operation {
         OPERATIONS.iter().find(|operation| operation.id == id).unwrap_or_else(|| panic!("no operation {id}"))
     }
 
-    pub(crate) fn matches(&self, path: &str) -> bool {
+    /// The operation that answers a request; for a method that its path lacks, one that the path has.
+    pub(crate) fn answering(method: &Method, target: &str) -> Option<&'static Self> {
+        let path = target.split('?').next().unwrap_or_default();
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        let matching = || OPERATIONS.iter().filter(|operation| operation.matches(path));
+        matching().find(|operation| operation.method == *method).or_else(|| matching().next())
+    }
+
+    fn matches(&self, path: &str) -> bool {
         let (ours, theirs) = (self.path.split('/'), path.split('/'));
         ours.clone().count() == theirs.clone().count()
             && ours.zip(theirs).all(|(our, their)| our == their || our.starts_with('{'))

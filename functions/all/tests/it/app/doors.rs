@@ -2,7 +2,7 @@
 //! function is a process of its own. Which one a request goes to is what the contract's tags say.
 
 use super::App;
-use super::contract::OPERATIONS;
+use super::contract::Operation;
 use jam_core::config::{Limits, ListenAddress};
 use jam_core::edge::{self, Listener};
 use reqwest::Method;
@@ -42,11 +42,7 @@ impl Doors {
 
     /// Where a request goes.
     pub(super) fn address(&self, method: &Method, target: &str) -> SocketAddr {
-        let path = target.split('?').next().unwrap_or_default();
-        let method = if *method == Method::HEAD { &Method::GET } else { method };
-        let matching = || OPERATIONS.iter().filter(|operation| operation.matches(path));
-        let operation =
-            matching().find(|operation| operation.method == *method).or_else(|| matching().next());
+        let operation = Operation::answering(method, target);
         let function = operation.and_then(|operation| self.by_function.get(operation.function));
         function.copied().unwrap_or(self.default)
     }

@@ -8,14 +8,15 @@ mod doors;
 mod form;
 mod invariants;
 pub(crate) mod media;
+pub(crate) mod process;
 mod raw;
 pub(crate) mod rows;
 
 pub(crate) use answer::Answer;
-pub(crate) use caller::{As, send};
+pub(crate) use caller::{As, Service, send};
 pub(crate) use contract::{OPERATIONS, Operation};
 pub(crate) use form::Form;
-pub(crate) use raw::Raw;
+pub(crate) use raw::{Raw, upload_head};
 
 use doors::Doors;
 use jam_core::app::App;
@@ -27,6 +28,7 @@ use jam_core::db::{self, Db};
 use jam_core::ids::UserId;
 use jam_core::model::ByteSize;
 use jam_core::ops;
+use reqwest::{Method, RequestBuilder};
 use sqlx::PgPool;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -144,6 +146,13 @@ impl TestApp {
         invariants::no_upload_is_open(&self.app).await;
         self.run_jobs_in_queue().await;
         invariants::hold(&self.app, blobs).await;
+    }
+}
+
+impl Service for TestApp {
+    fn request(&self, method: Method, target: &str) -> RequestBuilder {
+        let address = self.doors.address(&method, target);
+        self.http.request(method, format!("http://{address}{target}"))
     }
 }
 

@@ -6,35 +6,43 @@ use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::io;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// No answer takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) struct Raw {
-    stream: TcpStream,
+pub(crate) struct Raw<S = TcpStream> {
+    stream: S,
     received: Vec<u8>,
+}
+
+/// The head of an upload of a body of this length, as curl would write it; more headers may follow.
+pub(crate) fn upload_head(token: &str, body_bytes: usize, more: &str) -> String {
+    let content_type = super::Form::CONTENT_TYPE;
+    format!(
+        "POST /api/files/upload HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: {content_type}\r\nContent-Length: {body_bytes}\r\n{more}\r\n"
+    )
 }
 
 impl Raw {
     /// Connects to whoever answers this method and path.
     pub(crate) async fn connect(test: &TestApp, method: &Method, path: &str) -> Self {
-        let stream = TcpStream::connect(test.doors.address(method, path)).await.unwrap();
-        Self { stream, received: Vec::new() }
+        Self::over(TcpStream::connect(test.doors.address(method, path)).await.unwrap())
     }
 
-    /// Connects and starts an upload of a body of this length, as curl would; more headers may follow.
+    /// Connects and starts an upload.
     pub(crate) async fn start_upload(test: &TestApp, token: &str, body_bytes: usize, more: &str) -> Self {
-        let path = "/api/files/upload";
-        let mut raw = Self::connect(test, &Method::POST, path).await;
-        let content_type = super::Form::CONTENT_TYPE;
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
-             Content-Type: {content_type}\r\nContent-Length: {body_bytes}\r\n{more}\r\n"
-        );
-        raw.send(head.as_bytes()).await.unwrap();
+        let mut raw = Self::connect(test, &Method::POST, "/api/files/upload").await;
+        raw.send(upload_head(token, body_bytes, more).as_bytes()).await.unwrap();
         raw
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    pub(crate) fn over(stream: S) -> Self {
+        Self { stream, received: Vec::new() }
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {

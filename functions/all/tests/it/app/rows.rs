@@ -48,3 +48,13 @@ pub(crate) async fn make_jobs_due(conn: &mut PgConnection) {
 pub(crate) async fn forget_dead_jobs(conn: &mut PgConnection) {
     sqlx::query("DELETE FROM jobs WHERE state = 'dead'").execute(conn).await.unwrap();
 }
+
+/// Lets the time pass after which a silent worker has lost its job, and whoever made a picture the right to make it.
+pub(crate) async fn lapse_leases(conn: &mut PgConnection) {
+    for statement in [
+        "UPDATE jobs SET lease_expires_at = now() - interval '1 second' WHERE state = 'running'",
+        "UPDATE derivatives SET lease_expires_at = NULL WHERE state = 'pending'",
+    ] {
+        sqlx::query(statement).execute(&mut *conn).await.unwrap();
+    }
+}

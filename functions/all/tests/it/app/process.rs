@@ -1,0 +1,148 @@
+//! The service as processes of its own, as an operator runs it: binaries, settings, sockets, tokens and signals.
+#![expect(clippy::disallowed_methods, reason = "starts the service's binaries")]
+
+use super::{As, Service, assemble, config, eventually, invariants};
+use jam_core::app::App;
+use jam_core::blob::Volume;
+use jam_core::clock::Clock;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reqwest::{Method, RequestBuilder};
+use rsa::RsaPrivateKey;
+use rsa::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
+use serde_json::json;
+use sqlx::{ConnectOptions as _, PgPool};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::LazyLock;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+
+const ISSUER: &str = "https://clerk.example.com";
+
+/// The issuer's key: its public half is a setting of the service.
+static KEY: LazyLock<RsaPrivateKey> =
+    LazyLock::new(|| RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap());
+
+/// A session token of this user for the next hour.
+pub(crate) fn session_token(user: &str) -> String {
+    let now = Clock::System.unix_seconds();
+    let claims = json!({
+        "iss": ISSUER, "sub": user, "sid": "sess_1", "sts": "active", "iat": now, "nbf": now - 10, "exp": now + 3600,
+    });
+    let pem = KEY.to_pkcs8_pem(LineEnding::LF).unwrap();
+    let key = EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap();
+    jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).unwrap()
+}
+
+/// A database and a volume that processes share.
+pub(crate) struct Site {
+    directory: TempDir,
+    pool: PgPool,
+}
+
+impl Site {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        let site = Self { directory: tempfile::tempdir().unwrap(), pool };
+        Volume::initialize(&site.root()).unwrap();
+        site
+    }
+
+    fn root(&self) -> PathBuf {
+        self.directory.path().join("volume")
+    }
+
+    /// A file on the volume by its `filePath`.
+    pub(crate) fn on_volume(&self, file_path: &str) -> PathBuf {
+        self.root().join(file_path)
+    }
+
+    /// The same database and volume, looked at from this process.
+    pub(crate) fn app(&self) -> App {
+        assemble(&config(&self.root()), &self.pool, &Clock::System)
+    }
+
+    /// Starts a binary of the service by its name and waits until it is ready.
+    pub(crate) async fn start(&self, binary: &str, settings: &[(&str, &str)]) -> Process {
+        let socket = self.directory.path().join(format!("{binary}.sock"));
+        let mut command = Command::new(path_of(binary));
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("DATABASE_URL", self.pool.connect_options().to_url_lossy().as_str());
+        command.env("USER_STORAGE_ROOT", self.root()).env("JAM_LISTEN", format!("unix:{}", socket.display()));
+        command.env("JAM_AUTH_ISSUER", ISSUER).env("JAM_LOG", "error").env("JAM_LOG_FORMAT", "text");
+        command.env("CLERK_JWT_KEY", KEY.to_public_key().to_public_key_pem(LineEnding::LF).unwrap());
+        command.env("JAM_DATABASE_CONNECTIONS", "4").env("JAM_VOLUME_FLOOR", "0");
+        command.env("JAM_RATE_UPLOADS_PER_MINUTE", "0").env("JAM_RATE_REQUESTS_PER_SECOND", "0");
+        command.env("JAM_URL_KEYS", "k1:dGVzdHMgc2lnbiB0aGVpciBVUkxzIHdpdGggdGhpcyBrZXkgYW5kIG5vIG90aGVy");
+        let child = command.envs(settings.iter().copied()).kill_on_drop(true).spawn();
+        let child = child.unwrap_or_else(|error| {
+            panic!("{binary}: {error}; build it with cargo build --workspace --bins")
+        });
+        let http = reqwest::Client::builder().unix_socket(socket.as_path()).build().unwrap();
+        let mut process = Process { child, socket, http };
+        eventually("the service is healthy", async || {
+            assert_eq!(process.child.try_wait().unwrap(), None, "{binary} ended early");
+            let answer = process.http.get("http://localhost/health").send().await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+        process
+    }
+
+    /// Rows, ledger and volume agree, and nothing is under way any more.
+    pub(crate) async fn assert_clean(&self) {
+        let app = self.app();
+        invariants::no_upload_is_open(&app).await;
+        invariants::hold(&app, invariants::Blobs::Checked).await;
+    }
+}
+
+/// Binaries of other functions lie beside our own.
+fn path_of(binary: &str) -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_jam-all")).with_file_name(binary)
+}
+
+/// A running process of the service.
+pub(crate) struct Process {
+    child: Child,
+    socket: PathBuf,
+    http: reqwest::Client,
+}
+
+impl Process {
+    /// A user with a session token.
+    pub(crate) fn user(&self, name: &str) -> As<'_> {
+        As::new(self, Some(session_token(name)))
+    }
+
+    /// A connection without an HTTP library.
+    pub(crate) async fn connect(&self) -> std::io::Result<UnixStream> {
+        UnixStream::connect(&self.socket).await
+    }
+
+    /// Sends a signal: SIGKILL leaves the process no say, after SIGTERM it may finish what it does.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id().unwrap()).unwrap();
+        kill(Pid::from_raw(id), signal).unwrap();
+    }
+
+    /// Tells the process to end and waits until it has done so, in order.
+    pub(crate) async fn stop(self) {
+        self.signal(Signal::SIGTERM);
+        assert!(self.ended().await.success());
+    }
+
+    /// Waits for the process to end.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await.expect("it ends").unwrap()
+    }
+}
+
+impl Service for Process {
+    fn request(&self, method: Method, target: &str) -> RequestBuilder {
+        self.http.request(method, format!("http://localhost{target}"))
+    }
+}
