@@ -54,7 +54,10 @@ def exchange(connection: http.client.HTTPConnection, method: str, path: str, tok
 def request(base_url: str, method: str, path: str, token: str,
             body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
     """One request on a connection of its own."""
-    connection = connect(base_url)
+    try:
+        connection = connect(base_url)
+    except OSError:
+        return Answer(0)
     try:
         return exchange(connection, method, path, token, body, headers)
     finally:

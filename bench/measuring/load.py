@@ -30,11 +30,12 @@ def wrk(url: str, token: str, seconds: int, connections: int,
     command += ["-s", str(script)] if script else []
     printed = subprocess.run([*command, url], check=True, capture_output=True, text=True).stdout
     requests = re.search(r"(\d+) requests in", printed)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", printed)
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", printed)
     broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", printed)
     return Rate(
         requests=int(requests[1]) if requests else 0,
-        per_second=float(re.search(r"Requests/sec:\s+([\d.]+)", printed)[1]),
+        per_second=float(rate[1]) if rate else 0.0,
         p50_ms=_percentile(printed, 50),
         p99_ms=_percentile(printed, 99),
         failures=(int(refused[1]) if refused else 0) + (sum(map(int, broken.groups())) if broken else 0),

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from . import machine
 from .target import Target
@@ -43,7 +44,7 @@ class Cost:
     foreign_cores: float = 0.0
     foreign: Counter[str] = field(default_factory=Counter)
 
-    def sample(self, requests: int, **measured: float | int | str | None) -> Sample:
+    def sample(self, requests: int, **measured: Any) -> Sample:
         """The sample of some work that was so many requests."""
         each = max(requests, 1) / 1e6
         return Sample(service_us=self.service_seconds / each, postgres_us=self.postgres_seconds / each,

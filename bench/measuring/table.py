@@ -63,7 +63,7 @@ def _mark(samples: list[Sample]) -> str:
 
 
 def _median(samples: list[Sample], value: Callable[[Sample], float | None]) -> float | None:
-    found = [value(sample) for sample in samples if value(sample) is not None]
+    found = [number for sample in samples if (number := value(sample)) is not None]
     return statistics.median(found) if found else None
 
 
@@ -79,7 +79,7 @@ def _memory(samples: list[Sample]) -> str:
 
 def _ratio(samples: list[Sample], first: list[Sample], value: Callable[[Sample], float | None]) -> str:
     """Median and range of the ratios within rounds; rounds in which either side failed do not count."""
-    pairs = [(value(one), value(other)) for one, other in zip(samples, first)
+    pairs = [(value(one), value(other)) for one, other in zip(samples, first, strict=True)
              if _is_good(one) and _is_good(other)]
     ratios = [one / other for one, other in pairs if one and other]
     if not ratios:

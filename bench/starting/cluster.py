@@ -1,7 +1,6 @@
 """A private, durable PostgreSQL cluster on a unix socket. Every target gets one with the same settings."""
 
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -24,14 +23,14 @@ class Cluster:
         self._data = directory / "data"
         self.socket = directory / "socket"
         self._programs = _newest_programs()
-        self._account = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+        self._account = "postgres" if os.geteuid() == 0 else None
 
     def start(self) -> None:
         """Makes the cluster and starts its server."""
         for directory in (self._data, self.socket):
             directory.mkdir(parents=True, mode=0o700)
             if self._account:
-                shutil.chown(directory, self._account["user"], self._account["group"])
+                shutil.chown(directory, self._account, self._account)
         self._run("initdb", "--pgdata", self._data, "--username", SUPERUSER, "--auth=trust", "--encoding=UTF8",
                   "--locale=C.UTF-8")
         options = " ".join(f"-c {name}='{value}'"
@@ -62,11 +61,12 @@ class Cluster:
     def _run(self, program: str, *options: str | Path) -> None:
         # The server inherits descriptors: a pipe here would stay open as long as it runs.
         subprocess.run([self._programs / program, *options], check=True, cwd="/", stdin=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL, **self._account)
+                       stdout=subprocess.DEVNULL, user=self._account, group=self._account,
+                       extra_groups=[] if self._account else None)
 
 
 def _newest_programs() -> Path:
     found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
     if not found:
         raise SystemExit("PostgreSQL's server is not installed: apt-get install postgresql")
-    return max(found, key=lambda path: int(re.search(r"/(\d+)/bin$", str(path))[1]))
+    return max(found, key=lambda path: int(path.parent.name))

@@ -72,7 +72,7 @@ fn time(path: &Path, variant: &str, times: usize, out: &Path) -> Result<Cost> {
     let mime = sniff(&head[..length], "").mime;
     let limits = MediaLimits::default();
     let make = || image_thumbnail(&file, mime, kind, PictureFormat::WebP, &limits);
-    let before = getrusage(UsageWho::RUSAGE_SELF)?.max_rss();
+    let before = peak_rss_mib(UsageWho::RUSAGE_SELF)?;
     std::fs::write(out, make()?.bytes)?;
     let (start, cpu) = (Instant::now(), cpu_ms()?);
     for _ in 0..times {
@@ -82,14 +82,25 @@ fn time(path: &Path, variant: &str, times: usize, out: &Path) -> Result<Cost> {
     Ok(Cost {
         cpu_ms: (cpu_ms()? - cpu) / count,
         wall_ms: start.elapsed().as_secs_f64() * 1e3 / count,
-        rss_growth_mib: (getrusage(UsageWho::RUSAGE_SELF)?.max_rss() - before) as f64 / 1024.0,
+        rss_growth_mib: peak_rss_mib(UsageWho::RUSAGE_SELF)? - before
+            + peak_rss_mib(UsageWho::RUSAGE_CHILDREN)?,
     })
 }
 
+/// Of this process, or of its largest child.
+fn peak_rss_mib(who: UsageWho) -> Result<f64> {
+    Ok(getrusage(who)?.max_rss() as f64 / 1024.0)
+}
+
+/// Of this process and its children.
 fn cpu_ms() -> Result<f64> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
     let milliseconds = |time: TimeVal| time.num_microseconds() as f64 / 1e3;
-    Ok(milliseconds(usage.user_time()) + milliseconds(usage.system_time()))
+    let mut sum = 0.0;
+    for who in [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN] {
+        let usage = getrusage(who)?;
+        sum += milliseconds(usage.user_time()) + milliseconds(usage.system_time());
+    }
+    Ok(sum)
 }
 
 fn compare(folder: &Path, only: &str, variant: &str, rounds: usize, times: usize) -> Result<()> {

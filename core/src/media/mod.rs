@@ -10,6 +10,7 @@ pub mod video;
 
 #[cfg(test)]
 mod fixtures;
+mod heif;
 mod jpeg_header;
 mod sound;
 mod source;

@@ -18,7 +18,7 @@ use image::metadata::Orientation;
 
 use super::limits::{MediaError, MediaLimits};
 use super::source::Source;
-use super::video::Frame;
+use super::video::{Frame, still};
 use crate::model::DerivativeKind;
 use decode::Decoded;
 pub(super) use fit::Fit;
@@ -75,6 +75,9 @@ pub fn image_thumbnail(
     format: PictureFormat,
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
+    if let "image/avif" | "image/heic" | "image/heif" = mime {
+        return by_ffmpeg(file, kind, format, limits);
+    }
     let source = Source::new(file, limits.max_picture_bytes).map_err(unreadable)?;
     if source.len() > limits.max_picture_bytes {
         return Err(MediaError::permanent("the picture's file is too large to decode"));
@@ -93,17 +96,34 @@ pub(super) fn bytes_thumbnail(
     guarded(|| finish(decode::decode(Source::of_bytes(bytes), mime, kind, limits)?, format))
 }
 
-/// The same for a film's frame: RGB of eight bits, row by row.
+/// The same for a frame that ffmpeg decoded, which shows the whole picture that `fit` is about.
 pub(super) fn frame_thumbnail(
     frame: Frame,
-    kind: DerivativeKind,
+    fit: Fit,
+    orientation: Orientation,
+    icc: Option<Vec<u8>>,
     format: PictureFormat,
 ) -> Result<Picture, MediaError> {
     let Frame { width, height, data } = frame;
-    let fit = Fit::new(kind, (width, height), Orientation::NoTransforms);
     let pixels = Pixels { width, height, layout: Layout::Rgb, data };
     let extent = (f64::from(width), f64::from(height));
-    finish(Decoded { pixels, extent, fit, orientation: Orientation::NoTransforms, icc: None }, format)
+    finish(Decoded { pixels, extent, fit, orientation, icc }, format)
+}
+
+/// Pictures that are coded like films are left to ffmpeg, outside of this process.
+fn by_ffmpeg(
+    file: &File,
+    kind: DerivativeKind,
+    format: PictureFormat,
+    limits: &MediaLimits,
+) -> Result<Picture, MediaError> {
+    let run = || {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unreadable)?;
+        runtime.block_on(still(file, kind, format, limits))
+    };
+    // A thread of its own, because the caller's may belong to a runtime.
+    std::thread::scope(|scope| scope.spawn(run).join()).unwrap_or_else(|_| Err(damaged()))
 }
 
 /// Turns a panic in a decoder, which only hostile bytes can cause, into a failure.

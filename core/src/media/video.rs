@@ -13,14 +13,17 @@ use std::os::unix::process::ExitStatusExt;
 
 use ffmpeg_sidecar::event::FfmpegEvent;
 use ffmpeg_sidecar::log_parser::FfmpegLogParser;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use image::metadata::Orientation;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::ChildStdin;
 use tokio::task::spawn_blocking;
 
+use super::heif;
 use super::limits::{MediaError, MediaLimits};
 use super::sniff::{Class, sniff};
 use super::sound;
 use super::source::Source;
-use super::thumbnail::{Picture, PictureFormat, bytes_thumbnail, frame_thumbnail};
+use super::thumbnail::{Fit, Picture, PictureFormat, bytes_thumbnail, frame_thumbnail};
 use crate::model::DerivativeKind;
 use command::Task;
 pub(super) use frame::Frame;
@@ -67,7 +70,35 @@ async fn draw(
     } else {
         film_frame(&file, demuxer, duration_seconds, kind, limits).await?
     };
-    blocking(move || frame_thumbnail(frame, kind, format)).await
+    let upright = Orientation::NoTransforms;
+    let fit = Fit::new(kind, (frame.width, frame.height), upright);
+    blocking(move || frame_thumbnail(frame, fit, upright, None, format)).await
+}
+
+/// Makes the variant `kind` of a HEIF picture, which is coded like a film.
+pub(super) async fn still(
+    file: &File,
+    kind: DerivativeKind,
+    format: PictureFormat,
+    limits: &MediaLimits,
+) -> Result<Picture, MediaError> {
+    let mut source = Source::new(file, limits.max_picture_bytes).map_err(not_started)?;
+    let reduction = |size, orientation| Fit::new(kind, size, orientation).reduction();
+    let coded = heif::picture(&mut source, reduction, limits)?;
+    let fit = Fit::new(kind, coded.size, coded.orientation);
+    // Twice the result's size, for the sharper filter that follows.
+    let shrink = (fit.reduction() / 2.0).max(1.0);
+    let scaled = |side: u32| (f64::from(side) / shrink).ceil() as u32;
+    let task = Task::Still {
+        tiles: coded.tiles,
+        size: coded.size,
+        scaled: (scaled(coded.size.0), scaled(coded.size.1)),
+    };
+    let work = run(Input::Stream(&coded.stream), command::stream_demuxer(coded.codec), task, kind, limits);
+    match tokio::time::timeout(limits.ffmpeg_wall_clock, work).await {
+        Ok(frame) => frame_thumbnail(frame?, fit, coded.orientation, coded.icc, format),
+        Err(_) => Err(MediaError::temporary("decoding took too long")),
+    }
 }
 
 /// A frame near a tenth of the film, else its first, else a waveform if there is nothing to see.
@@ -80,7 +111,7 @@ async fn film_frame(
 ) -> Result<Frame, MediaError> {
     let at = start_of(duration_seconds);
     let task = Task::Frame { at, keyframes_only: true };
-    let first = match run(file, demuxer, task, kind, limits).await {
+    let first = match run(Input::File(file), demuxer, task, kind, limits).await {
         Err(fault) if fault.reason == NO_PICTURES => {
             return waveform(file, demuxer, kind, limits).await;
         }
@@ -89,7 +120,7 @@ async fn film_frame(
     };
     // No keyframe after that time, or none marked as one: the very first frame will do.
     let task = Task::Frame { at: 0.0, keyframes_only: false };
-    run(file, demuxer, task, kind, limits).await.map_err(|_| first)
+    run(Input::File(file), demuxer, task, kind, limits).await.map_err(|_| first)
 }
 
 async fn waveform(
@@ -100,7 +131,7 @@ async fn waveform(
 ) -> Result<Frame, MediaError> {
     const LIGHT_GREY: [u8; 3] = [0xF4, 0xF4, 0xF5];
     const BLUE: [u8; 3] = [0x3B, 0x82, 0xF6];
-    Ok(run(file, demuxer, Task::Waveform, kind, limits).await?.tinted(LIGHT_GREY, BLUE))
+    Ok(run(Input::File(file), demuxer, Task::Waveform, kind, limits).await?.tinted(LIGHT_GREY, BLUE))
 }
 
 /// When the poster's frame is taken: far enough in to be past titles and black, early enough to be cheap.
@@ -136,18 +167,31 @@ async fn cover(
 }
 
 const NO_PICTURES: &str = "there are no pictures in the file";
-const NO_FRAME: &str = "no picture of the film could be decoded";
+const NO_FRAME: &str = "nothing in the file could be decoded";
+const DAMAGED: &str = "the file's data is damaged";
 
-/// Runs ffmpeg on `file` for one frame.
+/// What ffmpeg reads.
+#[derive(Clone, Copy)]
+enum Input<'a> {
+    File(&'a File),
+    Stream(&'a [u8]),
+}
+
+/// Runs ffmpeg for one frame.
 async fn run(
-    file: &File,
+    input: Input<'_>,
     demuxer: &str,
     task: Task,
     kind: DerivativeKind,
     limits: &MediaLimits,
 ) -> Result<Frame, MediaError> {
     let command = command::ffmpeg(demuxer, task, kind, limits);
+    let (file, stream) = match input {
+        Input::File(file) => (Some(file), &[][..]),
+        Input::Stream(stream) => (None, stream),
+    };
     let mut child = sandbox::start(command, file, limits).await.map_err(not_started)?;
+    let pipe = child.stdin.take();
     let (Some(mut output), Some(log)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(MediaError::temporary("ffmpeg has no output"));
     };
@@ -159,13 +203,20 @@ async fn run(
         }
         frame
     };
-    let (frame, log) = tokio::join!(take_frame, read_log(log));
+    let (frame, log, ()) = tokio::join!(take_frame, read_log(log), feed(pipe, stream));
     if let Some(frame) = frame? {
         return Ok(frame);
     }
     match child.wait().await.map_err(not_started)?.signal() {
         Some(signal) => Err(MediaError::temporary(format!("decoding was stopped by signal {signal}"))),
         None => Err(MediaError::permanent(reason(&log))),
+    }
+}
+
+/// Writes the stream and closes the pipe. A decoder that has seen enough stops reading, which is no fault.
+async fn feed(pipe: Option<ChildStdin>, stream: &[u8]) {
+    if let Some(mut pipe) = pipe {
+        let _ = pipe.write_all(stream).await;
     }
 }
 
@@ -184,8 +235,8 @@ fn reason(log: &[u8]) -> &'static str {
         ("matches no streams", NO_PICTURES),
         ("does not contain any stream", NO_PICTURES),
         ("Output file #0 does not contain", NO_PICTURES),
-        ("Decoder (codec", "the film's codec is not supported"),
-        ("Invalid data found", "the film's data is damaged"),
+        ("Decoder (codec", "the file's codec is not supported"),
+        ("Invalid data found", DAMAGED),
     ];
     let mut parser = FfmpegLogParser::new(std::io::BufReader::new(Cursor::new(log)));
     let mut said = String::new();

@@ -6,11 +6,16 @@ use image::metadata::Orientation;
 use image::{ImageDecoder, ImageFormat, ImageReader};
 
 use super::{Facts, turned};
+use crate::media::heif;
 use crate::media::jpeg_header::JpegHeader;
 use crate::media::source::Source;
 
 /// A picture's size by its header, turned as its orientation says.
-pub(super) fn facts(source: Source<'_>, mime: &str) -> Option<Facts> {
+pub(super) fn facts(mut source: Source<'_>, mime: &str) -> Option<Facts> {
+    if let "image/avif" | "image/heic" | "image/heif" = mime {
+        let (size, orientation) = heif::facts(&mut source)?;
+        return Some(upright(size, orientation));
+    }
     let mut reader = BufReader::with_capacity(4096, source);
     let (size, orientation) = match mime {
         "image/jpeg" => {
@@ -24,8 +29,12 @@ pub(super) fn facts(source: Source<'_>, mime: &str) -> Option<Facts> {
             ((u32::try_from(size.width).ok()?, u32::try_from(size.height).ok()?), orientation)
         }
     };
+    Some(upright(size, orientation))
+}
+
+fn upright(size: (u32, u32), orientation: Orientation) -> Facts {
     let (width, height) = if exchanges_sides(orientation) { turned(size) } else { size };
-    Some(Facts::of_picture(width, height))
+    Facts::of_picture(width, height)
 }
 
 /// Whether width and height change places.

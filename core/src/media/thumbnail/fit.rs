@@ -56,7 +56,7 @@ impl Fit {
     }
 
     /// How many times smaller than stored the picture may be decoded without losing detail of the result.
-    pub(super) fn reduction(&self) -> f64 {
+    pub(in crate::media) fn reduction(&self) -> f64 {
         let across = self.shown.0 / f64::from(self.output.0);
         let down = self.shown.1 / f64::from(self.output.1);
         across.min(down).max(1.0)

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use ffmpeg_sidecar::command::FfmpegCommand;
 
+use crate::media::heif::Codec;
 use crate::media::limits::MediaLimits;
 use crate::media::thumbnail::Fit;
 use crate::model::DerivativeKind;
@@ -15,6 +16,8 @@ pub(super) enum Task {
     Frame { at: f64, keyframes_only: bool },
     /// The waveform of a sound.
     Waveform,
+    /// A picture whose tiles come as frames: tiles across and down, its size, and the size to bring it to.
+    Still { tiles: (u32, u32), size: (u32, u32), scaled: (u32, u32) },
 }
 
 /// How many frames are looked at until one is bright enough to show something.
@@ -42,7 +45,15 @@ pub(super) fn demuxer(mime: &str) -> Option<&'static str> {
     })
 }
 
-/// ffmpeg reading its standard input's file and writing PPM pictures to its standard output.
+/// The demuxer for a bare stream.
+pub(super) const fn stream_demuxer(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Hevc => "hevc",
+        Codec::Av1 => "obu",
+    }
+}
+
+/// ffmpeg reading its standard input and writing PPM pictures to its standard output.
 pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: DerivativeKind, limits: &MediaLimits) -> Command {
     let mut ffmpeg = FfmpegCommand::new();
     ffmpeg.hide_banner().args(["-nostdin", "-loglevel", "level+error", "-threads", "1"]);
@@ -53,10 +64,13 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: DerivativeKind, limits: &M
         if at > 0.0 {
             ffmpeg.seek(format!("{at:.3}"));
         }
+    }
+    if !matches!(task, Task::Waveform) {
         ffmpeg.args(["-max_pixels", &limits.max_pixels.to_string()]);
     }
-    // A path to the open file rather than the pipe protocol, because films need seeking.
-    ffmpeg.args(["-protocol_whitelist", "file,pipe"]).format(demuxer).input("/dev/fd/0");
+    // Films need seeking, so theirs is a path to the open file.
+    let input = if matches!(task, Task::Still { .. }) { "pipe:0" } else { "/dev/fd/0" };
+    ffmpeg.args(["-protocol_whitelist", "file,pipe"]).format(demuxer).input(input);
     match task {
         Task::Frame { .. } => {
             ffmpeg.no_audio().map("0:V:0").filter(frame_filter(kind)).frames(FRAMES);
@@ -65,6 +79,10 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: DerivativeKind, limits: &M
         Task::Waveform => {
             ffmpeg.filter_complex(waveform_filter(kind)).map("[picture]").frames(1);
             ffmpeg.duration(limits.waveform.as_secs().to_string());
+        }
+        Task::Still { tiles, size, scaled } => {
+            ffmpeg.map("0:v:0").filter(still_filter(tiles, size, scaled)).frames(1);
+            ffmpeg.args(["-fps_mode", "passthrough"]);
         }
     }
     ffmpeg.args(["-sn", "-dn"]).format("image2pipe").codec_video("ppm").pix_fmt("rgb24").output("pipe:1");
@@ -87,6 +105,18 @@ fn frame_filter(kind: DerivativeKind) -> String {
     let scale = scale.replace("sar", "max(sar,1*not(sar))");
     let wide = format!("max(1,round(iw*max(sar,1*not(sar))*min(1,{scale})))");
     format!("scale=w='{wide}':h='max(1,round(ih*min(1,{scale})))',setsar=1")
+}
+
+/// Tiles reach beyond the picture's right and lower edges.
+fn still_filter(tiles: (u32, u32), size: (u32, u32), scaled: (u32, u32)) -> String {
+    let scale = format!("scale={}:{}", scaled.0, scaled.1);
+    match tiles {
+        (1, 1) => scale,
+        (across, down) => {
+            let count = across * down;
+            format!("tile={across}x{down}:nb_frames={count},crop={}:{}:0:0,{scale}", size.0, size.1)
+        }
+    }
 }
 
 /// White on black, over the whole width.

@@ -25,21 +25,25 @@ const READABLE: [&str; 6] = ["/usr", "/lib", "/lib64", "/opt", "/etc/ld.so.cache
 /// Files that a decoder may hold open: its libraries close theirs, so few are left.
 const MAX_OPEN_FILES: u64 = 64;
 
-/// Starts `command` with `input` as its standard input and pipes for the rest. It dies when the child is dropped.
-pub(super) async fn start(command: Command, input: &File, limits: &MediaLimits) -> Result<Child> {
-    let (input, limits, runtime) = (input.try_clone()?, limits.clone(), tokio::runtime::Handle::current());
+/// Starts `command` with `input` as its standard input, or a pipe, and pipes for the rest.
+/// It dies when the child is dropped.
+pub(super) async fn start(command: Command, input: Option<&File>, limits: &MediaLimits) -> Result<Child> {
+    let input = input.map(File::try_clone).transpose()?;
+    let (limits, runtime) = (limits.clone(), tokio::runtime::Handle::current());
     let (sender, receiver) = oneshot::channel();
     std::thread::Builder::new().name("sandbox".to_owned()).spawn(move || {
         let _runtime = runtime.enter();
         // Nobody waits any more if the caller ran out of time; the child dies with the message.
-        let _ = sender.send(confine_thread(&input).and_then(|()| start_here(command, input, &limits)));
+        let _ =
+            sender.send(confine_thread(input.as_ref()).and_then(|()| start_here(command, input, &limits)));
     })?;
     receiver.await.unwrap_or_else(|_| Err(Error::other("the starting thread ended")))
 }
 
-fn start_here(command: Command, input: File, limits: &MediaLimits) -> Result<Child> {
+fn start_here(command: Command, input: Option<File>, limits: &MediaLimits) -> Result<Child> {
     let mut command = tokio::process::Command::from(command);
-    command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.stdin(input.map_or_else(Stdio::piped, Stdio::from));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let child = command.spawn()?;
     let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
     let seconds = limits.ffmpeg_cpu.as_secs().max(1);
@@ -57,7 +61,7 @@ fn start_here(command: Command, input: File, limits: &MediaLimits) -> Result<Chi
 }
 
 /// Takes from this thread, and from what it starts, every file but `input` and all of the network.
-fn confine_thread(input: &File) -> Result<()> {
+fn confine_thread(input: Option<&File>) -> Result<()> {
     let status = landlock_thread(input).map_err(Error::other)?;
     static WARNED: Once = Once::new();
     if status == RulesetStatus::NotEnforced {
@@ -66,14 +70,16 @@ fn confine_thread(input: &File) -> Result<()> {
     apply_filter(&without_sockets().map_err(Error::other)?).map_err(Error::other)
 }
 
-fn landlock_thread(input: &File) -> std::result::Result<RulesetStatus, landlock::RulesetError> {
+fn landlock_thread(input: Option<&File>) -> std::result::Result<RulesetStatus, landlock::RulesetError> {
     let abi = ABI::V5;
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(abi))?
         .handle_access(AccessNet::from_all(abi))?
         .create()?
         .add_rules(path_beneath_rules(READABLE, AccessFs::from_read(abi)))?
-        .add_rule(PathBeneath::new(input, AccessFs::ReadFile))?
+        .add_rules(
+            input.map(|file| Ok::<_, landlock::RulesetError>(PathBeneath::new(file, AccessFs::ReadFile))),
+        )?
         .restrict_self()?;
     Ok(status.ruleset)
 }
@@ -107,7 +113,7 @@ mod tests {
         #[expect(clippy::disallowed_methods, reason = "a shell stands for a decoder that was taken over")]
         let mut command = Command::new("/bin/bash");
         command.args(["-c", script]);
-        let child = start(command, &file_of(b"the one file"), limits).await.unwrap();
+        let child = start(command, Some(&file_of(b"the one file")), limits).await.unwrap();
         String::from_utf8(child.wait_with_output().await.unwrap().stdout).unwrap()
     }
 
@@ -130,7 +136,8 @@ mod tests {
     #[tokio::test]
     async fn memory_and_processor_time_are_bounded() {
         let limits = MediaLimits { ffmpeg_address_space: 200 << 20, ..MediaLimits::default() };
-        let memory = "(printf -v text %0300000000d 0; echo ${#text}) || echo refused";
+        // The limits come a moment after the start, long before a decoder has read its first byte.
+        let memory = "until [ $(ulimit -v) != unlimited ]; do :; done; (printf -v text %0300000000d 0; echo ${#text}) || echo refused";
         assert_eq!(confined(memory, &limits).await, "refused\n");
         let limits = MediaLimits { ffmpeg_cpu: std::time::Duration::from_secs(1), ..MediaLimits::default() };
         assert_eq!(confined("while :; do :; done; echo done", &limits).await, "");

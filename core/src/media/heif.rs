@@ -1,0 +1,409 @@
+//! Finds the coded picture in a HEIF file (ISO 23008-12): HEIC of telephones, AVIF.
+//! Gives a stream that a decoder of films reads: a still picture is a film of one frame, one in tiles a film of tiles.
+//! Never decodes; every number of the file is checked before it is used.
+
+use std::ops::Range;
+
+use image::metadata::Orientation;
+
+use super::limits::{MediaError, MediaLimits};
+use super::source::Source;
+
+/// How the picture is coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Codec {
+    Hevc,
+    Av1,
+}
+
+/// A coded picture, ready for a decoder.
+#[derive(Debug)]
+pub(super) struct CodedPicture {
+    pub(super) codec: Codec,
+    /// The frames of the tiles, row by row.
+    pub(super) stream: Vec<u8>,
+    /// Tiles across and down.
+    pub(super) tiles: (u32, u32),
+    /// Size in pixels before it is turned.
+    pub(super) size: (u32, u32),
+    /// How it is to be turned.
+    pub(super) orientation: Orientation,
+    /// The ICC profile, if there is one.
+    pub(super) icc: Option<Vec<u8>>,
+}
+
+/// Largest description of the items that is read, in bytes.
+const MAX_META: u64 = 4 << 20;
+/// Most tiles of a picture; telephones write fewer than 100.
+const MAX_TILES: u32 = 1024;
+
+/// Size before turning, and how to turn, of the file's main picture.
+pub(super) fn facts(source: &mut Source<'_>) -> Option<((u32, u32), Orientation)> {
+    let meta = Meta::read(source)?;
+    let item = meta.primary()?;
+    Some((meta.size(item)?, meta.orientation(item)))
+}
+
+/// The main picture, or the smaller one of the same that the file may have, if that is large enough.
+/// `reduction` tells how many times smaller than the main picture that is.
+pub(super) fn picture(
+    source: &mut Source<'_>,
+    reduction: impl FnOnce((u32, u32), Orientation) -> f64,
+    limits: &MediaLimits,
+) -> Result<CodedPicture, MediaError> {
+    let damaged = || MediaError::permanent("the picture's data is damaged");
+    let meta = Meta::read(source).ok_or_else(damaged)?;
+    let primary = meta.primary().ok_or_else(damaged)?;
+    let (width, height) = meta.size(primary).ok_or_else(damaged)?;
+    limits.check_dimensions(width, height)?;
+    let needed = f64::from(width.max(height)) / reduction((width, height), meta.orientation(primary));
+    let is_enough = |item: &u32| meta.size(*item).is_some_and(|size| f64::from(size.0.max(size.1)) >= needed);
+    let item = meta.references_to(primary, *b"thmb").find(is_enough).unwrap_or(primary);
+    meta.coded(source, item, primary, limits.max_picture_bytes)
+        .ok_or_else(|| MediaError::permanent("the picture is coded in a way that is not supported"))
+}
+
+/// An item of the file: its type and where its bytes are.
+#[derive(Default)]
+struct Item {
+    kind: [u8; 4],
+    /// Pieces in the file, or in `Meta::idat` if `is_inside`.
+    extents: Vec<Range<u64>>,
+    is_inside: bool,
+    /// Indices of properties, from 1.
+    properties: Vec<usize>,
+}
+
+/// A picture in tiles.
+struct Grid {
+    /// Tiles across and down.
+    tiles: (u32, u32),
+    /// The items of the tiles, row by row.
+    items: Vec<u32>,
+    /// Size of the whole in pixels.
+    size: (u32, u32),
+}
+
+/// A box: its type and its content.
+type Part<'a> = ([u8; 4], &'a [u8]);
+
+/// What the `meta` box says.
+#[derive(Default)]
+struct Meta {
+    primary: u32,
+    items: std::collections::BTreeMap<u32, Item>,
+    properties: Vec<([u8; 4], Vec<u8>)>,
+    /// Kind, from, to.
+    references: Vec<([u8; 4], u32, Vec<u32>)>,
+    idat: Vec<u8>,
+}
+
+impl Meta {
+    fn read(source: &mut Source<'_>) -> Option<Self> {
+        let mut at = 0;
+        let content = loop {
+            let head: [u8; 8] = source.bytes(at)?;
+            let size = u64::from(number(&mut &head[..4], 4)? as u32);
+            if &head[4..] == b"meta" {
+                // A version and flags stand before the boxes.
+                break source.up_to(at + 12, size.checked_sub(12)?.min(MAX_META))?;
+            }
+            at += if size >= 8 { size } else { return None };
+        };
+        let mut meta = Self::default();
+        for (kind, content) in parts(&content) {
+            match &kind {
+                b"pitm" => {
+                    meta.primary =
+                        versioned(content, |version, rest| number(rest, wide_from(1, version)))? as u32
+                }
+                b"iinf" => meta.item_types(content)?,
+                b"iloc" => meta.item_places(content)?,
+                b"iref" => meta.item_references(content)?,
+                b"iprp" => meta.item_properties(content)?,
+                b"idat" => meta.idat = content.to_vec(),
+                _ => {}
+            }
+        }
+        Some(meta)
+    }
+
+    fn item_types(&mut self, content: &[u8]) -> Option<()> {
+        let skip = if content.first()? == &0 { 6 } else { 8 };
+        for (_, entry) in parts(content.get(skip..)?).filter(|(kind, _)| kind == b"infe") {
+            versioned(entry, |version, rest| {
+                let id = number(rest, wide_from(3, version))? as u32;
+                // A protection index stands before the type.
+                self.items.entry(id).or_default().kind = *rest.get(2..)?.first_chunk()?;
+                Some(())
+            })?;
+        }
+        Some(())
+    }
+
+    fn item_places(&mut self, content: &[u8]) -> Option<()> {
+        versioned(content, |version, rest| {
+            let sizes = number(rest, 2)?;
+            let size = |shift: u32| (sizes >> shift & 15) as usize;
+            let (offset_size, length_size, base_size) = (size(12), size(8), size(4));
+            let index_size = if version == 0 { 0 } else { size(0) };
+            for _ in 0..number(rest, wide_from(2, version))? {
+                let id = number(rest, wide_from(2, version))? as u32;
+                let method = if version == 0 { 0 } else { number(rest, 2)? & 15 };
+                let _data_reference = number(rest, 2)?;
+                let base = number(rest, base_size)?;
+                let mut extents = Vec::new();
+                for _ in 0..number(rest, 2)? {
+                    let _index = number(rest, index_size)?;
+                    let start = base.checked_add(number(rest, offset_size)?)?;
+                    let length = number(rest, length_size)?;
+                    extents.push(start..start.checked_add(length)?);
+                }
+                let item = self.items.entry(id).or_default();
+                item.extents = extents;
+                item.is_inside = method == 1;
+            }
+            Some(())
+        })
+    }
+
+    fn item_references(&mut self, content: &[u8]) -> Option<()> {
+        let width = wide_from(1, *content.first()?);
+        for (kind, mut rest) in parts(content.get(4..)?) {
+            let from = number(&mut rest, width)? as u32;
+            let count = number(&mut rest, 2)?;
+            let to =
+                (0..count).map(|_| number(&mut rest, width).map(|id| id as u32)).collect::<Option<_>>()?;
+            self.references.push((kind, from, to));
+        }
+        Some(())
+    }
+
+    fn item_properties(&mut self, content: &[u8]) -> Option<()> {
+        for (kind, content) in parts(content) {
+            match &kind {
+                b"ipco" => {
+                    self.properties = parts(content).map(|(kind, content)| (kind, content.to_vec())).collect()
+                }
+                b"ipma" => self.property_associations(content)?,
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
+    fn property_associations(&mut self, content: &[u8]) -> Option<()> {
+        let is_wide = content.get(3)? & 1 == 1;
+        versioned(content, |version, rest| {
+            for _ in 0..number(rest, 4)? {
+                let id = number(rest, wide_from(1, version))? as u32;
+                for _ in 0..number(rest, 1)? {
+                    // The top bit says that the property is essential.
+                    let index = if is_wide { number(rest, 2)? & 0x7FFF } else { number(rest, 1)? & 0x7F };
+                    self.items.entry(id).or_default().properties.push(index as usize);
+                }
+            }
+            Some(())
+        })
+    }
+
+    fn primary(&self) -> Option<u32> {
+        self.items.contains_key(&self.primary).then_some(self.primary)
+    }
+
+    /// The items that refer to `item` in this way.
+    fn references_to(&self, item: u32, kind: [u8; 4]) -> impl Iterator<Item = u32> {
+        let matching =
+            self.references.iter().filter(move |(found, _, to)| *found == kind && to.contains(&item));
+        matching.map(|(_, from, _)| *from)
+    }
+
+    /// The properties of an item in their order.
+    fn properties(&self, item: u32) -> impl Iterator<Item = Part<'_>> {
+        let indices = self.items.get(&item).into_iter().flat_map(|item| &item.properties);
+        let found = indices.filter_map(|index| self.properties.get(index.checked_sub(1)?));
+        found.map(|(kind, content)| (*kind, &content[..]))
+    }
+
+    fn property(&self, item: u32, kind: &[u8; 4]) -> Option<&[u8]> {
+        self.properties(item).find(|(found, _)| found == kind).map(|(_, content)| content)
+    }
+
+    fn size(&self, item: u32) -> Option<(u32, u32)> {
+        let mut rest = self.property(item, b"ispe")?.get(4..)?;
+        Some((number(&mut rest, 4)? as u32, number(&mut rest, 4)? as u32))
+    }
+
+    /// The turn by quarters against the clock and the mirroring, in their order, as EXIF would say it.
+    fn orientation(&self, item: u32) -> Orientation {
+        let mut orientation = Orientation::NoTransforms;
+        for (kind, content) in self.properties(item) {
+            let value = content.first().copied().unwrap_or(0);
+            let then = match (&kind, value & 3) {
+                (b"irot", 1) => Orientation::Rotate270,
+                (b"irot", 2) => Orientation::Rotate180,
+                (b"irot", 3) => Orientation::Rotate90,
+                (b"imir", 0) => Orientation::FlipHorizontal,
+                (b"imir", _) => Orientation::FlipVertical,
+                _ => continue,
+            };
+            orientation = both(orientation, then);
+        }
+        orientation
+    }
+
+    fn icc(&self, item: u32) -> Option<Vec<u8>> {
+        let profiles = self.properties(item).filter(|(kind, _)| kind == b"colr");
+        profiles.filter_map(|(_, content)| content.strip_prefix(b"prof")).map(<[u8]>::to_vec).next()
+    }
+
+    /// The bytes of an item, at most `most`.
+    fn content(&self, source: &mut Source<'_>, item: u32, most: u64) -> Option<Vec<u8>> {
+        let item = self.items.get(&item)?;
+        let mut content = Vec::new();
+        for extent in &item.extents {
+            let left = most.checked_sub(content.len() as u64)?;
+            let length = (extent.end - extent.start).min(left);
+            if item.is_inside {
+                let start = usize::try_from(extent.start).ok()?;
+                content.extend_from_slice(
+                    self.idat.get(start..start.checked_add(usize::try_from(length).ok()?)?)?,
+                );
+            } else {
+                content.extend(source.up_to(extent.start, length)?);
+            }
+        }
+        Some(content)
+    }
+
+    /// `item` as a stream; turned as `primary` is, for a thumbnail of its own is stored alike.
+    fn coded(&self, source: &mut Source<'_>, item: u32, primary: u32, most: u64) -> Option<CodedPicture> {
+        let grid = match &self.items.get(&item)?.kind {
+            b"grid" => self.grid(source, item)?,
+            _ => Grid { tiles: (1, 1), items: vec![item], size: self.size(item)? },
+        };
+        let first = *grid.items.first()?;
+        let codec = match &self.items.get(&first)?.kind {
+            b"hvc1" => Codec::Hevc,
+            b"av01" => Codec::Av1,
+            _ => return None,
+        };
+        let mut stream = Vec::new();
+        for tile in grid.items {
+            let left = most.checked_sub(stream.len() as u64)?;
+            let content = self.content(source, tile, left)?;
+            match codec {
+                Codec::Hevc => hevc_frame(self.property(tile, b"hvcC")?, &content, &mut stream)?,
+                Codec::Av1 => av1_frame(&content, &mut stream),
+            }
+        }
+        let icc = self.icc(primary).or_else(|| self.icc(first));
+        let Grid { tiles, size, .. } = grid;
+        Some(CodedPicture { codec, stream, tiles, size, orientation: self.orientation(primary), icc })
+    }
+
+    fn grid(&self, source: &mut Source<'_>, item: u32) -> Option<Grid> {
+        let content = self.content(source, item, 64)?;
+        let [_version, flags, rows, columns, ..] = content[..] else { return None };
+        let (rows, columns) = (u32::from(rows) + 1, u32::from(columns) + 1);
+        let mut rest = content.get(4..)?;
+        let width = if flags & 1 == 0 { 2 } else { 4 };
+        let size = (number(&mut rest, width)? as u32, number(&mut rest, width)? as u32);
+        let (_, _, tiles) =
+            self.references.iter().find(|(kind, from, _)| kind == b"dimg" && *from == item)?;
+        let is_whole = rows * columns <= MAX_TILES && tiles.len() == (rows * columns) as usize;
+        (is_whole && size.0 > 0 && size.1 > 0).then(|| Grid {
+            tiles: (columns, rows),
+            items: tiles.clone(),
+            size,
+        })
+    }
+}
+
+/// One turn after another.
+fn both(first: Orientation, then: Orientation) -> Orientation {
+    // An orientation is a mirroring across followed or not by quarters with the clock; mirroring reverses a turn.
+    let parts = |orientation| match orientation {
+        Orientation::NoTransforms => (false, 0),
+        Orientation::Rotate90 => (false, 1),
+        Orientation::Rotate180 => (false, 2),
+        Orientation::Rotate270 => (false, 3),
+        Orientation::FlipHorizontal => (true, 0),
+        Orientation::Rotate270FlipH => (true, 1),
+        Orientation::FlipVertical => (true, 2),
+        Orientation::Rotate90FlipH => (true, 3),
+    };
+    let ((first_mirrors, first_quarters), (then_mirrors, then_quarters)) = (parts(first), parts(then));
+    let kept = if then_mirrors { 4 - first_quarters } else { first_quarters };
+    match (first_mirrors != then_mirrors, (kept + then_quarters) % 4) {
+        (false, 0) => Orientation::NoTransforms,
+        (false, 1) => Orientation::Rotate90,
+        (false, 2) => Orientation::Rotate180,
+        (false, _) => Orientation::Rotate270,
+        (true, 0) => Orientation::FlipHorizontal,
+        (true, 1) => Orientation::Rotate270FlipH,
+        (true, 2) => Orientation::FlipVertical,
+        (true, _) => Orientation::Rotate90FlipH,
+    }
+}
+
+/// Units with lengths before them become units with start codes (ISO 14496-15 to ITU H.265, annex B).
+fn hevc_frame(configuration: &[u8], content: &[u8], stream: &mut Vec<u8>) -> Option<()> {
+    const LENGTH_SIZE: usize = 21;
+    let length_size = usize::from(configuration.get(LENGTH_SIZE)? & 3) + 1;
+    let mut unit = |bytes: &[u8]| {
+        stream.extend([0, 0, 0, 1]);
+        stream.extend(bytes);
+    };
+    let mut rest = configuration.get(LENGTH_SIZE + 1..)?;
+    for _ in 0..number(&mut rest, 1)? {
+        let _kind = number(&mut rest, 1)?;
+        for _ in 0..number(&mut rest, 2)? {
+            let length = number(&mut rest, 2)? as usize;
+            unit(rest.split_off(..length)?);
+        }
+    }
+    let mut rest = content;
+    while !rest.is_empty() {
+        let length = number(&mut rest, length_size)?;
+        unit(rest.split_off(..usize::try_from(length).ok()?)?);
+    }
+    Some(())
+}
+
+/// A frame in a file leaves out the mark that starts a frame in a stream (AV1 in ISO base media, 2.4).
+fn av1_frame(content: &[u8], stream: &mut Vec<u8>) {
+    const TEMPORAL_DELIMITER: [u8; 2] = [0x12, 0];
+    stream.extend(TEMPORAL_DELIMITER);
+    stream.extend(content);
+}
+
+/// The boxes in `content`, one after another.
+fn parts(mut content: &[u8]) -> impl Iterator<Item = Part<'_>> {
+    std::iter::from_fn(move || {
+        let length = number(&mut &content[..], 4)? as usize;
+        let kind = *content.get(4..)?.first_chunk()?;
+        let part = content.get(8..length)?;
+        content = &content[length..];
+        Some((kind, part))
+    })
+}
+
+/// What `read` finds behind a version and flags.
+fn versioned<T>(content: &[u8], read: impl FnOnce(u8, &mut &[u8]) -> Option<T>) -> Option<T> {
+    read(*content.first()?, &mut content.get(4..)?)
+}
+
+/// Identifiers and counts have two bytes, and from some version on four.
+const fn wide_from(version: u8, found: u8) -> usize {
+    if found < version { 2 } else { 4 }
+}
+
+/// The next big-endian number of `size` bytes, at most 8.
+fn number(rest: &mut &[u8], size: usize) -> Option<u64> {
+    let bytes = rest.split_off(..size)?;
+    (size <= 8).then(|| bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+}
+
+#[cfg(test)]
+mod tests;
