@@ -4,34 +4,45 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What a media app knows about an asset beyond its bytes. Every field may be absent.
+/// What a media app knows about an asset beyond its bytes. A row may lack any field; an answer has them all.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AssetDetails {
     /// What an object is.
+    #[schema(required)]
     pub object_description: Option<String>,
     /// Where a scene plays.
+    #[schema(required)]
     pub scene_location: Option<String>,
     /// Whether the picture has transparency, as the app says.
+    #[schema(required)]
     pub has_alpha_channel: bool,
     /// Length of the sound in seconds, as the app says.
+    #[schema(required)]
     pub audio_duration_seconds: Option<f64>,
     /// Musical style.
+    #[schema(required)]
     pub audio_style: Option<String>,
     /// Whether somebody sings.
+    #[schema(required)]
     pub audio_vocals: bool,
     /// Words that are sung.
+    #[schema(required)]
     pub audio_lyrics: Option<String>,
     /// Tempo, in the app's words.
+    #[schema(required)]
     pub audio_tempo: Option<String>,
     /// Musical key.
+    #[schema(required)]
     pub audio_key: Option<String>,
     /// Kind of voice-over.
+    #[schema(required)]
     pub voiceover_type: Option<VoiceoverType>,
     /// Words that are spoken.
+    #[schema(required)]
     pub voiceover_script: Option<String>,
     /// Whatever the app's models said about the file.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Object, required)]
     pub ai_metadata: serde_json::Map<String, serde_json::Value>,
 }
 
