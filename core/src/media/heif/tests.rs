@@ -1,3 +1,5 @@
+//! HEIC and AVIF files, whole, damaged and hostile.
+
 use super::*;
 use crate::media::facts::{Facts, facts as facts_of};
 use crate::media::fixtures::{by_ffmpeg, content, file_of};

@@ -1,3 +1,5 @@
+//! What content is taken for, whatever its name says.
+
 use super::*;
 
 fn padded(start: &[u8]) -> Vec<u8> {

@@ -1,3 +1,5 @@
+//! Pictures of every format, size, orientation and colour, and files that are none.
+
 use image::ImageFormat;
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, Rgba, RgbaImage};

@@ -1,3 +1,5 @@
+//! Posters of films and pictures of sounds, from files that ffmpeg makes.
+
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 

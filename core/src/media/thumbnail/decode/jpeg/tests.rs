@@ -1,3 +1,5 @@
+//! The decoder at an eighth beside the full one, and on damaged files.
+
 use turbojpeg::{Compressor, Subsamp};
 
 use super::*;
