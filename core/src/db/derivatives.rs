@@ -169,6 +169,24 @@ pub async fn set_failed(conn: &mut PgConnection, name: &Name<'_>, reason: &str) 
     Ok(())
 }
 
+/// Lets a failed derivative be tried again.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn forgive(conn: &mut PgConnection, name: &Name<'_>) -> Result<()> {
+    sqlx::query!(
+        "UPDATE derivatives SET state = 'pending', error = NULL, updated_at = now()
+          WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'failed'",
+        name.user.as_str(),
+        name.file as FileId,
+        name.kind.as_str(),
+        name.mime_type,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Every path that derivatives of these files may use on the volume, made or not.
 ///
 /// # Errors

@@ -216,16 +216,18 @@ pub async fn counts(conn: &mut PgConnection) -> Result<[i64; 3]> {
     Ok([row.ready, row.running, row.dead])
 }
 
-/// Lets dead jobs run again, one or all. Answers how many.
+/// Lets dead jobs run again, one or all. Answers whose and what they are.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn revive(conn: &mut PgConnection, only: Option<JobId>) -> Result<u64> {
-    let done = sqlx::query!(
-        "UPDATE jobs SET state = 'ready', attempts = 0, run_at = now() WHERE state = 'dead' AND ($1::uuid IS NULL OR id = $1)",
+pub async fn revive(conn: &mut PgConnection, only: Option<JobId>) -> Result<Vec<(UserId, Task)>> {
+    let rows = sqlx::query!(
+        r#"UPDATE jobs SET state = 'ready', attempts = 0, run_at = now()
+            WHERE state = 'dead' AND ($1::uuid IS NULL OR id = $1)
+        RETURNING user_id AS "user_id: UserId", task AS "task: Json<Task>""#,
         only.map(|id| id.0),
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(done.rows_affected())
+    Ok(rows.into_iter().map(|row| (row.user_id, row.task.0)).collect())
 }

@@ -2,9 +2,10 @@
 
 use crate::app::App;
 use crate::blob::BlobKey;
-use crate::db;
 use crate::db::jobs::{ClaimedJob, Task};
+use crate::db::{self, Db};
 use crate::error::{Error, Result};
+use crate::ids::JobId;
 use crate::media::PictureFormat;
 use crate::ops::thumbnail;
 use std::time::Duration;
@@ -71,6 +72,23 @@ async fn set_aside(app: &App, job: &ClaimedJob, reason: &str) -> Result<()> {
         db::derivatives::set_failed(&mut conn, &name, "it could not be made in three attempts").await?;
     }
     db::jobs::bury(&mut conn, job, reason).await
+}
+
+/// Lets dead jobs run again, one or all, and the pictures that were given up with them. Answers how many.
+///
+/// # Errors
+/// When Postgres does not answer: then nothing was done.
+pub async fn revive(db: &Db, only: Option<JobId>) -> Result<usize> {
+    let mut tx = db.begin().await?;
+    let revived = db::jobs::revive(&mut tx, only).await?;
+    for (user, task) in &revived {
+        if let Task::Derive { file, kind } = task {
+            let name = thumbnail::name(user, *file, *kind, PictureFormat::WebP);
+            db::derivatives::forgive(&mut tx, &name).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(revived.len())
 }
 
 fn reason(error: &Error) -> String {

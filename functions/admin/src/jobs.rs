@@ -9,7 +9,7 @@ use jam_core::app::App;
 use jam_core::db::jobs::{JobLine, Task};
 use jam_core::db::{self, Db};
 use jam_core::ids::JobId;
-use jam_core::ops::janitor;
+use jam_core::ops::{janitor, work};
 use serde::Serialize;
 
 #[derive(Args)]
@@ -94,12 +94,12 @@ fn about(task: &Task) -> String {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Revived {
-    revived: u64,
+    revived: usize,
 }
 
 /// Lets dead jobs run again.
 pub(crate) async fn retry(output: &Output, db: &Db, options: RetryOptions) -> Result<Ended> {
-    let revived = db::jobs::revive(&mut *db.conn().await?, options.job).await?;
+    let revived = work::revive(db, options.job).await?;
     ensure!(options.all || revived > 0, "no dead job has this id");
     output
         .answer(&Revived { revived }, |revived| format!("Jobs that will run again: {}.", revived.revived))?;

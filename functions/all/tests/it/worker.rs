@@ -36,7 +36,7 @@ async fn a_job_that_fails_is_tried_three_times_and_set_aside_with_its_reason(poo
         rows::make_jobs_due(&mut conn).await;
     }
     let mut conn = app.app.db.conn().await.unwrap();
-    assert_eq!(db::jobs::revive(&mut conn, None).await.unwrap(), 1);
+    assert_eq!(work::revive(&app.app.db, None).await.unwrap(), 1);
     assert!(work::run_next(&app.app).await.unwrap(), "an operator can let it try again");
     for _ in 0..2 {
         rows::make_jobs_due(&mut conn).await;
@@ -64,6 +64,29 @@ async fn a_picture_that_cannot_be_made_for_now_is_tried_again(pool: PgPool) {
     rows::make_jobs_due(&mut app.app.db.conn().await.unwrap()).await;
     assert!(work::run_next(&app.app).await.unwrap());
     assert_eq!(state().await, "ready");
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_picture_that_was_given_up_is_made_when_an_operator_lets_its_job_try_again(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let file = app.ann().store("a.png", &png(800, 600)).await;
+    let (path, id) = (file["filePath"].as_str().unwrap(), file["id"].as_str().unwrap());
+    std::fs::hard_link(app.on_volume(path), app.on_volume("user_a/aside")).unwrap();
+    app.remove_from_volume(path);
+    for _ in 0..3 {
+        rows::make_jobs_due(&mut app.app.db.conn().await.unwrap()).await;
+        assert!(work::run_next(&app.app).await.unwrap());
+    }
+    let derivative = app.ann().file(id).await["derivatives"][0].clone();
+    assert_eq!((&derivative["state"], derivative["error"].is_string()), (&json!("failed"), true));
+    std::fs::hard_link(app.on_volume("user_a/aside"), app.on_volume(path)).unwrap();
+    app.remove_from_volume("user_a/aside");
+    app.ann().get(&format!("/api/files/{id}/thumbnail")).await.refused(404, "thumbnail_unavailable");
+    assert_eq!(work::revive(&app.app.db, None).await.unwrap(), 1);
+    app.run_jobs_in_queue().await;
+    assert_eq!(app.ann().file(id).await["derivatives"][0]["state"], "ready");
+    app.ann().get(&format!("/api/files/{id}/thumbnail")).await.expect(200);
     app.finish().await;
 }
 
