@@ -5,25 +5,21 @@ use std::path::Path;
 
 use anyhow::Result;
 use image::GrayImage;
-use image::imageops::{FilterType, crop_imm, resize};
+use image::imageops::{FilterType, resize};
 
 const SIDE: u32 = 8;
 
-/// 1 where nothing differs. Transparent pixels count as black.
-pub(crate) fn to_whole(thumbnail: &Path, picture: &Path) -> Result<f64> {
+/// 1 where nothing differs. `None` for a thumbnail that is cut: whether its middle is rounded up or down by half a
+/// pixel is no question of likeness. Transparent pixels count as black.
+pub(crate) fn to_whole(thumbnail: &Path, picture: &Path) -> Result<Option<f64>> {
     let (thumbnail, picture) = (brightness(thumbnail)?, brightness(picture)?);
     let (width, height) = thumbnail.dimensions();
-    let (across, down) =
-        (f64::from(picture.width()) / f64::from(width), f64::from(picture.height()) / f64::from(height));
-    // A thumbnail of the picture's own shape shows all of it, any other the middle.
-    let is_whole = (across / down - 1.0).abs() < 0.01;
-    let shown = |side: u32, whole: u32| {
-        if is_whole { whole } else { (f64::from(side) * across.min(down)).round() as u32 }
-    };
-    let (shown_width, shown_height) = (shown(width, picture.width()), shown(height, picture.height()));
-    let (left, top) = ((picture.width() - shown_width) / 2, (picture.height() - shown_height) / 2);
-    let part = crop_imm(&picture, left, top, shown_width, shown_height).to_image();
-    Ok(ssim(&thumbnail, &resize(&part, width, height, FilterType::Lanczos3)))
+    let across = f64::from(picture.width()) / f64::from(width);
+    let down = f64::from(picture.height()) / f64::from(height);
+    if (across / down - 1.0).abs() > 0.01 {
+        return Ok(None);
+    }
+    Ok(Some(ssim(&thumbnail, &resize(&picture, width, height, FilterType::Lanczos3))))
 }
 
 fn ssim(one: &GrayImage, other: &GrayImage) -> f64 {

@@ -72,24 +72,26 @@ fn time(path: &Path, variant: &str, times: usize, out: &Path) -> Result<Cost> {
     let mime = sniff(&head[..length], "").mime;
     let limits = MediaLimits::default();
     let make = || image_thumbnail(&file, mime, kind, PictureFormat::WebP, &limits);
-    let before = peak_rss_mib(UsageWho::RUSAGE_SELF)?;
+    let before = peak_rss_mib()?;
     std::fs::write(out, make()?.bytes)?;
     let (start, cpu) = (Instant::now(), cpu_ms()?);
     for _ in 0..times {
         make()?;
     }
     let count = times as f64;
+    let largest_child = getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss() as f64 / 1024.0;
     Ok(Cost {
         cpu_ms: (cpu_ms()? - cpu) / count,
         wall_ms: start.elapsed().as_secs_f64() * 1e3 / count,
-        rss_growth_mib: peak_rss_mib(UsageWho::RUSAGE_SELF)? - before
-            + peak_rss_mib(UsageWho::RUSAGE_CHILDREN)?,
+        rss_growth_mib: peak_rss_mib()? - before + largest_child,
     })
 }
 
-/// Of this process, or of its largest child.
-fn peak_rss_mib(who: UsageWho) -> Result<f64> {
-    Ok(getrusage(who)?.max_rss() as f64 / 1024.0)
+/// The most memory this process has had, by the kernel's count, which starts anew with the program.
+fn peak_rss_mib() -> Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
 }
 
 /// Of this process and its children.
@@ -116,7 +118,7 @@ fn compare(folder: &Path, only: &str, variant: &str, rounds: usize, times: usize
         if name.contains(only) {
             match row(&path, variant, rounds, times) {
                 Ok(row) => println!("| {name} | {row}"),
-                Err(fault) => println!("| {name} | {fault:#} |"),
+                Err(fault) => println!("| {name} | {fault} | | | | | |"),
             }
         }
     }
@@ -132,7 +134,9 @@ fn row(file: &Path, variant: &str, rounds: usize, times: usize) -> Result<String
         own.arg("time").args([file, Path::new(variant)]).arg(times.to_string()).arg(ours);
         let mut peer = Command::new("node");
         peer.args(["sharp.js", "time"]).args([file, Path::new(variant)]).arg(times.to_string()).arg(theirs);
-        costs.push((measured(own)?, measured(peer)?));
+        let own = measured(own)?;
+        let peer = measured(peer).with_context(|| format!("{:.1} ms, sharp cannot", own.cpu_ms))?;
+        costs.push((own, peer));
     }
     let reference = Path::new("/tmp/jam-bench-reference.png");
     let made = Command::new("node").args(["sharp.js", "reference"]).args([file, reference]).status()?;
@@ -141,7 +145,7 @@ fn row(file: &Path, variant: &str, rounds: usize, times: usize) -> Result<String
     let mut ratios: Vec<f64> = costs.iter().map(|(own, peer)| peer.cpu_ms / own.cpu_ms).collect();
     ratios.sort_by(f64::total_cmp);
     Ok(format!(
-        "{:.1} / {:.1} | **{:.2}** ({:.2}-{:.2}) | {:.1} / {:.1} | {:.0} / {:.0} | {} / {} | {:.4} / {:.4} |",
+        "{:.1} / {:.1} | **{:.2}** ({:.2}-{:.2}) | {:.1} / {:.1} | {:.0} / {:.0} | {} / {} | {} / {} |",
         by(|cost| cost.0.cpu_ms),
         by(|cost| cost.1.cpu_ms),
         median(ratios.clone()),
@@ -153,9 +157,13 @@ fn row(file: &Path, variant: &str, rounds: usize, times: usize) -> Result<String
         by(|cost| cost.1.rss_growth_mib),
         std::fs::metadata(ours)?.len(),
         std::fs::metadata(theirs)?.len(),
-        likeness::to_whole(ours, reference)?,
-        likeness::to_whole(theirs, reference)?,
+        shown(likeness::to_whole(ours, reference)?),
+        shown(likeness::to_whole(theirs, reference)?),
     ))
+}
+
+fn shown(likeness: Option<f64>) -> String {
+    likeness.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
 }
 
 fn measured(mut command: Command) -> Result<Cost> {

@@ -207,9 +207,13 @@ async fn run(
     if let Some(frame) = frame? {
         return Ok(frame);
     }
-    match child.wait().await.map_err(not_started)?.signal() {
-        Some(signal) => Err(MediaError::temporary(format!("decoding was stopped by signal {signal}"))),
-        None => Err(MediaError::permanent(reason(&log))),
+    // What a shell answers for a program that is not there (POSIX, 2.8.2).
+    const NOT_FOUND: i32 = 127;
+    let status = child.wait().await.map_err(not_started)?;
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => Err(MediaError::temporary(format!("decoding was stopped by signal {signal}"))),
+        (_, Some(NOT_FOUND)) => Err(MediaError::temporary("ffmpeg is not installed")),
+        _ => Err(MediaError::permanent(reason(&log))),
     }
 }
 
@@ -258,7 +262,7 @@ async fn blocking<T: Send + 'static>(
 
 fn not_started(error: std::io::Error) -> MediaError {
     match error.kind() {
-        std::io::ErrorKind::NotFound => MediaError::temporary("ffmpeg is not installed"),
+        std::io::ErrorKind::NotFound => MediaError::temporary("there is no shell to start ffmpeg"),
         kind => MediaError::temporary(format!("ffmpeg could not be started: {kind}")),
     }
 }

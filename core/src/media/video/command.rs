@@ -86,10 +86,7 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: DerivativeKind, limits: &M
         }
     }
     ffmpeg.args(["-sn", "-dn"]).format("image2pipe").codec_video("ppm").pix_fmt("rgb24").output("pipe:1");
-    let mut command = Command::from(ffmpeg);
-    // Nothing of this service's settings is ffmpeg's business.
-    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
-    command
+    ffmpeg.into()
 }
 
 /// Square samples, and no more pixels than the variant needs. ffmpeg has applied the rotation before.

@@ -12,7 +12,6 @@ use landlock::{
     path_beneath_rules,
 };
 use nix::libc;
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use tokio::process::Child;
 use tokio::sync::oneshot;
@@ -20,7 +19,8 @@ use tokio::sync::oneshot;
 use crate::media::limits::MediaLimits;
 
 /// Where programs, libraries and the linker's settings lie.
-const READABLE: [&str; 6] = ["/usr", "/lib", "/lib64", "/opt", "/etc/ld.so.cache", "/etc/ld.so.preload"];
+const READABLE: [&str; 7] =
+    ["/usr", "/bin", "/lib", "/lib64", "/opt", "/etc/ld.so.cache", "/etc/ld.so.preload"];
 
 /// Files that a decoder may hold open: its libraries close theirs, so few are left.
 const MAX_OPEN_FILES: u64 = 64;
@@ -35,29 +35,25 @@ pub(super) async fn start(command: Command, input: Option<&File>, limits: &Media
         let _runtime = runtime.enter();
         // Nobody waits any more if the caller ran out of time; the child dies with the message.
         let _ =
-            sender.send(confine_thread(input.as_ref()).and_then(|()| start_here(command, input, &limits)));
+            sender.send(confine_thread(input.as_ref()).and_then(|()| start_here(&command, input, &limits)));
     })?;
     receiver.await.unwrap_or_else(|_| Err(Error::other("the starting thread ended")))
 }
 
-fn start_here(command: Command, input: Option<File>, limits: &MediaLimits) -> Result<Child> {
-    let mut command = tokio::process::Command::from(command);
-    command.stdin(input.map_or_else(Stdio::piped, Stdio::from));
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let child = command.spawn()?;
-    let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-    let seconds = limits.ffmpeg_cpu.as_secs().max(1);
-    for (resource, most) in [
-        (Resource::Cpu, seconds),
-        (Resource::As, limits.ffmpeg_address_space),
-        (Resource::Fsize, 0),
-        (Resource::Nofile, MAX_OPEN_FILES),
-        (Resource::Core, 0),
-    ] {
-        // It cannot have ended for good before it is waited for, so the id is its own.
-        prlimit(pid, resource, Rlimit { current: Some(most), maximum: Some(most) })?;
-    }
-    Ok(child)
+/// A shell sets the limits on itself and becomes the program, so that it never runs without them.
+#[expect(clippy::disallowed_methods, reason = "this room starts the programs")]
+fn start_here(command: &Command, input: Option<File>, limits: &MediaLimits) -> Result<Child> {
+    let (kibibytes, seconds) = (limits.ffmpeg_address_space / 1024, limits.ffmpeg_cpu.as_secs().max(1));
+    let script = format!(
+        "ulimit -v {kibibytes} && ulimit -t {seconds} && ulimit -f 0 && ulimit -n {MAX_OPEN_FILES} && ulimit -c 0 \
+         && exec \"$0\" \"$@\""
+    );
+    let mut confined = tokio::process::Command::new("/bin/sh");
+    confined.args(["-c", &script]).arg(command.get_program()).args(command.get_args());
+    // Nothing of this service's settings is the program's business.
+    confined.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    confined.stdin(input.map_or_else(Stdio::piped, Stdio::from));
+    confined.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()
 }
 
 /// Takes from this thread, and from what it starts, every file but `input` and all of the network.

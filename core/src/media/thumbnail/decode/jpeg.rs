@@ -17,6 +17,9 @@ use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::{Layout, Pixels};
 use crate::model::DerivativeKind;
 
+/// The reduction from which on the picture is decoded at an eighth.
+const FOR_AN_EIGHTH: f64 = 9.0;
+
 /// More scans than any encoder writes: each costs a pass over the whole picture.
 const MAX_SCANS: u32 = 100;
 
@@ -29,7 +32,7 @@ pub(super) fn decode(
     let header = JpegHeader::read(Cursor::new(&bytes)).ok_or_else(damaged)?;
     limits.check_dimensions(header.size.0, header.size.1)?;
     let fit = Fit::new(kind, header.size, header.orientation);
-    let by_eighth = if fit.reduction() >= 8.0 { eighth::decode(&bytes) } else { None };
+    let by_eighth = if fit.reduction() >= FOR_AN_EIGHTH { eighth::decode(&bytes) } else { None };
     let (mut pixels, factor) = match by_eighth {
         Some(pixels) => (pixels, ScalingFactor::ONE_EIGHTH),
         None => decompress(&bytes, &fit).map_err(|_| damaged())?,
@@ -64,15 +67,16 @@ fn decompress(bytes: &[u8], fit: &Fit) -> turbojpeg::Result<(Pixels, ScalingFact
     Ok((Pixels { width: width as u32, height: height as u32, layout, data }, factor))
 }
 
-/// The strongest reduction that leaves at least the pixels of the result.
+/// The strongest reduction that leaves clearly more pixels than the result has: what is decoded at a fraction has the
+/// mean of each square, which needs the sharper filter after it.
 fn factor(header: &DecompressHeader, fit: &Fit) -> ScalingFactor {
     if header.is_lossless {
         return ScalingFactor::ONE;
     }
     match fit.reduction() {
-        reduction if reduction >= 8.0 => ScalingFactor::ONE_EIGHTH,
-        reduction if reduction >= 4.0 => ScalingFactor::ONE_QUARTER,
-        reduction if reduction >= 2.0 => ScalingFactor::ONE_HALF,
+        reduction if reduction >= FOR_AN_EIGHTH => ScalingFactor::ONE_EIGHTH,
+        reduction if reduction >= 5.0 => ScalingFactor::ONE_QUARTER,
+        reduction if reduction >= 3.0 => ScalingFactor::ONE_HALF,
         _ => ScalingFactor::ONE,
     }
 }

@@ -16,6 +16,9 @@ use crate::model::DerivativeKind;
 /// Until this many times the result's size the filter of the decoder does the work, the rest ours, which is sharper.
 const HEADROOM: f64 = 2.0;
 
+/// From this reduction on the edges of blocks are not smoothed: they vanish in the means.
+const UNFILTERED: f64 = 4.0;
+
 pub(super) fn decode(
     mut source: Source<'_>,
     kind: DerivativeKind,
@@ -37,7 +40,9 @@ pub(super) fn decode(
     let icc = webpx::get_icc_profile(&bytes).ok().flatten();
     let reduction = (fit.reduction() / HEADROOM).max(1.0);
     let scaled = |side: u32| (f64::from(side) / reduction).ceil() as u32;
-    let config = DecoderConfig::new().limits(Limits::none().with_max_pixels(limits.max_pixels));
+    let config = DecoderConfig::new()
+        .limits(Limits::none().with_max_pixels(limits.max_pixels))
+        .bypass_filtering(fit.reduction() >= UNFILTERED);
     let decoder = decoder.config(config).scale(scaled(info.width), scaled(info.height));
     let (layout, decoded) = match info.has_alpha {
         true => (Layout::Rgba, decoder.decode_rgba_raw()),

@@ -26,7 +26,7 @@ fn jpeg(width: usize, height: usize, subsampling: Subsamp, is_progressive: bool)
 
 fn by_library(bytes: &[u8]) -> Pixels {
     let header = JpegHeader::read(Cursor::new(bytes)).unwrap();
-    let fit = Fit { full: header.size, shown: (800.0, 800.0), output: (100, 100) };
+    let fit = Fit { full: header.size, shown: (900.0, 900.0), output: (100, 100) };
     decompress(bytes, &fit).unwrap().0
 }
 
