@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, IoSlice, Write};
 
 /// Bytes that are gathered before a blocking thread is asked to write them.
-const BATCH_BYTES: usize = 256 * 1024;
+const BATCH_BYTES: usize = 128 * 1024;
 /// Bytes after which what was written is forced out, beside the next writes, so that the last sync is short.
 const SYNC_BYTES: u64 = 32 * 1024 * 1024;
 
