@@ -239,6 +239,7 @@ CREATE TABLE public.user_storage (
     url_epoch integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
     CONSTRAINT user_storage_audio_bytes_check CHECK ((audio_bytes >= 0)),
     CONSTRAINT user_storage_audio_count_check CHECK ((audio_count >= 0)),
     CONSTRAINT user_storage_file_count_check CHECK ((file_count >= 0)),
@@ -258,6 +259,17 @@ CREATE TABLE public.user_storage (
     CONSTRAINT user_storage_video_count_check CHECK ((video_count >= 0))
 )
 WITH (fillfactor='50');
+
+
+--
+-- Name: webhook_deliveries; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.webhook_deliveries (
+    id text NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT webhook_deliveries_id_check CHECK (((octet_length(id) >= 1) AND (octet_length(id) <= 255)))
+);
 
 
 --
@@ -298,6 +310,14 @@ ALTER TABLE ONLY public.user_files
 
 ALTER TABLE ONLY public.user_storage
     ADD CONSTRAINT user_storage_pkey PRIMARY KEY (user_id);
+
+
+--
+-- Name: webhook_deliveries webhook_deliveries_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (id);
 
 
 --
@@ -438,6 +458,13 @@ CREATE INDEX user_files_trash ON public.user_files USING btree (user_id, deleted
 --
 
 CREATE INDEX user_files_trash_due ON public.user_files USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+
+
+--
+-- Name: webhook_deliveries_by_age; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX webhook_deliveries_by_age ON public.webhook_deliveries USING btree (received_at);
 
 
 --

@@ -2,6 +2,7 @@
 //! Never decides anything.
 
 use crate::auth::clerk::ClerkApi;
+use crate::auth::svix::WebhookVerifier;
 use crate::auth::{Signer, Verifier};
 use crate::blob::Volume;
 use crate::clock::Clock;
@@ -29,6 +30,8 @@ pub struct Parts {
     pub verifier: Verifier,
     /// The identity provider's users, if its secret key is configured.
     pub clerk: Option<ClerkApi>,
+    /// Checks the identity provider's webhooks, if their secret is configured.
+    pub webhooks: Option<WebhookVerifier>,
     /// Makes and checks signed URLs.
     pub signer: Signer,
     /// The time.
@@ -77,12 +80,15 @@ impl App {
     ) -> anyhow::Result<Self> {
         let clerk = config.clerk_secret_key.clone();
         let clerk = clerk.map(|key| ClerkApi::new(&config.clerk_api_url, key)).transpose()?;
+        let webhooks = config.clerk_webhook_secret.as_ref();
+        let webhooks = webhooks.map(|secret| WebhookVerifier::new(secret, clock.clone())).transpose()?;
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Self(Arc::new(Parts {
             db,
             volume,
             verifier,
             clerk,
+            webhooks,
             signer: Signer::new(&config.url_keys, &config.public_base_url, clock.clone()),
             clock,
             rates: Rates::new(&config.limits),

@@ -35,8 +35,16 @@ const WORKER: &str = "jam-worker";
 const CONTRACT: &str = "jam-list";
 
 /// A process each. The first answers what no function claims.
-const FUNCTIONS: &[&str] =
-    &["jam-list", "jam-upload", "jam-download", "jam-thumbnail", "jam-quota", "jam-organize", WORKER];
+const FUNCTIONS: &[&str] = &[
+    "jam-list",
+    "jam-upload",
+    "jam-download",
+    "jam-thumbnail",
+    "jam-quota",
+    "jam-organize",
+    "jam-webhook",
+    WORKER,
+];
 
 /// Which processes make up the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -28,6 +28,8 @@ pub enum Task {
         /// Their keys.
         paths: Vec<String>,
     },
+    /// Remove everything a user has.
+    RemoveUser,
 }
 
 impl Task {
@@ -37,6 +39,7 @@ impl Task {
         match self {
             Self::Derive { .. } => "derive",
             Self::RemoveBlobs { .. } => "remove_blobs",
+            Self::RemoveUser => "remove_user",
         }
     }
 }

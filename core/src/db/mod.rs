@@ -10,6 +10,7 @@ pub mod jobs;
 pub mod listing;
 pub mod storage;
 pub mod uploads;
+pub mod webhooks;
 
 use crate::config::{Config, ConfigError};
 use crate::error::Result;

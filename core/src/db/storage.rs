@@ -102,6 +102,23 @@ pub async fn set_quota(conn: &mut PgConnection, user: &UserId, max: ByteSize) ->
     Ok(())
 }
 
+/// Marks a user as deleted, with a quota of nothing and every signed URL revoked. Makes the row if there is none: it is
+/// what a late sign of life meets.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn set_deleted(conn: &mut PgConnection, user: &UserId) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO user_storage (user_id, max_bytes, deleted_at) VALUES ($1, 0, now())
+         ON CONFLICT (user_id) DO UPDATE
+             SET max_bytes = 0, url_epoch = user_storage.url_epoch + 1, deleted_at = now(), updated_at = now()",
+        user.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Takes the user's row for the rest of the transaction, so that a batch does not deadlock with another. `false` when
 /// there is none.
 ///

@@ -13,6 +13,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
@@ -208,6 +209,28 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self> {
         let (parts, body) = request.into_parts();
         read_json(&parts.headers, body, app).await.map(Self)
+    }
+}
+
+/// A webhook's delivery whose signature holds.
+#[derive(Debug)]
+pub struct SignedDelivery {
+    /// Its id, the same when it is repeated.
+    pub id: String,
+    /// Its body, to the byte as it was signed.
+    pub body: Bytes,
+}
+
+impl FromRequest<App> for SignedDelivery {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let (parts, body) = request.into_parts();
+        app.rates.anonymous(client_address(&parts))?;
+        let verifier = app.webhooks.as_ref().ok_or(Error::NotFound)?;
+        let body = read_small(body, app.config.limits.max_json).await?;
+        let id = verifier.verify(&parts.headers, &body)?.to_owned();
+        Ok(Self { id, body })
     }
 }
 

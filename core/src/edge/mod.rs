@@ -19,7 +19,7 @@ mod user_file;
 
 pub use blob_response::BlobResponse;
 pub use conditional::Validators;
-pub use extract::{Admin, JsonBody, Params, PathFile, PathUser, Public, SignedBy};
+pub use extract::{Admin, JsonBody, Params, PathFile, PathUser, Public, SignedBy, SignedDelivery};
 pub use file_patch::FilePatch;
 pub use layers::{Peer, X_REQUEST_ID};
 pub use listener::{Listener, serve_connections};

@@ -11,6 +11,8 @@ use std::collections::HashMap;
 
 /// Uploads looked at in one query.
 const PAGE: i64 = 500;
+/// A webhook's delivery is refused minutes after it was signed, so nobody can repeat one that is forgotten.
+const DELIVERIES_KEPT: time::Duration = time::Duration::days(1);
 
 /// What a pass did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub async fn pass(app: &App) -> Result<Pass> {
     let uploads_cancelled = cancel_abandoned(app).await?;
     app.volume.sweep_instances().await?;
     let files_purged = trash::purge_due(app).await?;
+    let before = app.clock.now() - DELIVERIES_KEPT;
+    db::webhooks::forget(&mut *app.db.conn().await?, before).await?;
     let pass = Pass { uploads_cancelled, files_purged };
     if pass != Pass::default() {
         tracing::info!(uploads_cancelled, files_purged, "the janitor cleaned up");

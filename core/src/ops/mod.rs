@@ -8,4 +8,5 @@ pub mod reconcile;
 pub mod thumbnail;
 pub mod trash;
 pub mod upload;
+pub mod user;
 pub mod work;

@@ -7,7 +7,7 @@ use crate::db::{self, Db};
 use crate::error::{Error, Result};
 use crate::ids::JobId;
 use crate::media::PictureFormat;
-use crate::ops::thumbnail;
+use crate::ops::{thumbnail, trash};
 use std::time::Duration;
 
 /// A worker that is silent for so long has lost its job to another.
@@ -60,6 +60,10 @@ async fn run(app: &App, job: &ClaimedJob) -> Result<()> {
         Task::RemoveBlobs { paths } => {
             let keys = paths.iter().map(|path| BlobKey::parse(path)).collect::<Result<Vec<_>>>()?;
             app.volume.remove(keys).await
+        }
+        Task::RemoveUser => {
+            trash::remove_everything(app, &job.user_id, &mut |_| {}).await?;
+            Ok(())
         }
     }
 }

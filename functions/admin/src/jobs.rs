@@ -88,6 +88,7 @@ fn about(task: &Task) -> String {
     match task {
         Task::Derive { file, kind } => format!("{} {} of {file}", task.name(), kind.as_str()),
         Task::RemoveBlobs { paths } => format!("{} ({})", task.name(), paths.len()),
+        Task::RemoveUser => task.name().to_owned(),
     }
 }
 

@@ -17,5 +17,6 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(jam_thumbnail::routes())
         .merge(jam_quota::routes())
         .merge(jam_organize::routes())
+        .merge(jam_webhook::routes())
         .merge(jam_worker::routes())
 }

@@ -2,6 +2,7 @@
 
 use crate::app::media::png;
 use crate::app::{ANN, Answer, BOB, Form, OPERATIONS, Operation, TestApp};
+use crate::webhooks::{deliver, event, listening};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::collections::BTreeSet;
@@ -26,7 +27,7 @@ impl Called {
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn every_operation_answers_as_the_contract_says(pool: PgPool) {
-    let app = TestApp::new(pool).await;
+    let app = listening(pool).await;
     let mut called = Called::default();
     let file = call_uploads_and_listings(&app, &mut called).await;
     call_what_changes_a_file(&app, &mut called, file["id"].as_str().unwrap()).await;
@@ -91,6 +92,7 @@ async fn call_what_deletes(app: &TestApp, called: &mut Called, id: &str) {
 
 async fn call_what_is_about_storage(app: &TestApp, called: &mut Called) {
     called.ok("usage", app.ann().get("/api/storage/usage").await);
+    called.ok("clerk_webhook", deliver(app, "msg_1", &event("user.created")).await);
     called.ok("initialize", app.ann().post("/api/storage/initialize", json!({})).await);
     let quota = json!({ "userId": ANN, "maxBytes": 1_000_000 });
     called.ok("set_quota", app.admin().put("/api/storage/quota", quota).await);

@@ -2,6 +2,7 @@
 
 use crate::app::media::png;
 use crate::app::{ANN, Answer, As, Form, OPERATIONS, Operation, TestApp, send};
+use crate::webhooks::{event, listening};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -11,7 +12,7 @@ const SECRET: &str = "what-only-ann-may-know";
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn no_operation_shows_or_changes_anything_of_somebody_else(pool: PgPool) {
-    let app = TestApp::new(pool).await;
+    let app = listening(pool).await;
     let ann = app.ann();
     let content = png(20, 20);
     let form = Form::new()
@@ -139,6 +140,7 @@ async fn try_without_an_id(app: &TestApp, operation: &Operation, anns: &[&String
             let form = Form::new().field("targetUserId", ANN).file("c.txt", b"c");
             vec![bob.submit(operation.path, form).await.expect(403)]
         }
+        "clerk_webhook" => vec![bob.post(operation.path, event("user.deleted")).await.expect(403)],
         "health" | "openapi" => vec![app.nobody().get(operation.path).await.expect(200)],
         unknown => panic!("nobody tried yet what {unknown} shows of others"),
     };

@@ -23,4 +23,5 @@ mod sockets;
 mod thumbnail;
 mod upload;
 mod urls;
+mod webhooks;
 mod worker;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::collections::BTreeMap;
 
-const FUNCTIONS: [&str; 6] = ["upload", "list", "download", "thumbnail", "quota", "organize"];
+const FUNCTIONS: [&str; 7] = ["upload", "list", "download", "thumbnail", "quota", "organize", "webhook"];
 
 /// One process a function.
 struct Processes(BTreeMap<&'static str, Process>);

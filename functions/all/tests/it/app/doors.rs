@@ -61,13 +61,14 @@ pub(crate) fn is_split() -> bool {
     std::env::var("TEST_FORM").is_ok_and(|form| form == "split")
 }
 
-fn functions() -> [(&'static str, OpenApiRouter<App>); 6] {
+fn functions() -> [(&'static str, OpenApiRouter<App>); 7] {
     [
         ("upload", jam_upload::routes()),
         ("list", jam_list::routes()),
         ("download", jam_download::routes()),
         ("thumbnail", jam_thumbnail::routes()),
         ("quota", jam_quota::routes()),
+        ("webhook", jam_webhook::routes()),
         ("organize", jam_organize::routes()),
     ]
 }
