@@ -14,5 +14,6 @@ pub mod media;
 pub mod model;
 pub mod ops;
 pub mod rates;
+pub mod writers;
 
 pub use error::{Error, Result};

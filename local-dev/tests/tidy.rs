@@ -23,7 +23,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("media", &["model"]),
     ("auth", &["clock", "config", "error", "ids", "model"]),
     ("rates", &["config", "error", "ids"]),
-    ("app", &["auth", "blob", "clock", "config", "db", "media", "rates"]),
+    ("writers", &["ids"]),
+    ("app", &["auth", "blob", "clock", "config", "db", "media", "rates", "writers"]),
     ("ops", &["app", "blob", "db", "error", "ids", "media", "model"]),
     ("edge", &["app", "auth", "blob", "config", "db", "error", "ids", "media", "model"]),
 ];

@@ -3,10 +3,12 @@
 //! empty file under the final name after a power cut; a rename without the last may be lost.
 
 mod inventory;
+mod staging;
 
 pub use inventory::{Entry, Listing, Look, Place, Stat};
+pub use staging::{Boot, Lock, Locked, Recovered};
 
-use super::{BlobKey, ByteStream, Writer, blocking, fault, reader};
+use super::{BlobKey, ByteStream, blocking, fault, reader};
 use crate::error::{Error, Result};
 use crate::ids::InstanceId;
 use crate::model::ByteSize;
@@ -58,6 +60,7 @@ struct Inner {
     root: OwnedFd,
     floor: ByteSize,
     instance: InstanceId,
+    boot: Boot,
     /// Held for the life of the process; its release tells others that this instance is gone.
     _lock: Flock<File>,
 }
@@ -88,7 +91,7 @@ impl Volume {
         let instances = open_or_make_directory(&root, &format!("{OWN}/{INSTANCES}"))?;
         refuse_root(&instances, path)?;
         let (instance, lock) = take_lock(&instances)?;
-        let inner = Inner { path: path.to_owned(), root, floor, instance, _lock: lock };
+        let inner = Inner { path: path.to_owned(), root, floor, instance, boot: Boot::current(), _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -132,23 +135,6 @@ impl Volume {
     pub async fn require_room(&self, bytes: ByteSize) -> Result<()> {
         let free = self.space().await?.free;
         if free < self.inner.floor.saturating_add(bytes) { Err(Error::VolumeFull) } else { Ok(()) }
-    }
-
-    /// Starts a file under a staging name. Nothing is durable before [`Writer::finish`]. Fails if the name is taken.
-    ///
-    /// # Errors
-    /// [`Error::VolumeFull`] or [`Error::Unavailable`].
-    pub async fn stage(&self, key: &BlobKey) -> Result<Writer> {
-        let (inner, owned) = (Arc::clone(&self.inner), key.clone());
-        let made = blocking("creating a staging file", move || {
-            let (directory, name) = owned.split();
-            let directory = open_or_make_directory(&inner.root, directory)?;
-            let file = create_new(&directory, name)?;
-            Ok(Unclaimed { file: Some(file), directory, name: name.to_owned() })
-        })
-        .await?;
-        let file = made.claim().map_err(|cause| fault("creating a staging file", cause))?;
-        Ok(Writer::new(file))
     }
 
     /// Gives a finished file its final name. Durable on return; safe to repeat; never replaces a file. `false` when
@@ -421,30 +407,6 @@ fn open_or_make_directory(root: &OwnedFd, path: &str) -> io::Result<OwnedFd> {
         at = open_directory(&at, part)?;
     }
     Ok(at)
-}
-
-/// A file just made, removed again unless it is claimed: whoever asked for it may have gone while it was made, and
-/// with them the row that named it.
-struct Unclaimed {
-    file: Option<File>,
-    directory: OwnedFd,
-    name: String,
-}
-
-impl Unclaimed {
-    fn claim(mut self) -> io::Result<File> {
-        self.file.take().ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-}
-
-impl Drop for Unclaimed {
-    fn drop(&mut self) {
-        if self.file.is_some()
-            && let Err(error) = unlinkat(&self.directory, self.name.as_str(), UnlinkatFlags::NoRemoveDir)
-        {
-            tracing::warn!(%error, "a staging file that nobody wants is left behind");
-        }
-    }
 }
 
 fn create_new(directory: &OwnedFd, name: &str) -> io::Result<File> {

@@ -1,13 +1,13 @@
 //! The write path: chunks in, hashed and written on a blocking thread while the next ones arrive.
 //! Memory is bounded: at most two batches are held. Never decides where the bytes end up.
 
-use super::blocking;
+use super::{Midpoint, blocking};
 use crate::error::Result;
 use crate::model::{ByteSize, Sha256Digest};
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
+use std::os::unix::fs::FileExt as _;
 
 /// Bytes that are gathered before a blocking thread is asked to write them.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -18,6 +18,8 @@ const SYNC_BYTES: u64 = 64 * 1024 * 1024;
 pub struct Writer {
     batch: Vec<Bytes>,
     batch_bytes: usize,
+    /// As the last finished write left it.
+    durable: Midpoint,
     writing: Writing,
 }
 
@@ -31,9 +33,9 @@ enum Writing {
 
 struct Open {
     file: File,
-    digest: Sha256,
-    written_bytes: u64,
-    unsynced_bytes: u64,
+    at: Midpoint,
+    /// The latest midpoint that was forced out.
+    synced: Midpoint,
 }
 
 /// A file that arrived whole: on disk under its staging name.
@@ -47,10 +49,24 @@ pub struct Staged {
     pub sha256: Sha256Digest,
 }
 
+impl Staged {
+    /// Up to `bytes` of its beginning. Blocking.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn head(&self, bytes: usize) -> io::Result<Vec<u8>> {
+        let want = usize::try_from(self.size.bytes()).unwrap_or(usize::MAX).min(bytes);
+        let mut head = vec![0; want];
+        self.file.read_exact_at(&mut head, 0)?;
+        Ok(head)
+    }
+}
+
 impl Writer {
-    pub(super) fn new(file: File) -> Self {
-        let open = Open { file, digest: Sha256::new(), written_bytes: 0, unsynced_bytes: 0 };
-        Self { batch: Vec::new(), batch_bytes: 0, writing: Writing::Idle(Box::new(open)) }
+    /// Goes on with a file that is durable up to `at`, which is where its cursor stands and where it ends.
+    pub(super) fn new(file: File, at: Midpoint) -> Self {
+        let open = Open { file, synced: at.clone(), at: at.clone() };
+        Self { batch: Vec::new(), batch_bytes: 0, durable: at, writing: Writing::Idle(Box::new(open)) }
     }
 
     /// Takes the next bytes. Returns once they are accepted, not once they are durable.
@@ -68,17 +84,50 @@ impl Writer {
     /// # Errors
     /// As [`Writer::push`]; the file must then be discarded.
     pub async fn finish(mut self) -> Result<Staged> {
+        let Open { file, at, .. } = *self.synced().await?;
+        Ok(Staged { file, size: at.offset(), sha256: at.sha256() })
+    }
+
+    /// Forces everything that was pushed to disk, and answers how far that is. Durable on return.
+    ///
+    /// # Errors
+    /// As [`Writer::push`]; what was written since the last success must then be discarded.
+    pub async fn sync(&mut self) -> Result<Midpoint> {
+        let open = self.synced().await?;
+        self.durable = open.synced.clone();
+        self.writing = Writing::Idle(open);
+        Ok(self.durable.clone())
+    }
+
+    /// How far the file is known to be durable. While bytes arrive it is forced out from time to time.
+    #[must_use]
+    pub fn durable(&self) -> &Midpoint {
+        &self.durable
+    }
+
+    /// Takes back everything after `point`, which was durable. Durable on return.
+    ///
+    /// # Errors
+    /// As [`Writer::push`].
+    pub async fn take_back(mut self, point: &Midpoint) -> Result<()> {
+        let (open, end) = (self.idle().await?, point.offset().bytes());
+        blocking("taking back the end of an upload", move || {
+            open.file.set_len(end)?;
+            open.file.sync_data()
+        })
+        .await
+    }
+
+    async fn synced(&mut self) -> Result<Box<Open>> {
         let mut open = self.idle().await?;
         let batch = std::mem::take(&mut self.batch);
-        let open = blocking("writing the end of an upload", move || {
+        self.batch_bytes = 0;
+        blocking("writing the end of an upload", move || {
             open.write(&batch)?;
-            open.file.sync_data()?;
+            open.sync()?;
             Ok(open)
         })
-        .await?;
-        let Open { file, digest, written_bytes, .. } = *open;
-        let sha256 = Sha256Digest(digest.finalize().into());
-        Ok(Staged { file, size: ByteSize::new(written_bytes), sha256 })
+        .await
     }
 
     async fn write_batch(&mut self) -> Result<()> {
@@ -94,16 +143,20 @@ impl Writer {
 
     /// The open file, after the batch before has been written.
     async fn idle(&mut self) -> Result<Box<Open>> {
-        match std::mem::replace(&mut self.writing, Writing::Broken) {
-            Writing::Idle(open) => Ok(open),
+        let open = match std::mem::replace(&mut self.writing, Writing::Broken) {
+            Writing::Idle(open) => open,
             Writing::Busy(handle) => {
                 let written = handle.await.map_err(io::Error::other).and_then(|written| written);
-                written.map_err(|cause| super::fault("writing an upload", cause))
+                written.map_err(|cause| super::fault("writing an upload", cause))?
             }
             Writing::Broken => {
-                Err(super::fault("writing an upload", io::Error::from_raw_os_error(nix::libc::EIO)))
+                return Err(super::fault("writing an upload", io::Error::from_raw_os_error(nix::libc::EIO)));
             }
+        };
+        if open.synced.offset() > self.durable.offset() {
+            self.durable = open.synced.clone();
         }
+        Ok(open)
     }
 }
 
@@ -119,14 +172,17 @@ impl Open {
             IoSlice::advance_slices(&mut rest, written);
         }
         for chunk in batch {
-            self.digest.update(chunk);
-            self.written_bytes += chunk.len() as u64;
-            self.unsynced_bytes += chunk.len() as u64;
+            self.at.pass(chunk);
         }
-        if self.unsynced_bytes >= SYNC_BYTES {
-            self.file.sync_data()?;
-            self.unsynced_bytes = 0;
+        if self.at.offset().bytes() - self.synced.offset().bytes() >= SYNC_BYTES {
+            self.sync()?;
         }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()?;
+        self.synced = self.at.clone();
         Ok(())
     }
 }
