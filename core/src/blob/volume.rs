@@ -91,7 +91,8 @@ impl Volume {
         let instances = open_or_make_directory(&root, &format!("{OWN}/{INSTANCES}"))?;
         refuse_root(&instances, path)?;
         let (instance, lock) = take_lock(&instances)?;
-        let inner = Inner { path: path.to_owned(), root, floor, instance, boot: Boot::current(), _lock: lock };
+        let inner =
+            Inner { path: path.to_owned(), root, floor, instance, boot: Boot::current(), _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
 

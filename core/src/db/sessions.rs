@@ -412,6 +412,8 @@ pub struct SessionLine {
     pub id: UploadId,
     /// What its file will be called.
     pub name: FileName,
+    /// What the client says it is.
+    pub declared: Option<FileType>,
     /// How long it is, once that is known.
     pub length: Option<ByteSize>,
     /// What of it is on disk.
@@ -431,8 +433,8 @@ pub struct SessionLine {
 pub async fn list(conn: &mut PgConnection, user: &UserId, limit: i64) -> Result<Vec<SessionLine>> {
     Ok(sqlx::query_as!(
         SessionLine,
-        r#"SELECT s.id AS "id: UploadId", s.original_name AS "name: FileName", s.length AS "length: ByteSize"
-                , s.durable_offset AS "offset: ByteSize", s.role AS "role: UploadRole", s.created_at, u.expires_at
+        r#"SELECT s.id AS "id: UploadId", s.original_name AS "name: FileName", s.declared_type AS "declared: FileType"
+                , s.length AS "length: ByteSize", s.durable_offset AS "offset: ByteSize", s.role AS "role: UploadRole", s.created_at, u.expires_at
              FROM upload_sessions s
              JOIN uploads u ON u.user_id = s.user_id AND u.id = s.id
             WHERE s.user_id = $1 AND u.state <> 'cancelling'

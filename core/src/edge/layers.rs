@@ -72,7 +72,11 @@ async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Nex
     }
     if request.method() == Method::OPTIONS {
         let asks_for_the_protocol = request.uri().path().starts_with(UPLOADS);
-        let answer = if asks_for_the_protocol { next.run(request).await } else { StatusCode::NO_CONTENT.into_response() };
+        let answer = if asks_for_the_protocol {
+            next.run(request).await
+        } else {
+            StatusCode::NO_CONTENT.into_response()
+        };
         return preflight(answer);
     }
     let (mut parts, body) = request.into_parts();

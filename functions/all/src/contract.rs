@@ -45,8 +45,8 @@ pub fn openapi() -> serde_json::Result<String> {
 }
 
 fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let PathItem { get, put, post, delete, patch, .. } = path;
-    [get, put, post, delete, patch].into_iter().flatten()
+    let PathItem { get, put, post, delete, options, head, patch, .. } = path;
+    [get, put, post, delete, options, head, patch].into_iter().flatten()
 }
 
 /// What every operation may answer instead of what it promises.

@@ -24,9 +24,7 @@ use std::fs::File;
 pub(super) async fn finish(app: &App, session: Session, open: Open, writer: Writer) -> Result<Session> {
     let staged = writer.finish().await?;
     match publish(app, &session, &open, staged).await {
-        Err(
-            error @ (Error::ChecksumMismatch | Error::TypeMismatch { .. } | Error::TypeRefused { .. }),
-        ) => {
+        Err(error @ (Error::ChecksumMismatch | Error::TypeMismatch { .. } | Error::TypeRefused { .. })) => {
             super::cancel(app, &session.user_id, session.id).await?;
             Err(error)
         }
