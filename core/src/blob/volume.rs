@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag};
 use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
 use nix::sys::statvfs::fstatvfs;
-use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
+use nix::unistd::{UnlinkatFlags, fsync, geteuid, linkat, unlinkat};
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -156,6 +156,27 @@ impl Volume {
                 Err(errno) => return Err(errno.into()),
             }
             fsync_directories(&target, &source)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Gives a finished file a second name; its bytes never change, so that each name is as good as a copy. Durable on
+    /// return; safe to repeat. `false` when the file is gone, or the filesystem cannot do it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the volume fails.
+    pub async fn share(&self, of: &BlobKey, as_key: &BlobKey) -> Result<bool> {
+        let (inner, of, as_key) = (Arc::clone(&self.inner), of.clone(), as_key.clone());
+        blocking("sharing a file", move || {
+            let source = open_or_make_directory(&inner.root, of.split().0)?;
+            let target = open_or_make_directory(&inner.root, as_key.split().0)?;
+            match linkat(&source, of.split().1, &target, as_key.split().1, AtFlags::empty()) {
+                Ok(()) | Err(Errno::EEXIST) => {}
+                Err(Errno::ENOENT | Errno::EMLINK | Errno::EOPNOTSUPP | Errno::EPERM) => return Ok(false),
+                Err(errno) => return Err(errno.into()),
+            }
+            fsync(&target)?;
             Ok(true)
         })
         .await
@@ -433,7 +454,7 @@ fn rename_no_replace<P: NixPath + ?Sized>(
     to: &OwnedFd,
     new_name: &P,
 ) -> nix::Result<()> {
-    nix::unistd::linkat(from, name, to, new_name, AtFlags::empty())?;
+    linkat(from, name, to, new_name, AtFlags::empty())?;
     unlinkat(from, name, UnlinkatFlags::NoRemoveDir)
 }
 

@@ -356,13 +356,36 @@ pub async fn set_length(
     Ok(set.rows_affected() == 1)
 }
 
-/// Records which file an upload became, in the transaction that adds the file.
+/// A file of this user, outside the trash, with this content.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn known_file(
+    conn: &mut PgConnection,
+    user: &UserId,
+    sha256: &Sha256Digest,
+    size: ByteSize,
+) -> Result<Option<FileId>> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT id AS "id: FileId" FROM user_files
+            WHERE user_id = $1 AND file_size = $3 AND sha256 = $2 AND deleted_at IS NULL
+            ORDER BY id DESC LIMIT 1"#,
+        user.as_str(),
+        sha256.0.as_slice(),
+        size as ByteSize,
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Records which file an upload became, whole, in the transaction that adds the file.
 ///
 /// # Errors
 /// When Postgres does not answer.
 pub async fn set_file(conn: &mut PgConnection, user: &UserId, id: UploadId, file: FileId) -> Result<()> {
     sqlx::query!(
-        "UPDATE upload_sessions SET file_id = $3, touched_at = now() WHERE user_id = $1 AND id = $2",
+        "UPDATE upload_sessions SET file_id = $3, durable_offset = coalesce(length, durable_offset), touched_at = now()
+          WHERE user_id = $1 AND id = $2",
         user.as_str(),
         id as UploadId,
         file as FileId,

@@ -176,6 +176,22 @@ pub async fn set_final_path(
     Ok(done.rows_affected() == 1)
 }
 
+/// Names where an upload's file may appear while it still takes bytes. `false` when it does not.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn name_final(conn: &mut PgConnection, user: &UserId, id: UploadId, to: &BlobKey) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE uploads SET final_path = $3 WHERE user_id = $1 AND id = $2 AND state = 'receiving'",
+        user.as_str(),
+        id as UploadId,
+        to.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Takes an upload out of its receiver's hands before its bytes are removed, and answers the paths that they may have.
 /// `None` when it is complete or gone. Safe to repeat.
 ///

@@ -7,6 +7,7 @@ pub mod append;
 mod content;
 mod finish;
 pub mod join;
+pub mod known;
 mod lock;
 pub mod session;
 

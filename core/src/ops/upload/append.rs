@@ -3,12 +3,13 @@
 //! Invariant: every offset that is told is on disk and in the row first, and none is ever lower than one told before.
 
 use super::lock::{self, Persistence, Taken};
-use super::{LAST_STEP, finish, quota_exceeded};
+use super::{HEAD_BYTES, LAST_STEP, content, finish, quota_exceeded};
 use crate::app::App;
 use crate::blob::{Midpoint, Writer};
 use crate::db;
 use crate::db::sessions::{Checkpoint, Open, Session};
 use crate::error::{Error, Result};
+use crate::media;
 use crate::model::{ByteSize, UploadRole};
 use crate::writers::Writing;
 use bytes::Bytes;
@@ -196,6 +197,8 @@ pub(super) struct Appending<'a> {
     recorded_at: Instant,
     /// Whether bytes count before all have come.
     records: bool,
+    /// The first bytes, until there are enough to tell what the file is.
+    head: Option<Vec<u8>>,
 }
 
 impl<'a> Appending<'a> {
@@ -219,6 +222,7 @@ impl<'a> Appending<'a> {
             recorded: at,
             recorded_at: Instant::now(),
             records: true,
+            head: (at == ByteSize::ZERO && session.role == UploadRole::File).then(Vec::new),
         }
     }
 
@@ -263,12 +267,25 @@ impl<'a> Appending<'a> {
             None if end_bytes > self.granted.bytes() => self.grow(ByteSize::new(end_bytes)).await?,
             _ => {}
         }
+        self.look_at_head(&chunk)?;
         self.writer.push(chunk).await?;
         self.end_bytes = end_bytes;
         let durable = self.writer.durable();
         if durable.offset() > self.recorded {
             let at = durable.clone();
             self.record(&at).await?;
+        }
+        Ok(())
+    }
+
+    /// Content that will be refused at the end is refused as soon as it shows.
+    fn look_at_head(&mut self, chunk: &[u8]) -> Result<()> {
+        let Some(head) = &mut self.head else { return Ok(()) };
+        head.extend_from_slice(&chunk[..chunk.len().min(HEAD_BYTES - head.len())]);
+        if head.len() == HEAD_BYTES {
+            let sniffed = media::sniff(head, self.session.name.as_str());
+            self.head = None;
+            content::file_type(&sniffed, self.session.declared)?;
         }
         Ok(())
     }
@@ -306,8 +323,8 @@ impl<'a> Appending<'a> {
         Ok(())
     }
 
-    /// Forces out and records what is here, however the receiving went. A failing disk ends the upload: what it says
-    /// about these bytes from now on cannot be believed.
+    /// Forces out and records what is here, however the receiving went. Content that cannot become a file ends the
+    /// upload, and so does a failing disk: what it says about these bytes from now on cannot be believed.
     pub(super) async fn settle(&mut self, received: Result<()>) -> Result<()> {
         let settled = match &received {
             Err(Error::Unavailable { part: "volume" }) => received,
@@ -317,7 +334,10 @@ impl<'a> Appending<'a> {
                 Err(error) => received.and(Err(error)),
             },
         };
-        if let Err(Error::Unavailable { part: "volume" }) = &settled {
+        if let Err(
+            Error::Unavailable { part: "volume" } | Error::TypeRefused { .. } | Error::TypeMismatch { .. },
+        ) = &settled
+        {
             super::cancel(self.app, &self.session.user_id, self.session.id).await?;
         }
         settled

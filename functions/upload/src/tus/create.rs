@@ -2,7 +2,7 @@
 //! Invariant: a refusal names no URL, and leaves no upload that nobody could find.
 
 use super::answer;
-use super::headers::{self, UPLOAD_LIMIT};
+use super::headers::{self, UPLOAD_KNOWN, UPLOAD_LIMIT};
 use super::metadata;
 use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
@@ -17,6 +17,7 @@ use jam_core::edge::{self, UploadUrl};
 use jam_core::model::{ByteSize, UploadRole};
 use jam_core::ops::upload::append::{self, Piece};
 use jam_core::ops::upload::join::{self, MAX_PARTS};
+use jam_core::ops::upload::known;
 use jam_core::ops::upload::session::{self, New};
 use jam_core::{Error, Result};
 
@@ -31,6 +32,10 @@ enum Concat<'a> {
 }
 
 /// Starts a resumable upload. Its URL in `Location` carries a secret: whoever has it can go on without a token.
+///
+/// If `Repr-Digest` names content that the caller has stored already, `Upload-Known: nonce=:N:, range=A-B` comes back:
+/// an empty PATCH at offset 0 with `Upload-Proof: sha-256=:P:`, where P is the SHA-256 of N followed by the bytes A to B
+/// of the content, makes the upload a file without sending it. Both N and P are base64.
 #[utoipa::path(post, path = "/api/uploads", tag = "upload",
     params(
         ("Tus-Resumable" = String, Header, description = "`1.0.0`"),
@@ -44,6 +49,7 @@ enum Concat<'a> {
     responses(
         (status = 201, description = "`Location`, `Upload-Expires`, `Upload-Limit`; `Upload-Offset` when bytes came along"),
         (status = 400, description = "A header that cannot be read"),
+        (status = 404, description = "A part that is not there"),
         (status = 409, description = "A part that cannot be joined, or a key used for something else"),
         (status = 412, description = "Another version of the protocol"),
         (status = 413, description = "Over the quota or a limit"),
@@ -77,7 +83,11 @@ pub(super) async fn create_upload(
             if has_body { append_first(&app, session, piece, edge::chunks(body)).await? } else { session }
         }
     };
-    Ok(created(&app, &session, &secret, has_body))
+    let mut response = created(&app, &session, &secret, has_body);
+    if let Some(challenge) = known::offer(&app, &session).await? {
+        headers::put(response.headers_mut(), UPLOAD_KNOWN, &headers::challenge_text(&challenge));
+    }
+    Ok(response)
 }
 
 fn read_new(limits: &Limits, headers: &HeaderMap, caller: &Caller, secret: &UploadSecret) -> Result<New> {

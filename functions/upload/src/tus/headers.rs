@@ -7,7 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use jam_core::config::Limits;
 use jam_core::model::{ByteSize, Sha256Digest};
 use jam_core::ops::upload::append::Checksum;
+use jam_core::ops::upload::known::Challenge;
 use jam_core::{Error, Result};
+use std::ops::Range;
 
 /// The version that is spoken.
 pub(super) const VERSION: &str = "1.0.0";
@@ -27,6 +29,7 @@ pub(super) const UPLOAD_CONCAT: HeaderName = HeaderName::from_static("upload-con
 pub(super) const UPLOAD_DEFER_LENGTH: HeaderName = HeaderName::from_static("upload-defer-length");
 pub(super) const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
 pub(super) const UPLOAD_FILE_ID: HeaderName = HeaderName::from_static("upload-file-id");
+pub(super) const UPLOAD_KNOWN: HeaderName = HeaderName::from_static("upload-known");
 pub(super) const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
 pub(super) const UPLOAD_LIMIT: HeaderName = HeaderName::from_static("upload-limit");
 pub(super) const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
@@ -126,8 +129,20 @@ pub(super) fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>> {
 /// # Errors
 /// [`Error::InvalidParameter`] for a digest that is none.
 pub(super) fn content_digest(headers: &HeaderMap) -> Result<Option<Sha256Digest>> {
-    let Some(text) = text(headers, "Repr-Digest")? else { return Ok(None) };
-    let wrong = || Error::invalid_parameter("Repr-Digest", "expected sha-256=:base64:");
+    sha256_of(headers, "Repr-Digest")
+}
+
+/// The proof that the client has the content that its owner has stored.
+///
+/// # Errors
+/// [`Error::InvalidParameter`] for a digest that is none.
+pub(super) fn proof(headers: &HeaderMap) -> Result<Option<Sha256Digest>> {
+    sha256_of(headers, "Upload-Proof")
+}
+
+fn sha256_of(headers: &HeaderMap, name: &'static str) -> Result<Option<Sha256Digest>> {
+    let Some(text) = text(headers, name)? else { return Ok(None) };
+    let wrong = || Error::invalid_parameter(name, "expected sha-256=:base64:");
     for entry in text.split(',') {
         let (algorithm, value) = entry.trim().split_once('=').ok_or_else(wrong)?;
         if algorithm == "sha-256" {
@@ -138,6 +153,12 @@ pub(super) fn content_digest(headers: &HeaderMap) -> Result<Option<Sha256Digest>
         }
     }
     Ok(None)
+}
+
+/// What can be proven instead of sending the bytes.
+pub(super) fn challenge_text(challenge: &Challenge) -> String {
+    let Range { start, end } = challenge.range;
+    format!("nonce=:{}:, range={start}-{}", STANDARD.encode(challenge.nonce), end - 1)
 }
 
 /// The client's name for this creation.

@@ -14,9 +14,9 @@ use jam_core::db;
 use jam_core::db::sessions::Session;
 use jam_core::edge::{self, BlobResponse, UploadUrl, Validators, disposition};
 use jam_core::ids::FileId;
-use jam_core::model::UploadRole;
+use jam_core::model::{ByteSize, UploadRole};
 use jam_core::ops::upload::append::{self, Piece};
-use jam_core::ops::upload::session;
+use jam_core::ops::upload::{known, session};
 use jam_core::{Error, Result};
 
 /// How long a browser may keep a file it got with a token, without asking again whether it may.
@@ -112,7 +112,8 @@ async fn offset(app: &App, url: &UploadUrl) -> Result<Response> {
         ("Tus-Resumable" = String, Header, description = "`1.0.0`"),
         ("Upload-Offset" = u64, Header, description = "Where the bytes belong: how far the upload is"),
         ("Upload-Length" = Option<u64>, Header, description = "Bytes in all, if that was not known so far"),
-        ("Upload-Checksum" = Option<String>, Header, description = "`sha1` or `sha256` and the digest of these bytes in base64")),
+        ("Upload-Checksum" = Option<String>, Header, description = "`sha1` or `sha256` and the digest of these bytes in base64"),
+        ("Upload-Proof" = Option<String>, Header, description = "Instead of bytes that are known: see the creation")),
     request_body(content_type = "application/offset+octet-stream", content = Vec<u8>),
     responses(
         (status = 204, description = "`Upload-Offset`, `Upload-Expires`; `Upload-File-Id` with the last byte"),
@@ -154,7 +155,13 @@ async fn append(app: &App, url: &UploadUrl, request: Request) -> Result<Response
     if session.role == UploadRole::Joined {
         return Err(Error::JoinedUpload);
     }
-    let session = append::append(app, &session, piece, edge::chunks(body)).await?;
+    let session = match headers::proof(&parts.headers)? {
+        Some(_) if piece.offset != ByteSize::ZERO || piece.size != Some(ByteSize::ZERO) => {
+            return Err(Error::invalid_parameter("Upload-Proof", "expected no bytes, at offset 0"));
+        }
+        Some(proof) => known::prove(app, &session, proof).await?,
+        None => append::append(app, &session, piece, edge::chunks(body)).await?,
+    };
     let mut response = StatusCode::NO_CONTENT.into_response();
     answer::put_progress(response.headers_mut(), &session);
     Ok(response)
