@@ -151,6 +151,41 @@ CREATE TABLE public.jobs (
 
 
 --
+-- Name: upload_sessions; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.upload_sessions (
+    user_id text NOT NULL,
+    id uuid NOT NULL,
+    secret_hash bytea NOT NULL,
+    length bigint,
+    durable_offset bigint DEFAULT 0 NOT NULL,
+    midstate bytea NOT NULL,
+    boot_id uuid,
+    writer_epoch bigint DEFAULT 0 NOT NULL,
+    role text DEFAULT 'file'::text NOT NULL,
+    part_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    original_name text NOT NULL,
+    declared_type text,
+    metadata jsonb NOT NULL,
+    sent_metadata text,
+    expected_sha256 bytea,
+    idempotency_key text,
+    file_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    touched_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT upload_sessions_check CHECK ((durable_offset <= length)),
+    CONSTRAINT upload_sessions_declared_type_check CHECK ((declared_type = ANY (ARRAY['video'::text, 'image'::text, 'scene'::text, 'project'::text, 'audio'::text]))),
+    CONSTRAINT upload_sessions_durable_offset_check CHECK ((durable_offset >= 0)),
+    CONSTRAINT upload_sessions_expected_sha256_check CHECK ((octet_length(expected_sha256) = 32)),
+    CONSTRAINT upload_sessions_length_check CHECK ((length >= 0)),
+    CONSTRAINT upload_sessions_original_name_check CHECK (((octet_length(original_name) >= 1) AND (octet_length(original_name) <= 255))),
+    CONSTRAINT upload_sessions_role_check CHECK ((role = ANY (ARRAY['file'::text, 'part'::text, 'joined'::text]))),
+    CONSTRAINT upload_sessions_secret_hash_check CHECK ((octet_length(secret_hash) = 32))
+);
+
+
+--
 -- Name: uploads; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -162,7 +197,7 @@ CREATE TABLE public.uploads (
     reserved_bytes bigint NOT NULL,
     staging_path text NOT NULL,
     final_path text NOT NULL,
-    instance_id uuid NOT NULL,
+    instance_id uuid,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     CONSTRAINT uploads_reserved_bytes_check CHECK ((reserved_bytes >= 0)),
@@ -289,6 +324,14 @@ ALTER TABLE ONLY public.jobs
 
 
 --
+-- Name: upload_sessions upload_sessions_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.upload_sessions
+    ADD CONSTRAINT upload_sessions_pkey PRIMARY KEY (user_id, id);
+
+
+--
 -- Name: uploads uploads_pkey; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -332,6 +375,27 @@ CREATE INDEX jobs_ready ON public.jobs USING btree (run_at) WHERE (state = 'read
 --
 
 CREATE INDEX jobs_running ON public.jobs USING btree (lease_expires_at) WHERE (state = 'running'::text);
+
+
+--
+-- Name: upload_sessions_by_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX upload_sessions_by_id ON public.upload_sessions USING btree (id);
+
+
+--
+-- Name: upload_sessions_by_key; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX upload_sessions_by_key ON public.upload_sessions USING btree (user_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+
+
+--
+-- Name: upload_sessions_by_touch; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX upload_sessions_by_touch ON public.upload_sessions USING btree (touched_at);
 
 
 --
@@ -494,6 +558,14 @@ CREATE TRIGGER user_files_inserted AFTER INSERT ON public.user_files REFERENCING
 
 ALTER TABLE ONLY public.derivatives
     ADD CONSTRAINT derivatives_user_id_file_id_fkey FOREIGN KEY (user_id, file_id) REFERENCES public.user_files(user_id, id) ON DELETE CASCADE;
+
+
+--
+-- Name: upload_sessions upload_sessions_user_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.upload_sessions
+    ADD CONSTRAINT upload_sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.user_storage(user_id);
 
 
 --

@@ -10,11 +10,13 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::media::MediaLimits;
 use crate::rates::Rates;
+use crate::writers::Writers;
 use anyhow::Context as _;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// The application's parts behind one pointer.
 #[derive(Clone)]
@@ -40,6 +42,10 @@ pub struct Parts {
     pub config: Config,
     /// How often a caller may ask.
     pub rates: Rates,
+    /// Who is writing to which resumable upload.
+    pub writers: Writers,
+    /// Cancelled when the process is told to end.
+    pub stop: CancellationToken,
     /// Bounds of decoders.
     pub media_limits: MediaLimits,
     /// One permit a core: decoding more pictures at once is slower and takes more memory.
@@ -92,6 +98,8 @@ impl App {
             signer: Signer::new(&config.url_keys, &config.public_base_url, clock.clone()),
             clock,
             rates: Rates::new(&config.limits),
+            writers: Writers::default(),
+            stop: CancellationToken::new(),
             media_limits: MediaLimits::default(),
             decoders: Semaphore::new(cores),
             started: Instant::now(),

@@ -68,6 +68,42 @@ pub enum Error {
         /// Why not, for a person.
         reason: String,
     },
+    /// Bytes for another place of an upload than the one it has come to.
+    #[error("The upload has come to byte {offset}, not to where these bytes belong.")]
+    OffsetMismatch {
+        /// How far it has come.
+        offset: ByteSize,
+    },
+    /// An upload that was cancelled, expired or lost.
+    #[error("The upload was cancelled or has expired: start again.")]
+    Gone,
+    /// Somebody else is writing to the upload.
+    #[error("Another request is sending to this upload: try again in a moment.")]
+    UploadLocked,
+    /// Bytes for an upload that is joined from parts.
+    #[error("This upload is joined from its parts and takes no bytes of its own.")]
+    JoinedUpload,
+    /// Bytes that do not hash to what the client said. Nothing of them is kept.
+    #[error("The bytes do not match their checksum.")]
+    ChecksumMismatch,
+    /// More bytes than the upload was said to have.
+    #[error("There are more bytes than the {length} that the upload was said to have.")]
+    UploadTooLong {
+        /// What was said.
+        length: ByteSize,
+    },
+    /// More uploads at once than one user may have.
+    #[error("At most {max_open} uploads can be open at once: finish or cancel some.")]
+    TooManyUploads {
+        /// The limit.
+        max_open: usize,
+    },
+    /// A version of the upload protocol that is not spoken here.
+    #[error("This version of the upload protocol is not supported: send Tus-Resumable: {supported}.")]
+    UnsupportedVersion {
+        /// What is spoken here.
+        supported: &'static str,
+    },
     /// A single file over the limit.
     #[error("The file is larger than the limit of {}.", max_bytes.formatted())]
     FileTooLarge {
@@ -162,6 +198,14 @@ impl Error {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::PreconditionFailed => "precondition_failed",
             Self::Conflict { .. } => "conflict",
+            Self::OffsetMismatch { .. } => "offset_mismatch",
+            Self::Gone => "gone",
+            Self::UploadLocked => "upload_locked",
+            Self::JoinedUpload => "joined_upload",
+            Self::ChecksumMismatch => "checksum_mismatch",
+            Self::UploadTooLong { .. } => "upload_too_long",
+            Self::TooManyUploads { .. } => "too_many_uploads",
+            Self::UnsupportedVersion { .. } => "unsupported_version",
             Self::FileTooLarge { .. } => "file_too_large",
             Self::HeadersTooLarge => "headers_too_large",
             Self::TooManyFiles { .. } => "too_many_files",

@@ -6,6 +6,7 @@ pub mod auth;
 pub mod blob;
 pub mod clock;
 pub mod config;
+pub mod crash;
 pub mod db;
 pub mod edge;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod media;
 pub mod model;
 pub mod ops;
 pub mod rates;
+pub mod writers;
 
 pub use error::{Error, Result};
 

@@ -17,14 +17,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("model", &["ids"]),
     ("error", &["model"]),
     ("clock", &[]),
+    ("crash", &[]),
     ("config", &["ids", "model"]),
     ("blob", &["error", "ids", "model"]),
     ("db", &["blob", "config", "error", "ids", "model"]),
     ("media", &["model"]),
     ("auth", &["clock", "config", "error", "ids", "model"]),
     ("rates", &["config", "error", "ids"]),
-    ("app", &["auth", "blob", "clock", "config", "db", "media", "rates"]),
-    ("ops", &["app", "blob", "db", "error", "ids", "media", "model"]),
+    ("writers", &["ids"]),
+    ("app", &["auth", "blob", "clock", "config", "db", "media", "rates", "writers"]),
+    ("ops", &["app", "blob", "crash", "db", "error", "ids", "media", "model"]),
     ("edge", &["app", "auth", "blob", "config", "db", "error", "ids", "media", "model"]),
 ];
 

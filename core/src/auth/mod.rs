@@ -12,6 +12,7 @@ mod rsa_key;
 pub mod signed_url;
 pub mod svix;
 mod token;
+mod upload_secret;
 mod verifier;
 
 #[cfg(test)]
@@ -20,4 +21,5 @@ mod tests;
 pub use bearer::bearer_token;
 pub use caller::{Caller, Role};
 pub use signed_url::{Signer, Variant};
+pub use upload_secret::UploadSecret;
 pub use verifier::Verifier;

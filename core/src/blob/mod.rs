@@ -3,12 +3,14 @@
 //! Never knows a user, a quota or a database row.
 #![expect(clippy::disallowed_methods, reason = "this module owns the volume")]
 
+mod midpoint;
 mod reader;
 mod volume;
 mod writer;
 
+pub use midpoint::Midpoint;
 pub use reader::ByteStream;
-pub use volume::{Entry, Listing, Look, Place, Space, Stat, Volume};
+pub use volume::{Boot, Entry, Listing, Lock, Locked, Look, Place, Recovered, Space, Stat, Volume};
 pub use writer::{Staged, Writer};
 
 use crate::error::{Error, Result};

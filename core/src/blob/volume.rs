@@ -3,10 +3,12 @@
 //! empty file under the final name after a power cut; a rename without the last may be lost.
 
 mod inventory;
+mod staging;
 
 pub use inventory::{Entry, Listing, Look, Place, Stat};
+pub use staging::{Boot, Lock, Locked, Recovered};
 
-use super::{BlobKey, ByteStream, Writer, blocking, fault, reader};
+use super::{BlobKey, ByteStream, blocking, fault, reader};
 use crate::error::{Error, Result};
 use crate::ids::InstanceId;
 use crate::model::ByteSize;
@@ -16,7 +18,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag};
 use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
 use nix::sys::statvfs::fstatvfs;
-use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
+use nix::unistd::{UnlinkatFlags, fsync, geteuid, linkat, unlinkat};
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -58,6 +60,7 @@ struct Inner {
     root: OwnedFd,
     floor: ByteSize,
     instance: InstanceId,
+    boot: Boot,
     /// Held for the life of the process; its release tells others that this instance is gone.
     _lock: Flock<File>,
 }
@@ -88,7 +91,8 @@ impl Volume {
         let instances = open_or_make_directory(&root, &format!("{OWN}/{INSTANCES}"))?;
         refuse_root(&instances, path)?;
         let (instance, lock) = take_lock(&instances)?;
-        let inner = Inner { path: path.to_owned(), root, floor, instance, _lock: lock };
+        let inner =
+            Inner { path: path.to_owned(), root, floor, instance, boot: Boot::current(), _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -134,23 +138,6 @@ impl Volume {
         if free < self.inner.floor.saturating_add(bytes) { Err(Error::VolumeFull) } else { Ok(()) }
     }
 
-    /// Starts a file under a staging name. Nothing is durable before [`Writer::finish`]. Fails if the name is taken.
-    ///
-    /// # Errors
-    /// [`Error::VolumeFull`] or [`Error::Unavailable`].
-    pub async fn stage(&self, key: &BlobKey) -> Result<Writer> {
-        let (inner, owned) = (Arc::clone(&self.inner), key.clone());
-        let made = blocking("creating a staging file", move || {
-            let (directory, name) = owned.split();
-            let directory = open_or_make_directory(&inner.root, directory)?;
-            let file = create_new(&directory, name)?;
-            Ok(Unclaimed { file: Some(file), directory, name: name.to_owned() })
-        })
-        .await?;
-        let file = made.claim().map_err(|cause| fault("creating a staging file", cause))?;
-        Ok(Writer::new(file))
-    }
-
     /// Gives a finished file its final name. Durable on return; safe to repeat; never replaces a file. `false` when
     /// neither name exists: somebody removed the file.
     ///
@@ -169,6 +156,27 @@ impl Volume {
                 Err(errno) => return Err(errno.into()),
             }
             fsync_directories(&target, &source)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Gives a finished file a second name; its bytes never change, so that each name is as good as a copy. Durable on
+    /// return; safe to repeat. `false` when the file is gone, or the filesystem cannot do it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the volume fails.
+    pub async fn share(&self, of: &BlobKey, as_key: &BlobKey) -> Result<bool> {
+        let (inner, of, as_key) = (Arc::clone(&self.inner), of.clone(), as_key.clone());
+        blocking("sharing a file", move || {
+            let source = open_or_make_directory(&inner.root, of.split().0)?;
+            let target = open_or_make_directory(&inner.root, as_key.split().0)?;
+            match linkat(&source, of.split().1, &target, as_key.split().1, AtFlags::empty()) {
+                Ok(()) | Err(Errno::EEXIST) => {}
+                Err(Errno::ENOENT | Errno::EMLINK | Errno::EOPNOTSUPP | Errno::EPERM) => return Ok(false),
+                Err(errno) => return Err(errno.into()),
+            }
+            fsync(&target)?;
             Ok(true)
         })
         .await
@@ -423,30 +431,6 @@ fn open_or_make_directory(root: &OwnedFd, path: &str) -> io::Result<OwnedFd> {
     Ok(at)
 }
 
-/// A file just made, removed again unless it is claimed: whoever asked for it may have gone while it was made, and
-/// with them the row that named it.
-struct Unclaimed {
-    file: Option<File>,
-    directory: OwnedFd,
-    name: String,
-}
-
-impl Unclaimed {
-    fn claim(mut self) -> io::Result<File> {
-        self.file.take().ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-}
-
-impl Drop for Unclaimed {
-    fn drop(&mut self) {
-        if self.file.is_some()
-            && let Err(error) = unlinkat(&self.directory, self.name.as_str(), UnlinkatFlags::NoRemoveDir)
-        {
-            tracing::warn!(%error, "a staging file that nobody wants is left behind");
-        }
-    }
-}
-
 fn create_new(directory: &OwnedFd, name: &str) -> io::Result<File> {
     let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     Ok(nix::fcntl::openat(directory, name, flags, FILE_MODE)?.into())
@@ -470,7 +454,7 @@ fn rename_no_replace<P: NixPath + ?Sized>(
     to: &OwnedFd,
     new_name: &P,
 ) -> nix::Result<()> {
-    nix::unistd::linkat(from, name, to, new_name, AtFlags::empty())?;
+    linkat(from, name, to, new_name, AtFlags::empty())?;
     unlinkat(from, name, UnlinkatFlags::NoRemoveDir)
 }
 

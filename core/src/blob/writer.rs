@@ -1,13 +1,13 @@
 //! The write path: chunks in, hashed and written on a blocking thread while the next ones arrive.
 //! Memory is bounded: at most two batches are held. Never decides where the bytes end up.
 
-use super::blocking;
+use super::{Midpoint, blocking};
 use crate::error::Result;
 use crate::model::{ByteSize, Sha256Digest};
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
+use std::os::unix::fs::FileExt as _;
 
 /// Bytes that are gathered before a blocking thread is asked to write them.
 const BATCH_BYTES: usize = 128 * 1024;
@@ -18,6 +18,9 @@ const SYNC_BYTES: u64 = 32 * 1024 * 1024;
 pub struct Writer {
     batch: Vec<Bytes>,
     batch_bytes: usize,
+    /// As the last finished sync left it.
+    durable: Midpoint,
+    syncing: Option<Syncing>,
     writing: Writing,
 }
 
@@ -31,11 +34,13 @@ enum Writing {
 
 struct Open {
     file: File,
-    digest: Sha256,
-    written_bytes: u64,
-    unsynced_bytes: u64,
-    /// A sync of what was written so far. Its error is the file's: the kernel reports it once.
-    syncing: Option<tokio::task::JoinHandle<io::Result<()>>>,
+    at: Midpoint,
+}
+
+/// What was written up to a point being forced out. Its error is the file's: the kernel reports it once.
+struct Syncing {
+    point: Midpoint,
+    done: tokio::task::JoinHandle<io::Result<()>>,
 }
 
 /// A file that arrived whole: on disk under its staging name.
@@ -49,10 +54,25 @@ pub struct Staged {
     pub sha256: Sha256Digest,
 }
 
+impl Staged {
+    /// Up to `bytes` of its beginning. Blocking.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn head(&self, bytes: usize) -> io::Result<Vec<u8>> {
+        let want = usize::try_from(self.size.bytes()).unwrap_or(usize::MAX).min(bytes);
+        let mut head = vec![0; want];
+        self.file.read_exact_at(&mut head, 0)?;
+        Ok(head)
+    }
+}
+
 impl Writer {
-    pub(super) fn new(file: File) -> Self {
-        let open = Open { file, digest: Sha256::new(), written_bytes: 0, unsynced_bytes: 0, syncing: None };
-        Self { batch: Vec::new(), batch_bytes: 0, writing: Writing::Idle(Box::new(open)) }
+    /// Goes on with a file that is durable up to `at`, which is where its cursor stands and where it ends.
+    pub(super) fn new(file: File, at: Midpoint) -> Self {
+        let open = Open { file, at: at.clone() };
+        let writing = Writing::Idle(Box::new(open));
+        Self { batch: Vec::new(), batch_bytes: 0, durable: at, syncing: None, writing }
     }
 
     /// Takes the next bytes. Returns once they are accepted, not once they are durable.
@@ -70,31 +90,88 @@ impl Writer {
     /// # Errors
     /// As [`Writer::push`]; the file must then be discarded.
     pub async fn finish(mut self) -> Result<Staged> {
+        let Open { file, at } = *self.synced().await?;
+        Ok(Staged { file, size: at.offset(), sha256: at.sha256() })
+    }
+
+    /// Forces everything that was pushed to disk, and answers how far that is. Durable on return.
+    ///
+    /// # Errors
+    /// As [`Writer::push`]; what was written since the last success must then be discarded.
+    pub async fn sync(&mut self) -> Result<Midpoint> {
+        let open = self.synced().await?;
+        self.writing = Writing::Idle(open);
+        Ok(self.durable.clone())
+    }
+
+    /// How far the file is known to be durable. While bytes arrive it is forced out from time to time.
+    #[must_use]
+    pub fn durable(&self) -> &Midpoint {
+        &self.durable
+    }
+
+    /// Takes back everything after `point`, which was durable. Durable on return.
+    ///
+    /// # Errors
+    /// As [`Writer::push`].
+    pub async fn take_back(mut self, point: &Midpoint) -> Result<()> {
+        let (open, end) = (self.idle().await?, point.offset().bytes());
+        self.end_sync().await?;
+        blocking("taking back the end of an upload", move || {
+            open.file.set_len(end)?;
+            open.file.sync_data()
+        })
+        .await
+    }
+
+    async fn synced(&mut self) -> Result<Box<Open>> {
         let mut open = self.idle().await?;
         let batch = std::mem::take(&mut self.batch);
-        open.join_sync().await.map_err(|cause| super::fault("syncing an upload", cause))?;
+        self.batch_bytes = 0;
+        self.end_sync().await?;
         let open = blocking("writing the end of an upload", move || {
             open.write(&batch)?;
             open.file.sync_data()?;
             Ok(open)
         })
         .await?;
-        let Open { file, digest, written_bytes, .. } = *open;
-        let sha256 = Sha256Digest(digest.finalize().into());
-        Ok(Staged { file, size: ByteSize::new(written_bytes), sha256 })
+        self.durable = open.at.clone();
+        Ok(open)
     }
 
     async fn write_batch(&mut self) -> Result<()> {
         let mut open = self.idle().await?;
-        if open.unsynced_bytes >= SYNC_BYTES {
-            open.start_sync().await.map_err(|cause| super::fault("syncing an upload", cause))?;
-        }
+        self.sync_beside(&open).await?;
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
         self.writing = Writing::Busy(tokio::task::spawn_blocking(move || {
             open.write(&batch)?;
             Ok(open)
         }));
+        Ok(())
+    }
+
+    /// Forces out what is due while the next bytes are written. One sync at a time: a disk slower than the network holds
+    /// the upload up here.
+    async fn sync_beside(&mut self, open: &Open) -> Result<()> {
+        let started = self.syncing.as_ref().map_or(self.durable.offset(), |syncing| syncing.point.offset());
+        let is_due = open.at.offset().saturating_sub(started).bytes() >= SYNC_BYTES;
+        if is_due || self.syncing.as_ref().is_some_and(|syncing| syncing.done.is_finished()) {
+            self.end_sync().await?;
+        }
+        if is_due {
+            let file = open.file.try_clone().map_err(|cause| super::fault("syncing an upload", cause))?;
+            let done = tokio::task::spawn_blocking(move || file.sync_data());
+            self.syncing = Some(Syncing { point: open.at.clone(), done });
+        }
+        Ok(())
+    }
+
+    async fn end_sync(&mut self) -> Result<()> {
+        let Some(Syncing { point, done }) = self.syncing.take() else { return Ok(()) };
+        let synced = done.await.map_err(io::Error::other).and_then(|synced| synced);
+        synced.map_err(|cause| super::fault("syncing an upload", cause))?;
+        self.durable = point;
         Ok(())
     }
 
@@ -114,22 +191,6 @@ impl Writer {
 }
 
 impl Open {
-    /// One sync at a time: a disk slower than the network holds the upload up here.
-    async fn start_sync(&mut self) -> io::Result<()> {
-        self.join_sync().await?;
-        let file = self.file.try_clone()?;
-        self.syncing = Some(tokio::task::spawn_blocking(move || file.sync_data()));
-        self.unsynced_bytes = 0;
-        Ok(())
-    }
-
-    async fn join_sync(&mut self) -> io::Result<()> {
-        match self.syncing.take() {
-            Some(syncing) => syncing.await.map_err(io::Error::other).and_then(|synced| synced),
-            None => Ok(()),
-        }
-    }
-
     fn write(&mut self, batch: &[Bytes]) -> io::Result<()> {
         let mut slices: Vec<IoSlice<'_>> = batch.iter().map(|chunk| IoSlice::new(chunk)).collect();
         let mut rest = slices.as_mut_slice();
@@ -141,9 +202,7 @@ impl Open {
             IoSlice::advance_slices(&mut rest, written);
         }
         for chunk in batch {
-            self.digest.update(chunk);
-            self.written_bytes += chunk.len() as u64;
-            self.unsynced_bytes += chunk.len() as u64;
+            self.at.pass(chunk);
         }
         Ok(())
     }

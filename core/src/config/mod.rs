@@ -121,6 +121,21 @@ pub struct Limits {
     pub max_fields: usize,
     /// Free space below which uploads answer 507.
     pub volume_floor: ByteSize,
+    /// Largest piece of a resumable upload; `None`: no bound. A bound also tells that requests are short, so that parts
+    /// are not joined.
+    pub max_append: Option<ByteSize>,
+    /// Resumable uploads that one user may have open.
+    pub max_open_uploads: usize,
+    /// What a client says about a resumable upload, in its own encoding.
+    pub max_upload_metadata: ByteSize,
+    /// How long a resumable upload waits for its first byte.
+    pub upload_start: Duration,
+    /// How long it waits for the next one.
+    pub upload_idle: Duration,
+    /// How long it may take at all.
+    pub upload_life: Duration,
+    /// How long its end is remembered.
+    pub upload_memory: Duration,
     /// How long a deleted file can be restored.
     pub trash_keep: Duration,
     /// Open connections in total.

@@ -46,6 +46,11 @@ pub const SETTINGS: &[Setting] = &[
     plain("MAX_FILE_SIZE", "2147483648", "Largest single file, in bytes."),
     plain("JAM_MAX_FILES_PER_UPLOAD", "100", "Files in one multipart upload at most (1 to 1000)."),
     plain(
+        "JAM_MAX_APPEND_SIZE",
+        "0",
+        "Largest piece of a resumable upload, in bytes, where requests are bounded (AWS Lambda: 4194304); 0: no bound.",
+    ),
+    plain(
         "JAM_VOLUME_FLOOR",
         "268435456",
         "Free bytes below which the volume counts as full and uploads answer 507.",

@@ -4,7 +4,7 @@
 
 use super::files;
 use crate::error::Result;
-use crate::ids::{FileId, UserId};
+use crate::ids::{FileId, UploadId, UserId};
 use crate::model::{ByteSize, FileName, FileType, Sha256Digest};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -92,6 +92,35 @@ pub struct StoredDerivative {
     pub path: String,
     /// Its size.
     pub size: ByteSize,
+}
+
+/// A resumable upload that still takes bytes, as a check of the volume sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenUpload {
+    /// The upload.
+    pub id: UploadId,
+    /// Where its bytes are.
+    pub staging_path: String,
+    /// How many of them are known to be on disk.
+    pub durable: ByteSize,
+}
+
+/// A user's resumable uploads that still take bytes.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn open_uploads(conn: &mut PgConnection, user: &UserId) -> Result<Vec<OpenUpload>> {
+    Ok(sqlx::query_as!(
+        OpenUpload,
+        r#"SELECT u.id AS "id: UploadId", u.staging_path, s.durable_offset AS "durable: ByteSize"
+             FROM uploads u
+             JOIN upload_sessions s ON s.user_id = u.user_id AND s.id = u.id
+            WHERE u.user_id = $1 AND u.state = 'receiving'
+            ORDER BY u.id"#,
+        user.as_str(),
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 /// What is ready of a user's files.

@@ -8,6 +8,7 @@ pub mod derivatives;
 pub mod files;
 pub mod jobs;
 pub mod listing;
+pub mod sessions;
 pub mod storage;
 pub mod uploads;
 pub mod webhooks;

@@ -22,8 +22,8 @@ pub struct NewUpload<'a> {
     pub staging: &'a BlobKey,
     /// Where they go.
     pub final_key: &'a BlobKey,
-    /// The process that receives them.
-    pub instance: InstanceId,
+    /// The process that receives them; `None` for a resumable upload, which any process may continue.
+    pub instance: Option<InstanceId>,
     /// Bytes to reserve.
     pub want: ByteSize,
     /// Fewest bytes worth starting with.
@@ -58,11 +58,33 @@ pub async fn create(conn: &mut PgConnection, new: &NewUpload<'_>) -> Result<Opti
         new.file_id as FileId,
         new.staging.as_str(),
         new.final_key.as_str(),
-        new.instance as InstanceId,
+        new.instance as Option<InstanceId>,
         new.expires_at,
     )
     .fetch_optional(conn)
     .await?)
+}
+
+/// Records an upload whose bytes are reserved already, by the parts that it is joined from.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn create_reserved(conn: &mut PgConnection, new: &NewUpload<'_>) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO uploads (user_id, id, file_id, reserved_bytes, staging_path, final_path, instance_id, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        new.user.as_str(),
+        new.id as UploadId,
+        new.file_id as FileId,
+        new.want as ByteSize,
+        new.staging.as_str(),
+        new.final_key.as_str(),
+        new.instance as Option<InstanceId>,
+        new.expires_at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Sets an upload's reservation to exactly `bytes`, up or down. `false` when the quota does not hold it.
@@ -154,6 +176,22 @@ pub async fn set_final_path(
     Ok(done.rows_affected() == 1)
 }
 
+/// Names where an upload's file may appear while it still takes bytes. `false` when it does not.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn name_final(conn: &mut PgConnection, user: &UserId, id: UploadId, to: &BlobKey) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE uploads SET final_path = $3 WHERE user_id = $1 AND id = $2 AND state = 'receiving'",
+        user.as_str(),
+        id as UploadId,
+        to.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Takes an upload out of its receiver's hands before its bytes are removed, and answers the paths that they may have.
 /// `None` when it is complete or gone. Safe to repeat.
 ///
@@ -213,10 +251,12 @@ pub struct OpenUpload {
     pub id: UploadId,
     /// Its owner.
     pub user_id: UserId,
-    /// The process that receives it.
-    pub instance_id: InstanceId,
-    /// Whether its time is over.
+    /// The process that receives it; `None` for a resumable upload.
+    pub instance_id: Option<InstanceId>,
+    /// Whether its time is over, or was ended by its client and its bytes are still there.
     pub is_expired: bool,
+    /// Whether its client has nothing more to do: only its file is missing.
+    pub is_due: bool,
 }
 
 /// Open uploads of every user in the order of their keys, after `after`, at most `limit`.
@@ -230,11 +270,14 @@ pub async fn list_open(
 ) -> Result<Vec<OpenUpload>> {
     Ok(sqlx::query_as!(
         OpenUpload,
-        r#"SELECT id AS "id: UploadId", user_id AS "user_id: UserId", instance_id AS "instance_id: InstanceId"
-                , expires_at < now() AS "is_expired!"
-             FROM uploads
-            WHERE (user_id, id) > ($1, $2)
-            ORDER BY user_id, id
+        r#"SELECT u.id AS "id: UploadId", u.user_id AS "user_id: UserId", u.instance_id AS "instance_id: InstanceId"
+                , (u.expires_at < now() OR (u.instance_id IS NULL AND u.state = 'cancelling')) AS "is_expired!"
+                , coalesce(u.state <> 'cancelling'
+                       AND (s.role = 'joined' OR (s.role = 'file' AND s.durable_offset = s.length)), false) AS "is_due!"
+             FROM uploads u
+             LEFT JOIN upload_sessions s ON s.user_id = u.user_id AND s.id = u.id
+            WHERE (u.user_id, u.id) > ($1, $2)
+            ORDER BY u.user_id, u.id
             LIMIT $3"#,
         after.map_or("", |(user, _)| user.as_str()),
         after.map_or(uuid::Uuid::nil(), |(_, id)| id.0),

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::ByteSize;
 use axum::body::{Body, HttpBody};
 use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt as _};
 use http_body::{Frame, SizeHint};
 use std::future::Future;
 use std::io;
@@ -133,6 +134,11 @@ pub(super) fn read_error(cause: &(dyn std::error::Error + 'static)) -> Error {
         cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::TimedOut)
     });
     if timed_out { Error::RequestTimeout } else { Error::IncompleteBody }
+}
+
+/// A body's bytes as they come, for whoever takes them without knowing HTTP.
+pub fn chunks(body: Body) -> Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>> {
+    Box::pin(body.into_data_stream().map_err(|cause| read_error(&cause)))
 }
 
 /// Reads a small body whole, up to `max`.

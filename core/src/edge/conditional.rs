@@ -33,13 +33,7 @@ impl Validators {
     /// `Last-Modified` as HTTP writes dates.
     #[must_use]
     pub fn http_date(&self) -> String {
-        httpdate::fmt_http_date(self.system_seconds())
-    }
-
-    /// HTTP dates have whole seconds.
-    fn system_seconds(&self) -> SystemTime {
-        let seconds = u64::try_from(self.last_modified.unix_timestamp()).unwrap_or(0);
-        SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)
+        http_date(self.last_modified)
     }
 
     /// Whether a GET may be answered 304.
@@ -50,7 +44,7 @@ impl Validators {
             return listed(headers, IF_NONE_MATCH, &self.etag, true);
         }
         let since = text(headers, IF_MODIFIED_SINCE).and_then(|value| httpdate::parse_http_date(value).ok());
-        since.is_some_and(|since| self.system_seconds() <= since)
+        since.is_some_and(|since| system_seconds(self.last_modified) <= since)
     }
 
     /// Whether `If-Match` allows a change; without the header everything is allowed.
@@ -65,9 +59,23 @@ impl Validators {
         match text(headers, IF_RANGE) {
             None => !headers.contains_key(IF_RANGE),
             Some(value) if value.starts_with('"') => value == self.etag,
-            Some(value) => httpdate::parse_http_date(value).is_ok_and(|date| date == self.system_seconds()),
+            Some(value) => {
+                httpdate::parse_http_date(value).is_ok_and(|date| date == system_seconds(self.last_modified))
+            }
         }
     }
+}
+
+/// A time as HTTP writes dates.
+#[must_use]
+pub fn http_date(at: OffsetDateTime) -> String {
+    httpdate::fmt_http_date(system_seconds(at))
+}
+
+/// HTTP dates have whole seconds.
+fn system_seconds(at: OffsetDateTime) -> SystemTime {
+    let seconds = u64::try_from(at.unix_timestamp()).unwrap_or(0);
+    SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)
 }
 
 fn text(headers: &HeaderMap, name: axum::http::HeaderName) -> Option<&str> {

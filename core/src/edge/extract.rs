@@ -43,7 +43,7 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-fn client_address(parts: &Parts) -> Option<std::net::IpAddr> {
+pub(super) fn client_address(parts: &Parts) -> Option<std::net::IpAddr> {
     parts.extensions.get::<ClientAddress>().and_then(|address| address.0)
 }
 

@@ -27,9 +27,12 @@ const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// How long a browser may remember a preflight's answer.
 const PREFLIGHT_SECONDS: u64 = 7200;
 
+/// Where an OPTIONS request asks for more than what a browser may do (tus 1.0).
+const UPLOADS: &str = "/api/uploads";
+
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, Range, Repr-Digest, Tus-Resumable, Upload-Checksum, Upload-Concat, Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, X-HTTP-Method-Override, X-Request-Id, X-Requested-With";
-const EXPOSED_HEADERS: &str = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, Location, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-File-Id, Upload-Length, Upload-Limit, Upload-Metadata, Upload-Offset, X-File-Size, X-Request-Id";
+const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, Range, Repr-Digest, Tus-Resumable, Upload-Checksum, Upload-Concat, Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, Upload-Proof, X-HTTP-Method-Override, X-Request-Id, X-Requested-With";
+const EXPOSED_HEADERS: &str = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, Location, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-File-Id, Upload-Known, Upload-Length, Upload-Limit, Upload-Metadata, Upload-Offset, X-File-Size, X-Request-Id";
 
 /// Who is at the other end of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +70,14 @@ async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Nex
     if let Err(error) = refuse_ambiguous(request.headers(), request.uri()) {
         return error.into_response();
     }
-    if request.method() == Method::OPTIONS && !request.uri().path().starts_with("/api/uploads") {
-        return preflight();
+    if request.method() == Method::OPTIONS {
+        let asks_for_the_protocol = request.uri().path().starts_with(UPLOADS);
+        let answer = if asks_for_the_protocol {
+            next.run(request).await
+        } else {
+            StatusCode::NO_CONTENT.into_response()
+        };
+        return preflight(answer);
     }
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(ClientAddress(address));
@@ -88,13 +97,13 @@ async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Nex
 
 /// A failed handler left its error in the response: make the answer from it, and log it, once.
 fn render(mut response: Response, request_id: &str, span: &tracing::Span) -> Response {
-    let allow = response.headers().get(header::ALLOW).cloned();
     let failure = response.extensions_mut().remove::<Failure>().or_else(|| bare_failure(&response));
     let Some(Failure(error)) = failure else { return response };
     if let Error::Internal(cause) = &*error {
         span.in_scope(|| tracing::error!(error = format!("{cause:#}"), "request failed"));
     }
-    problem::render(&error, request_id, allow)
+    // What inner layers said stays: `Allow` of an unknown method, the version of a protocol.
+    problem::render(&error, request_id, std::mem::take(response.headers_mut()))
 }
 
 /// The router's own answers to unknown paths and methods have no body.
@@ -131,8 +140,7 @@ fn refuse_ambiguous(headers: &HeaderMap, uri: &Uri) -> Result<(), Error> {
     Ok(())
 }
 
-fn preflight() -> Response {
-    let mut response = StatusCode::NO_CONTENT.into_response();
+fn preflight(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::ALLOW, HeaderValue::from_static(ALLOWED_METHODS));
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(ALLOWED_METHODS));

@@ -4,14 +4,23 @@
 use crate::error::Error;
 use crate::model::{ByteSize, FileType};
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// Seconds after which a client may ask a part again that did not answer.
 const RETRY_SECONDS: u64 = 2;
+/// Seconds after which an upload's other writer is likely gone.
+const LOCKED_SECONDS: u64 = 1;
+/// Seconds after which one of a user's many uploads may be finished.
+const CROWDED_SECONDS: u64 = 60;
+
+/// How far a resumable upload has come (tus 1.0).
+const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+/// The versions of the upload protocol that are spoken here (tus 1.0).
+const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
 
 /// The error of a failed request, on its way to the layer that renders it.
 #[derive(Clone)]
@@ -36,19 +45,23 @@ pub fn status(error: &Error) -> StatusCode {
         | Error::IncompleteBody
         | Error::NotStreamable => StatusCode::BAD_REQUEST,
         Error::Unauthenticated | Error::SessionPending => StatusCode::UNAUTHORIZED,
-        Error::AdminOnly | Error::BadSignature => StatusCode::FORBIDDEN,
+        Error::AdminOnly | Error::BadSignature | Error::JoinedUpload => StatusCode::FORBIDDEN,
         Error::NotFound | Error::ThumbnailUnavailable { .. } => StatusCode::NOT_FOUND,
         Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Error::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        Error::Conflict { .. } => StatusCode::CONFLICT,
-        Error::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-        Error::FileTooLarge { .. } | Error::BodyTooLarge { .. } | Error::QuotaExceeded { .. } => {
-            StatusCode::PAYLOAD_TOO_LARGE
-        }
+        Error::Conflict { .. } | Error::OffsetMismatch { .. } => StatusCode::CONFLICT,
+        Error::Gone => StatusCode::GONE,
+        Error::PreconditionFailed | Error::UnsupportedVersion { .. } => StatusCode::PRECONDITION_FAILED,
+        Error::FileTooLarge { .. }
+        | Error::BodyTooLarge { .. }
+        | Error::UploadTooLong { .. }
+        | Error::QuotaExceeded { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::UploadLocked => StatusCode::LOCKED,
+        Error::ChecksumMismatch => checksum_mismatch(),
         Error::TypeMismatch { .. } | Error::TypeRefused { .. } | Error::UnsupportedContentType { .. } => {
             StatusCode::UNSUPPORTED_MEDIA_TYPE
         }
-        Error::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::TooManyRequests { .. } | Error::TooManyUploads { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         Error::Unavailable { .. } | Error::Draining => StatusCode::SERVICE_UNAVAILABLE,
@@ -56,35 +69,50 @@ pub fn status(error: &Error) -> StatusCode {
     }
 }
 
+/// The status of the tus protocol's checksum extension, which no registry has.
+fn checksum_mismatch() -> StatusCode {
+    StatusCode::from_u16(460).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
 /// The whole answer: envelope, numbers that explain it, the headers its status asks for.
-pub(super) fn render(error: &Error, request_id: &str, allow: Option<HeaderValue>) -> Response {
+/// `headers` are those that inner layers gave the failed response.
+pub(super) fn render(error: &Error, request_id: &str, mut headers: HeaderMap) -> Response {
     let mut body = numbers(error);
     body.insert("success".to_owned(), json!(false));
     body.insert("error".to_owned(), json!(error.to_string()));
     body.insert("code".to_owned(), json!(error.code()));
     body.insert("requestId".to_owned(), json!(request_id));
-    let retry_after_seconds = match error {
-        Error::TooManyRequests { retry_after_seconds } => Some(*retry_after_seconds),
-        Error::Unavailable { .. } | Error::Draining | Error::VolumeFull => Some(RETRY_SECONDS),
-        _ => None,
-    };
-    if let Some(seconds) = retry_after_seconds {
+    if let Some(seconds) = retry_after_seconds(error) {
         body.insert("retryAfter".to_owned(), json!(seconds));
-    }
-    let mut response = Response::new(Body::from(Value::Object(body).to_string()));
-    *response.status_mut() = status(error);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(seconds) = retry_after_seconds {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if let Some(allow) = allow {
-        headers.insert(ALLOW, allow);
+    match error {
+        Error::Unauthenticated | Error::SessionPending => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Error::OffsetMismatch { offset } => {
+            headers.insert(UPLOAD_OFFSET, HeaderValue::from(offset.bytes()));
+        }
+        Error::UnsupportedVersion { supported } => {
+            headers.insert(TUS_VERSION, HeaderValue::from_static(supported));
+        }
+        _ => {}
     }
-    if response.status() == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut response = Response::new(Body::from(Value::Object(body).to_string()));
+    *response.status_mut() = status(error);
+    *response.headers_mut() = headers;
     response
+}
+
+fn retry_after_seconds(error: &Error) -> Option<u64> {
+    match error {
+        Error::TooManyRequests { retry_after_seconds } => Some(*retry_after_seconds),
+        Error::TooManyUploads { .. } => Some(CROWDED_SECONDS),
+        Error::Unavailable { .. } | Error::Draining | Error::VolumeFull => Some(RETRY_SECONDS),
+        Error::UploadLocked => Some(LOCKED_SECONDS),
+        _ => None,
+    }
 }
 
 /// One error of each kind with its status, for the generated list of errors.
@@ -120,6 +148,14 @@ fn examples() -> Vec<Error> {
         Error::RequestTimeout,
         Error::Conflict { reason: "The upload was cancelled".to_owned() },
         Error::PreconditionFailed,
+        Error::OffsetMismatch { offset: max_bytes },
+        Error::Gone,
+        Error::UploadLocked,
+        Error::JoinedUpload,
+        Error::ChecksumMismatch,
+        Error::UploadTooLong { length: max_bytes },
+        Error::TooManyUploads { max_open: 100 },
+        Error::UnsupportedVersion { supported: "1.0.0" },
         Error::FileTooLarge { max_bytes },
         Error::BodyTooLarge { max_bytes: ByteSize::mib(1) },
         Error::QuotaExceeded { total_bytes: max_bytes, reserved_bytes: ByteSize::ZERO, max_bytes },
@@ -142,6 +178,9 @@ fn numbers(error: &Error) -> Map<String, Value> {
             json!({ "maxBytes": max_bytes })
         }
         Error::TooManyFiles { max_files } => json!({ "maxFiles": max_files }),
+        Error::OffsetMismatch { offset } => json!({ "uploadOffset": offset }),
+        Error::UploadTooLong { length } => json!({ "uploadLength": length }),
+        Error::TooManyUploads { max_open } => json!({ "maxOpen": max_open }),
         Error::QuotaExceeded { total_bytes, reserved_bytes, max_bytes } => {
             json!({ "totalBytes": total_bytes, "reservedBytes": reserved_bytes, "maxBytes": max_bytes })
         }

@@ -98,7 +98,8 @@ async fn serve(
     let handle = metrics::install()?;
     let app = App::open(config)?;
     survive_file_size_limit()?;
-    let stop = stop_on_signals()?;
+    let stop = app.stop.clone();
+    stop_on_signals(stop.clone())?;
     let connections = TaskTracker::new();
     let side = TaskTracker::new();
     if let Some(address) = &app.config.metrics_listen {
@@ -145,10 +146,8 @@ pub fn router(app: App, routes: OpenApiRouter<App>) -> Router {
         .with_state(app)
 }
 
-fn stop_on_signals() -> anyhow::Result<CancellationToken> {
-    let stop = CancellationToken::new();
+fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stopping = stop.clone();
     #[expect(clippy::disallowed_methods, reason = "waits for signals for the life of the process")]
     tokio::spawn(async move {
         tokio::select! {
@@ -156,9 +155,9 @@ fn stop_on_signals() -> anyhow::Result<CancellationToken> {
             _ = interrupt.recv() => {}
         }
         tracing::info!("stopping: open requests may finish");
-        stopping.cancel();
+        stop.cancel();
     });
-    Ok(stop)
+    Ok(())
 }
 
 /// Under socket activation a process without connections ends, and systemd starts it again when one comes.

@@ -89,8 +89,9 @@ pub enum VoiceoverType {
     Announcement,
 }
 
-/// Everything about a file that its user can say and change.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Everything about a file that its user can say and change. As JSON it waits with an upload for its file's row.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct FileMetadata {
     /// The package of the media app that the file belongs to.
     pub package_name: Option<String>,
@@ -109,7 +110,7 @@ pub struct FileMetadata {
 }
 
 /// Labels: at most 64 of at most 64 characters each, trimmed, none twice, none empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
 #[serde(transparent)]
 #[sqlx(transparent, no_pg_array)]
 pub struct Tags(Vec<String>);

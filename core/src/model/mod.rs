@@ -182,6 +182,19 @@ fn is_unprintable(c: char) -> bool {
         || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{061C}' | '\u{FFFD}')
 }
 
+/// What a resumable upload becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub enum UploadRole {
+    /// A file of its own.
+    File,
+    /// A part of a file: stays as it is until it is joined with others.
+    Part,
+    /// A file that is joined from parts.
+    Joined,
+}
+
 /// A SHA-256 digest; hex on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sha256Digest(pub [u8; 32]);

@@ -1,20 +1,27 @@
-//! Receiving a file: reserve, stage, hash, publish, record. Every way in for bytes goes through [`Receiving`].
+//! Receiving a file: reserve, stage, hash, publish, record. What comes in one piece goes through [`Receiving`], what may
+//! come in many through [`session`] and [`append`]; both end in the same rows.
 //! Invariant: what [`complete`] answered for is on disk under its final name and has its row; anything else leaves a
 //! row that names what to undo.
 
+pub mod append;
+mod content;
+mod finish;
+pub mod join;
+pub mod known;
+mod lock;
+pub mod session;
+
 use crate::app::App;
 use crate::blob::{BlobKey, Folder, Staged, Writer};
+use crate::crash;
 use crate::db;
-use crate::db::derivatives;
-use crate::db::files::NewFile;
-use crate::db::jobs::Task;
 use crate::db::uploads::{Ending, NewOwner, NewUpload};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
-use crate::media::{self, Class, Facts, PictureFormat, Sniffed};
-use crate::model::{ByteSize, DerivativeKind, File, FileMetadata, FileName, FileType, Sha256Digest, Usage};
-use crate::ops::thumbnail;
+use crate::media::{self, Sniffed};
+use crate::model::{ByteSize, File, FileMetadata, FileName, FileType, Usage};
 use bytes::Bytes;
+use content::{Content, file_type, final_key, record};
 use std::time::Duration;
 
 /// An upload that is not finished by then is given up, whatever its process says.
@@ -68,11 +75,7 @@ pub struct Receiving {
 /// A file that is on disk under its staging name, its reservation exactly its size.
 pub struct Received {
     held: Held,
-    name: FileName,
-    sniffed: Sniffed,
-    size: ByteSize,
-    sha256: Sha256Digest,
-    facts: Facts,
+    content: Content,
 }
 
 /// The upload's row and paths; cancels the upload when dropped, unless it was completed.
@@ -120,7 +123,7 @@ impl Receiving {
             file_id,
             staging: &staging,
             final_key: &final_key,
-            instance: app.volume.instance(),
+            instance: Some(app.volume.instance()),
             want,
             at_least,
             expires_at: app.clock.now() + LIFETIME,
@@ -172,7 +175,7 @@ impl Receiving {
         let facts = tokio::task::spawn_blocking(move || media::facts(&file, &kind, &limits)).await.map_err(
             |panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")),
         )?;
-        Ok(Received { held, name, sniffed, size, sha256, facts })
+        Ok(Received { held, content: Content { name, sniffed, size, sha256, facts } })
     }
 
     /// Gives the file up; see [`Received::cancel`].
@@ -201,7 +204,7 @@ impl Received {
     /// # Errors
     /// [`Error::TypeMismatch`].
     pub fn require_type(&self, declared: Option<FileType>) -> Result<()> {
-        file_type(&self.sniffed, declared).map(drop)
+        file_type(&self.content.sniffed, declared).map(drop)
     }
 
     /// Gives the file its owner: the upload's row and a reservation for its bytes move to their ledger.
@@ -213,7 +216,7 @@ impl Received {
         if held.is_assigned {
             return Ok(());
         }
-        let moved = NewOwner { from: &held.user, id: held.id, to: owner, bytes: self.size };
+        let moved = NewOwner { from: &held.user, id: held.id, to: owner, bytes: self.content.size };
         let mut conn = held.app.db.conn().await?;
         db::storage::ensure(&mut conn, owner, held.app.config.limits.default_quota).await?;
         if !db::uploads::assign(&mut conn, &moved).await? {
@@ -234,7 +237,7 @@ impl Received {
     /// The file's name, to tell it apart from others of the same request.
     #[must_use]
     pub fn name(&self) -> &FileName {
-        &self.name
+        &self.content.name
     }
 }
 
@@ -265,24 +268,19 @@ pub async fn complete(
 ) -> Result<Vec<File>> {
     let mut arrived = Vec::new();
     for (mut one, declared, metadata) in received {
-        let file_type = file_type(&one.sniffed, declared)?;
-        one.held.settle_path(file_type, &one.sniffed).await?;
+        let file_type = file_type(&one.content.sniffed, declared)?;
+        one.held.settle_path(file_type, &one.content.sniffed).await?;
         if !app.volume.publish(&one.held.staging, &one.held.final_key).await? {
             return Err(cancelled());
         }
-        arrived.push((one.new_file(file_type, metadata), one.held));
+        let ids = (one.held.user.clone(), one.held.file_id);
+        let file = one.content.into_file(ids, &one.held.final_key, file_type, metadata);
+        arrived.push((file, one.held));
     }
     let mut tx = app.db.begin().await?;
     for (file, held) in &arrived {
-        if !db::uploads::end(&mut tx, user, held.id, Ending::Complete).await? {
+        if !record(&mut tx, held.id, file).await? {
             return Err(cancelled());
-        }
-        db::files::insert(&mut tx, file).await?;
-        if thumbnail::can_have(&file.mime_type) {
-            let name = thumbnail::name(user, file.id, DerivativeKind::Default, PictureFormat::WebP);
-            derivatives::request(&mut tx, &name, &thumbnail::key(&name)?).await?;
-            db::jobs::enqueue(&mut tx, user, &Task::Derive { file: file.id, kind: DerivativeKind::Default })
-                .await?;
         }
     }
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
@@ -294,32 +292,6 @@ pub async fn complete(
         files.extend(db::files::get(&mut conn, user, new.id).await?);
     }
     Ok(files)
-}
-
-impl Received {
-    fn new_file(&self, file_type: FileType, metadata: FileMetadata) -> NewFile {
-        let path = self.held.final_key.as_str();
-        let pixels =
-            |side: Option<u32>| side.and_then(|side| i32::try_from(side).ok()).filter(|side| *side > 0);
-        NewFile {
-            id: self.held.file_id,
-            user_id: self.held.user.clone(),
-            file_name: path.rsplit('/').next().unwrap_or(path).to_owned(),
-            original_name: self.name.clone(),
-            file_type,
-            mime_type: self.sniffed.mime.to_owned(),
-            size: self.size,
-            file_path: path.to_owned(),
-            sha256: self.sha256,
-            width: pixels(self.facts.width),
-            height: pixels(self.facts.height),
-            duration_seconds: self
-                .facts
-                .duration_seconds
-                .filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
-            metadata,
-        }
-    }
 }
 
 impl Held {
@@ -395,8 +367,11 @@ pub async fn cancel(app: &App, user: &UserId, id: UploadId) -> Result<bool> {
     let Some(paths) = db::uploads::set_cancelling(&mut *app.db.conn().await?, user, id).await? else {
         return Ok(false);
     };
+    crash::point("cancel.marked");
+    app.writers.evict(id);
     // The staging name first: its receiver may be about to rename it, which then fails or is undone right after.
     app.volume.remove(paths.into()).await?;
+    crash::point("cancel.removed");
     db::uploads::end(&mut *app.db.conn().await?, user, id, Ending::Cancelled).await
 }
 
@@ -444,20 +419,4 @@ fn reservation(app: &App, incoming: &Incoming<'_>) -> (ByteSize, ByteSize) {
         }
         None => (FIRST_STEP.max(here), here),
     }
-}
-
-/// What a file is stored as: as declared if the content allows it, else what the content is.
-fn file_type(sniffed: &Sniffed, declared: Option<FileType>) -> Result<FileType> {
-    if sniffed.class == Class::Refused {
-        return Err(Error::TypeRefused { found: sniffed.label.to_owned() });
-    }
-    match declared {
-        Some(declared) if sniffed.accepts(declared) => Ok(declared),
-        Some(declared) => Err(Error::TypeMismatch { declared, found: sniffed.label.to_owned() }),
-        None => Ok(sniffed.file_type().unwrap_or(FileType::Project)),
-    }
-}
-
-fn final_key(user: &UserId, file: FileId, file_type: FileType, sniffed: &Sniffed) -> Result<BlobKey> {
-    BlobKey::new(user.as_str(), Folder::Files(file_type), &format!("{file}.{}", sniffed.extension))
 }

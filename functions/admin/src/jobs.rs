@@ -111,17 +111,19 @@ pub(crate) async fn retry(output: &Output, db: &Db, options: RetryOptions) -> Re
 #[serde(rename_all = "camelCase")]
 struct Swept {
     uploads_cancelled: u64,
+    uploads_finished: u64,
     files_purged: u64,
 }
 
 /// One pass of the janitor.
 pub(crate) async fn janitor(output: &Output, app: &App) -> Result<Ended> {
     let pass = janitor::pass(app).await?;
-    let swept = Swept { uploads_cancelled: pass.uploads_cancelled, files_purged: pass.files_purged };
+    let janitor::Pass { uploads_cancelled, uploads_finished, files_purged } = pass;
+    let swept = Swept { uploads_cancelled, uploads_finished, files_purged };
     output.answer(&swept, |swept| {
         format!(
-            "Abandoned uploads cancelled: {}. Files of the trash removed: {}.",
-            swept.uploads_cancelled, swept.files_purged
+            "Abandoned uploads cancelled: {}. Uploads finished: {}. Files of the trash removed: {}.",
+            swept.uploads_cancelled, swept.uploads_finished, swept.files_purged
         )
     })?;
     Ok(Ended::Done)

@@ -113,10 +113,12 @@ impl Line {
             (false, Remedy::Restrict) => "repair sets the mode",
             (false, Remedy::Recount) => "repair counts anew",
             (false, Remedy::MakeAgain) => "repair lets it be made again",
+            (false, Remedy::Cancel) => "repair cancels it",
             (true, Remedy::Quarantine) => "moved to",
             (true, Remedy::Restrict) => "set",
             (true, Remedy::Recount) => "counted anew",
             (true, Remedy::MakeAgain) => "will be made again",
+            (true, Remedy::Cancel) => "cancelled",
         };
         match &self.moved_to {
             Some(place) => format!("{remedy} {place}"),

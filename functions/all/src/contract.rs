@@ -39,14 +39,19 @@ pub fn openapi() -> serde_json::Result<String> {
     for operation in document.paths.paths.values_mut().flat_map(operations) {
         operation.responses.responses.insert("default".to_owned(), failure().into());
     }
+    // An answer to HEAD has no body.
+    for operation in document.paths.paths.values_mut().filter_map(|path| path.head.as_mut()) {
+        let failure = ResponseBuilder::new().description("A failure").build();
+        operation.responses.responses.insert("default".to_owned(), failure.into());
+    }
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("session", SecurityScheme::Http(scheme));
     serde_json::to_string_pretty(&document).map(|text| text + "\n")
 }
 
 fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let PathItem { get, put, post, delete, patch, .. } = path;
-    [get, put, post, delete, patch].into_iter().flatten()
+    let PathItem { get, put, post, delete, options, patch, .. } = path;
+    [get, put, post, delete, options, patch].into_iter().flatten()
 }
 
 /// What every operation may answer instead of what it promises.

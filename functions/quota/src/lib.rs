@@ -210,7 +210,7 @@ fn info(app: &App, usage: Usage) -> StorageInfo {
         by_type: ByType { video, image, scene, project, audio },
         limits: UploadLimits {
             max_file_bytes: limits.max_file,
-            max_append_bytes: None,
+            max_append_bytes: limits.max_append,
             max_files_per_upload: limits.max_files_per_upload,
         },
     }

@@ -1,7 +1,8 @@
-//! The upload function: bytes in. Today whole files in a multipart form; every way in shares one core in `ops::upload`.
+//! The upload function: bytes in, as whole files in a form or piece by piece by tus. Both share one core, `ops::upload`.
 //! Never decides whether bytes fit, where they go or what they are.
 
 mod form;
+mod tus;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -16,7 +17,7 @@ use utoipa_axum::routes;
 
 /// This function's routes.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(upload)).routes(routes!(upload_for_user))
+    OpenApiRouter::new().routes(routes!(upload)).routes(routes!(upload_for_user)).merge(tus::routes())
 }
 
 /// What became of an upload.

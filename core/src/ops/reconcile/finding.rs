@@ -2,7 +2,7 @@
 //! Never decides whether something is found.
 
 use crate::blob::{Place, Stat};
-use crate::ids::{FileId, UserId};
+use crate::ids::{FileId, UploadId, UserId};
 use crate::model::{ByteSize, Sha256Digest};
 use serde::Serialize;
 use std::fmt;
@@ -47,6 +47,14 @@ pub enum Finding {
     Orphan { user_id: UserId, path: String, found_bytes: ByteSize },
     /// A picture that is not there, or not as it was made.
     MissingDerivative { user_id: UserId, file_id: FileId, path: String, reason: String },
+    /// A resumable upload with fewer bytes than were acknowledged.
+    TornUpload {
+        user_id: UserId,
+        upload_id: UploadId,
+        path: String,
+        expected_bytes: ByteSize,
+        found_bytes: ByteSize,
+    },
     /// A counter of the ledger that is not the sum of its rows.
     CounterDrift { user_id: UserId, counter: String, expected: i64, found: i64 },
 }
@@ -63,6 +71,8 @@ pub enum Remedy {
     Recount,
     /// Lets it be made again.
     MakeAgain,
+    /// Cancels it: its client starts again.
+    Cancel,
     /// Nothing: the bytes must come from a backup.
     Restore,
 }
@@ -93,6 +103,7 @@ impl Finding {
             Self::WrongMode { .. } => "wrongMode",
             Self::Orphan { .. } => "orphan",
             Self::MissingDerivative { .. } => "missingDerivative",
+            Self::TornUpload { .. } => "tornUpload",
             Self::CounterDrift { .. } => "counterDrift",
         }
     }
@@ -108,6 +119,7 @@ impl Finding {
             Self::WrongMode { .. } => Remedy::Restrict,
             Self::Orphan { .. } => Remedy::Quarantine,
             Self::MissingDerivative { .. } => Remedy::MakeAgain,
+            Self::TornUpload { .. } => Remedy::Cancel,
             Self::CounterDrift { .. } => Remedy::Recount,
         }
     }
@@ -133,6 +145,9 @@ impl fmt::Display for Finding {
                 write!(f, "{path}: no row names it, {found_bytes} bytes")
             }
             Self::MissingDerivative { path, reason, .. } => write!(f, "{path}: {reason}"),
+            Self::TornUpload { path, expected_bytes, found_bytes, .. } => {
+                write!(f, "{path}: {expected_bytes} bytes were acknowledged, {found_bytes} are there")
+            }
             Self::CounterDrift { user_id, counter, expected, found } => {
                 write!(f, "{user_id}: {counter} is {found} instead of {expected}")
             }

@@ -9,6 +9,8 @@ use crate::db;
 use crate::db::audit::{self, StoredDerivative, StoredFile};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
+use crate::model::ByteSize;
+use crate::ops::upload;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -79,6 +81,7 @@ impl<'a> Walk<'a> {
             }
         }
         self.files(user).await?;
+        self.uploads(user).await?;
         self.counters(user).await?;
         self.tally.owners += 1;
         (self.watch)(Event::Progress(self.tally));
@@ -254,6 +257,36 @@ impl<'a> Walk<'a> {
         Ok(vec![Finding::MissingDerivative { user_id, file_id, path, reason }])
     }
 
+    /// Resumable uploads: their bytes only grow, and their rows follow.
+    async fn uploads(&mut self, user: &UserId) -> Result<()> {
+        let before = audit::open_uploads(&mut *self.app.db.conn().await?, user).await?;
+        let mut suspicions = Vec::new();
+        for upload in before {
+            let found_bytes = match self.app.volume.stat(&BlobKey::parse(&upload.staging_path)?).await? {
+                Look::There(stat) => stat.size,
+                Look::Missing | Look::Unreadable(_) => ByteSize::ZERO,
+            };
+            if found_bytes < upload.durable {
+                suspicions.push((upload, found_bytes));
+            }
+        }
+        if suspicions.is_empty() {
+            return Ok(());
+        }
+        self.app.volume.check().await?;
+        let after = audit::open_uploads(&mut *self.app.db.conn().await?, user).await?;
+        for (upload, found_bytes) in suspicions {
+            // What has become a file meanwhile is looked at as one.
+            if after.iter().any(|still| still.id == upload.id) {
+                let (path, expected_bytes) = (upload.staging_path, upload.durable);
+                let (user_id, upload_id) = (user.clone(), upload.id);
+                self.settle(Finding::TornUpload { user_id, upload_id, path, expected_bytes, found_bytes })
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn counters(&mut self, user: &UserId) -> Result<()> {
         let drifts = audit::drift(&mut *self.app.db.conn().await?, user).await?;
         let (drifts, outcome) = match self.mend && !drifts.is_empty() {
@@ -280,6 +313,9 @@ impl<'a> Walk<'a> {
             Finding::WrongMode { path, .. } => self.app.volume.restrict(path).await?,
             Finding::MissingDerivative { user_id, file_id, path, .. } => {
                 db::derivatives::renew(&mut *self.app.db.conn().await?, user_id, *file_id, path).await?
+            }
+            Finding::TornUpload { user_id, upload_id, .. } => {
+                upload::cancel(self.app, user_id, *upload_id).await?
             }
             _ => false,
         };

@@ -12,3 +12,4 @@ mod jam;
 mod live;
 mod repair;
 mod setup;
+mod uploads;

@@ -1,8 +1,10 @@
 //! Every operation of the contract is called once as it is meant to be, and answers as the contract says.
 
 use crate::app::media::png;
-use crate::app::{ANN, Answer, BOB, Form, OPERATIONS, Operation, TestApp};
+use crate::app::tus::{UPLOADS, location};
+use crate::app::{ANN, Answer, BOB, Form, OPERATIONS, Operation, TestApp, send};
 use crate::webhooks::{deliver, event, listening};
+use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::collections::BTreeSet;
@@ -14,7 +16,12 @@ struct Called(BTreeSet<&'static str>);
 impl Called {
     #[track_caller]
     fn ok(&mut self, id: &str, answer: Answer) -> Value {
-        let answer = answer.expect(200);
+        self.answered(id, 200, answer)
+    }
+
+    #[track_caller]
+    fn answered(&mut self, id: &str, status: u16, answer: Answer) -> Value {
+        let answer = answer.expect(status);
         let operation = Operation::by_id(id);
         operation.assert_describes(&answer);
         self.0.insert(operation.id);
@@ -30,6 +37,7 @@ async fn every_operation_answers_as_the_contract_says(pool: PgPool) {
     let app = listening(pool).await;
     let mut called = Called::default();
     let file = call_uploads_and_listings(&app, &mut called).await;
+    call_resumable_uploads(&app, &mut called).await;
     call_what_changes_a_file(&app, &mut called, file["id"].as_str().unwrap()).await;
     call_downloads(&app, &mut called, &file).await;
     call_what_deletes(&app, &mut called, file["id"].as_str().unwrap()).await;
@@ -52,6 +60,24 @@ async fn call_uploads_and_listings(app: &TestApp, called: &mut Called) -> Value 
     called.ok("list_files_of_user", app.admin().get(&format!("/api/admin/files/{BOB}")).await);
     let path = format!("/api/files/{}", file["id"].as_str().unwrap());
     called.ok("get_file", ann.get(&path).await)["file"].clone()
+}
+
+async fn call_resumable_uploads(app: &TestApp, called: &mut Called) {
+    let bob = app.bob();
+    called.answered("upload_options", 204, send(bob.request(Method::OPTIONS, UPLOADS)).await);
+    let created = send(bob.creation(8)).await;
+    let url = location(&created);
+    called.answered("create_upload", 201, created);
+    called.answered("upload_options_of_one", 204, send(bob.request(Method::OPTIONS, &url)).await);
+    called.ok("list_uploads", bob.get(UPLOADS).await);
+    called.ok("upload_state", bob.get(&url).await);
+    called.ok("upload_offset", bob.look_up(&url).await);
+    called.answered("append_upload", 204, bob.append(&url, 0, b"some").await);
+    let head = bob.tus(Method::POST, &url).header("x-http-method-override", "HEAD");
+    called.ok("override_upload_method", send(head).await);
+    called.answered("append_upload", 204, bob.append(&url, 4, b"more").await);
+    called.ok("upload_state", send(bob.tus(Method::GET, &url)).await);
+    called.answered("delete_upload", 204, bob.cancel(&url).await);
 }
 
 async fn call_what_changes_a_file(app: &TestApp, called: &mut Called, id: &str) {

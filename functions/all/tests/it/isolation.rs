@@ -1,8 +1,10 @@
 //! Two users: neither can see, fetch, change, delete or guess anything of the other, by any operation of the contract.
 
 use crate::app::media::png;
+use crate::app::tus::{BYTES, UPLOADS};
 use crate::app::{ANN, Answer, As, Form, OPERATIONS, Operation, TestApp, send};
 use crate::webhooks::{event, listening};
+use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -24,11 +26,14 @@ async fn no_operation_shows_or_changes_anything_of_somebody_else(pool: PgPool) {
     let trashed = ann.upload(form).await.expect(200).json()["files"][0]["id"].as_str().unwrap().to_owned();
     ann.delete(&format!("/api/files/{trashed}")).await.expect(200);
     app.run_jobs_in_queue().await;
+    let uploads = [start_upload(&ann, b"").await, start_upload(&ann, b"everything").await];
     let before = everything_of(&ann).await;
 
     let bobs = app.bob().store("b.png", &png(9, 9)).await;
     for operation in OPERATIONS.iter() {
-        if operation.path.contains("{id}") {
+        if operation.path.contains("{upload}") {
+            try_an_upload(&app, operation, &uploads).await;
+        } else if operation.path.contains("{id}") {
             try_with_an_id(&app, operation, &[&file, &trashed], &bobs).await;
         } else {
             try_without_an_id(&app, operation, &[&file, &trashed]).await;
@@ -36,12 +41,23 @@ async fn no_operation_shows_or_changes_anything_of_somebody_else(pool: PgPool) {
     }
 
     assert_eq!(everything_of(&ann).await, before);
+    ann.cancel(&uploads[0]).await.expect(204);
     assert_eq!(ann.get(&format!("/api/files/{file}/download")).await.expect(200).body, content);
     app.finish().await;
 }
 
-async fn everything_of(user: &As<'_>) -> [Value; 3] {
+/// The URL of an upload of ten bytes with its owner's right to it taken away: the id alone.
+async fn start_upload(ann: &As<'_>, content: &[u8]) -> String {
+    let url = ann.create(SECRET, 10).await;
+    if !content.is_empty() {
+        ann.append(&url, 0, content).await.expect(204);
+    }
+    url[..url.len() - 33].to_owned()
+}
+
+async fn everything_of(user: &As<'_>) -> [Value; 4] {
     [
+        user.get(UPLOADS).await.expect(200).json(),
         user.usage().await,
         user.get("/api/files").await.expect(200).json(),
         user.get("/api/files?trash=true").await.expect(200).json(),
@@ -74,6 +90,24 @@ async fn try_with_an_id(app: &TestApp, operation: &Operation, anns: &[&String], 
         operation.assert_describes(answer);
         assert_eq!(answer.body, answers[0].body, "{}", operation.id);
         assert_tells_nothing(operation, answer);
+    }
+}
+
+/// Bob asks for Ann's uploads, for one that never was, and for what is no upload: he is told the same every time.
+async fn try_an_upload(app: &TestApp, operation: &Operation, anns: &[String]) {
+    let bob = app.bob();
+    let never_was = [format!("{UPLOADS}/{UNKNOWN}"), format!("{UPLOADS}/not-an-upload")];
+    let mut answers = Vec::new();
+    for target in anns.iter().chain(&never_was) {
+        let request = bob.tus(operation.method.clone(), target).header("x-request-id", "the-same");
+        let request = request.header("x-http-method-override", "DELETE").header("upload-offset", 0);
+        answers.push(send(request.header("content-type", BYTES)).await);
+    }
+    let status = if operation.is_public { 204 } else { 404 };
+    for answer in answers {
+        assert_eq!(answer.status, status, "{}", operation.id);
+        operation.assert_describes(&answer);
+        assert_tells_nothing(operation, &answer);
     }
 }
 
@@ -141,6 +175,13 @@ async fn try_without_an_id(app: &TestApp, operation: &Operation, anns: &[&String
             vec![bob.submit(operation.path, form).await.expect(403)]
         }
         "clerk_webhook" => vec![bob.post(operation.path, event("user.deleted")).await.expect(403)],
+        "create_upload" => {
+            let join =
+                bob.tus(Method::POST, UPLOADS).header("upload-concat", format!("final;{UPLOADS}/{UNKNOWN}"));
+            vec![send(join).await.expect(404)]
+        }
+        "list_uploads" => vec![bob.get(UPLOADS).await.expect(200)],
+        "upload_options" => vec![send(bob.request(Method::OPTIONS, UPLOADS)).await.expect(204)],
         "health" | "openapi" => vec![app.nobody().get(operation.path).await.expect(200)],
         unknown => panic!("nobody tried yet what {unknown} shows of others"),
     };

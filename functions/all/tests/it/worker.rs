@@ -162,7 +162,7 @@ async fn leave_behind(app: &TestApp, instance: InstanceId) {
         file_id: FileId::new(),
         staging: &staging,
         final_key: &final_key,
-        instance,
+        instance: Some(instance),
         want: bytes,
         at_least: bytes,
         expires_at: app.app.clock.now() + time::Duration::hours(1),

@@ -11,6 +11,7 @@ pub(crate) mod media;
 pub(crate) mod process;
 mod raw;
 pub(crate) mod rows;
+pub(crate) mod tus;
 
 pub(crate) use answer::Answer;
 pub(crate) use caller::{As, Service, send};
@@ -44,6 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The service, as its clients and its operator see it.
 pub(crate) struct TestApp {
     pub(crate) app: App,
+    pool: PgPool,
     doors: Doors,
     http: reqwest::Client,
     directory: TempDir,
@@ -67,7 +69,12 @@ impl TestApp {
         let app = assemble(&config, &pool, &clock);
         let doors = Doors::open(&app, || assemble(&config, &pool, &clock)).await;
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { app, doors, http, directory, is_finished: false }
+        Self { app, pool, doors, http, directory, is_finished: false }
+    }
+
+    /// The same service as a process that starts now.
+    pub(crate) fn another(&self) -> App {
+        assemble(&self.app.config, &self.pool, &self.app.clock)
     }
 
     /// The paths of everything in a user's directory, as the file system tells.

@@ -86,6 +86,16 @@ pub(crate) async fn fits(conn: &mut PgConnection, user: &UserId, bytes: i64) -> 
         .unwrap()
 }
 
+/// Lets the time of every open upload be over.
+pub(crate) async fn expire_uploads(conn: &mut PgConnection) {
+    sqlx::query("UPDATE uploads SET expires_at = now() - interval '1 second'").execute(conn).await.unwrap();
+}
+
+/// Lets the kernel have been started anew since anybody wrote to an upload.
+pub(crate) async fn forget_the_boot(conn: &mut PgConnection) {
+    sqlx::query("UPDATE upload_sessions SET boot_id = gen_random_uuid()").execute(conn).await.unwrap();
+}
+
 /// Breaks every other connection to this database.
 pub(crate) async fn disconnect_others(conn: &mut PgConnection) {
     sqlx::query(

@@ -1,0 +1,92 @@
+//! How far a file has come: a number of bytes, and the SHA-256 under way over exactly those.
+//! Invariant: the two never disagree. Never touches a file.
+
+use crate::error::{Error, Result};
+use crate::model::{ByteSize, Sha256Digest};
+use sha2::digest::common::hazmat::{SerializableState, SerializedState};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+
+/// A place within a file from which it can be continued without reading what lies before.
+#[derive(Clone)]
+pub struct Midpoint {
+    bytes: u64,
+    digest: Sha256,
+}
+
+impl Midpoint {
+    /// Before the first byte.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { bytes: 0, digest: Sha256::new() }
+    }
+
+    /// A midpoint as a row holds it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when `state` was not made by [`Midpoint::state`].
+    pub fn parse(bytes: ByteSize, state: &[u8]) -> Result<Self> {
+        let parsed = SerializedState::<Sha256>::try_from(state)
+            .ok()
+            .and_then(|state| Sha256::deserialize(&state).ok())
+            .ok_or_else(|| Error::Internal(anyhow::anyhow!("not the state of a SHA-256 under way")))?;
+        Ok(Self { bytes: bytes.bytes(), digest: parsed })
+    }
+
+    /// The digest under way, to be kept in a row.
+    #[must_use]
+    pub fn state(&self) -> Vec<u8> {
+        self.digest.serialize().to_vec()
+    }
+
+    /// How many bytes lie before it.
+    #[must_use]
+    pub const fn offset(&self) -> ByteSize {
+        ByteSize::new(self.bytes)
+    }
+
+    /// The digest, if the file ends here.
+    #[must_use]
+    pub fn sha256(&self) -> Sha256Digest {
+        Sha256Digest(self.digest.clone().finalize().into())
+    }
+
+    /// Moves past the next bytes.
+    pub(super) fn pass(&mut self, bytes: &[u8]) {
+        self.digest.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+}
+
+impl fmt::Debug for Midpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Midpoint({})", self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Midpoint;
+    use sha2::{Digest as _, Sha256};
+
+    #[test]
+    fn a_digest_goes_on_from_its_row_as_if_it_had_never_stopped() {
+        let content: Vec<u8> = (0..=255).cycle().take(1000).collect();
+        for cut in [0, 1, 55, 63, 64, 65, 128, 999, 1000] {
+            let mut before = Midpoint::start();
+            before.pass(&content[..cut]);
+            let mut after = Midpoint::parse(before.offset(), &before.state()).unwrap();
+            after.pass(&content[cut..]);
+            assert_eq!(after.offset().bytes(), 1000);
+            assert_eq!(after.sha256().0, <[u8; 32]>::from(Sha256::digest(&content)), "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_state_is_refused() {
+        let state = Midpoint::start().state();
+        for wrong in [&state[1..], &[][..], &[0xFF; 105][..]] {
+            assert!(Midpoint::parse(Midpoint::start().offset(), wrong).is_err());
+        }
+    }
+}

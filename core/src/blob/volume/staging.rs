@@ -1,0 +1,207 @@
+//! Files on their way in: made, locked by one writer at a time, continued after whatever ended their last writer.
+//! Invariant: bytes of an earlier boot of the kernel count only as far as a row says they were forced out.
+//! Never knows whose upload it is.
+
+use super::{Inner, Volume, create_new, open_beneath, open_or_make_directory};
+use crate::blob::{BlobKey, Midpoint, Writer, blocking, fault};
+use crate::error::Result;
+use crate::model::ByteSize;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::fstat;
+use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use std::fs::{File, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Bytes read at a time when the end of a file is hashed.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// One run of the kernel. What was written but not forced out is still there in the same run, and in no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct Boot(Uuid);
+
+impl Boot {
+    /// This run. A system that does not tell gives every process one of its own, so that less counts, never more.
+    pub(super) fn current() -> Self {
+        let told = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+        Self(told.and_then(|text| Uuid::try_parse(text.trim()).ok()).unwrap_or_else(Uuid::new_v4))
+    }
+}
+
+/// Whether a staging file could be taken.
+pub enum Lock {
+    /// Nobody else writes to it.
+    Held(Locked),
+    /// Somebody else does, in this process or another.
+    Busy,
+    /// It is not there, or no longer under this name.
+    Missing,
+}
+
+/// A staging file that nobody else writes to until this is dropped.
+pub struct Locked {
+    file: File,
+}
+
+/// What [`Locked::recover`] found.
+pub enum Recovered {
+    /// It goes on from here, and is durable up to here.
+    At(Writer),
+    /// It is shorter than it was known to be.
+    Torn {
+        /// How long it is.
+        found: ByteSize,
+    },
+}
+
+impl Volume {
+    /// The run of the kernel that this process writes in.
+    #[must_use]
+    pub fn boot(&self) -> Boot {
+        self.inner.boot
+    }
+
+    /// Starts a file under a staging name. Nothing is durable before [`Writer::finish`]. Fails if the name is taken.
+    ///
+    /// # Errors
+    /// [`crate::Error::VolumeFull`] or [`crate::Error::Unavailable`].
+    pub async fn stage(&self, key: &BlobKey) -> Result<Writer> {
+        let (inner, owned) = (Arc::clone(&self.inner), key.clone());
+        let made = blocking("creating a staging file", move || {
+            let (directory, name) = owned.split();
+            let directory = open_or_make_directory(&inner.root, directory)?;
+            let file = create_new(&directory, name)?;
+            Ok(Unclaimed { file: Some(file), directory, name: name.to_owned() })
+        })
+        .await?;
+        let file = made.claim().map_err(|cause| fault("creating a staging file", cause))?;
+        Ok(Writer::new(file, Midpoint::start()))
+    }
+
+    /// Makes an empty file under a staging name and takes `room` on the disk for it. Durable on return. Fails if the
+    /// name is taken.
+    ///
+    /// # Errors
+    /// [`crate::Error::VolumeFull`] when there is no such room: the file is then there and empty.
+    pub async fn stage_empty(&self, key: &BlobKey, room: ByteSize) -> Result<()> {
+        let (inner, key) = (Arc::clone(&self.inner), key.clone());
+        blocking("creating a staging file", move || {
+            let (directory, name) = key.split();
+            let directory = open_or_make_directory(&inner.root, directory)?;
+            let file = create_new(&directory, name)?;
+            take_room(&file, room)?;
+            file.sync_all()?;
+            Ok(fsync(&directory)?)
+        })
+        .await
+    }
+
+    /// Takes a staging file for its only writer. Does not wait.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] when the volume fails.
+    pub async fn lock_staged(&self, key: &BlobKey) -> Result<Lock> {
+        let (inner, key) = (Arc::clone(&self.inner), key.clone());
+        blocking("locking a staging file", move || lock(&inner, &key)).await
+    }
+}
+
+fn lock(inner: &Inner, key: &BlobKey) -> io::Result<Lock> {
+    let file = match open_beneath(&inner.root, key.as_str(), OFlag::O_RDWR) {
+        Ok(opened) => File::from(opened),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Lock::Missing),
+        Err(cause) => return Err(cause),
+    };
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(Lock::Busy),
+        Err(TryLockError::Error(cause)) => return Err(cause),
+    }
+    // Removed between the two: its name may be another file's by now.
+    Ok(if fstat(&file)?.st_nlink == 0 { Lock::Missing } else { Lock::Held(Locked { file }) })
+}
+
+impl Locked {
+    /// Brings the file to where it goes on: at `durable`, or after whatever lies beyond it if `keeps_tail`, because this
+    /// boot of the kernel wrote it. Durable on return.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] when the volume fails; the tail must then not be kept again.
+    pub async fn recover(self, durable: Midpoint, keeps_tail: bool) -> Result<Recovered> {
+        blocking("recovering an upload", move || recover(self.file, durable, keeps_tail)).await
+    }
+}
+
+fn recover(mut file: File, durable: Midpoint, keeps_tail: bool) -> io::Result<Recovered> {
+    let (found_bytes, known_bytes) = (file.metadata()?.len(), durable.offset().bytes());
+    if found_bytes < known_bytes {
+        return Ok(Recovered::Torn { found: ByteSize::new(found_bytes) });
+    }
+    file.seek(SeekFrom::Start(known_bytes))?;
+    let mut at = durable;
+    if found_bytes > known_bytes {
+        if keeps_tail {
+            pass_rest(&mut file, &mut at)?;
+        } else {
+            file.set_len(known_bytes)?;
+        }
+        file.sync_data()?;
+    }
+    Ok(Recovered::At(Writer::new(file, at)))
+}
+
+fn pass_rest(file: &mut File, at: &mut Midpoint) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(()),
+            read => at.pass(&chunk[..read]),
+        }
+    }
+}
+
+/// Takes blocks without changing the file's size, so that a full disk is found out before the bytes are sent.
+#[cfg(target_os = "linux")]
+fn take_room(file: &File, room: ByteSize) -> io::Result<()> {
+    use nix::fcntl::{FallocateFlags, fallocate};
+    let Ok(length @ 1..) = i64::try_from(room.bytes()) else { return Ok(()) };
+    match fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, length) {
+        // A filesystem without it finds out later, as every write may.
+        Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// macOS has no such call.
+#[cfg(not(target_os = "linux"))]
+fn take_room(_file: &File, _room: ByteSize) -> io::Result<()> {
+    Ok(())
+}
+
+/// A file just made, removed again unless it is claimed: whoever asked for it may have gone while it was made, and
+/// with them the row that named it.
+struct Unclaimed {
+    file: Option<File>,
+    directory: OwnedFd,
+    name: String,
+}
+
+impl Unclaimed {
+    fn claim(mut self) -> io::Result<File> {
+        self.file.take().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if self.file.is_some()
+            && let Err(error) = unlinkat(&self.directory, self.name.as_str(), UnlinkatFlags::NoRemoveDir)
+        {
+            tracing::warn!(%error, "a staging file that nobody wants is left behind");
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! Appending to a resumable upload: bytes in, and every few of them recorded, so that whatever ends it, little is sent
+//! twice.
+//! Invariant: every offset that is told is on disk and in the row first, and none is ever lower than one told before.
+
+use super::lock::{self, Persistence, Taken};
+use super::{HEAD_BYTES, LAST_STEP, content, finish, quota_exceeded};
+use crate::app::App;
+use crate::blob::{Midpoint, Writer};
+use crate::crash;
+use crate::db;
+use crate::db::sessions::{Checkpoint, Open, Session};
+use crate::error::{Error, Result};
+use crate::media;
+use crate::model::{ByteSize, UploadRole};
+use crate::writers::Writing;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
+use std::pin::Pin;
+use std::time::Duration;
+use time::OffsetDateTime;
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// How often a writer looks whether it is still the latest one: as long it may take until a writer in another process
+/// lets go.
+const LOOK: Duration = Duration::from_secs(1);
+/// The longest time that bytes are not recorded.
+const UNRECORDED: Duration = Duration::from_secs(5);
+
+/// Bytes on their way in.
+pub type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
+
+/// What comes with one request.
+#[derive(Debug, Default)]
+pub struct Piece {
+    /// Where its bytes belong.
+    pub offset: ByteSize,
+    /// How many there are, if the client said.
+    pub size: Option<ByteSize>,
+    /// How long the whole upload is, if that becomes known only now.
+    pub length: Option<ByteSize>,
+    /// What the bytes must hash to; if they do not, none of them counts.
+    pub checksum: Option<Checksum>,
+}
+
+/// A digest of one request's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksum {
+    /// SHA-1, against accidents only.
+    Sha1([u8; 20]),
+    /// SHA-256.
+    Sha256([u8; 32]),
+}
+
+/// A checksum being compared while its bytes come.
+enum Checking {
+    Nothing,
+    Sha1(Sha1, [u8; 20]),
+    Sha256(Sha256, [u8; 32]),
+}
+
+/// Appends bytes and, with the last one, makes the upload a file. Answers how far it is then.
+///
+/// # Crash
+/// At any moment: what was written in this run of the kernel is found again, at least what was recorded last in any
+/// other; with all bytes there, whoever asks next finishes it, or the janitor.
+///
+/// # Errors
+/// [`Error::OffsetMismatch`], [`Error::UploadTooLong`], [`Error::UploadLocked`], [`Error::ChecksumMismatch`],
+/// [`Error::Gone`], [`Error::QuotaExceeded`] while the length is not known, [`Error::Draining`] when the process is to
+/// end, [`Error::VolumeFull`], [`Error::TypeMismatch`] and [`Error::TypeRefused`] at the end, and whatever `chunks` ends
+/// with. What came before an error is kept, unless there is a checksum.
+#[expect(clippy::disallowed_methods, reason = "what arrived is recorded even when the request is gone")]
+pub async fn append(app: &App, session: &Session, piece: Piece, chunks: Chunks) -> Result<Session> {
+    let (app, id) = (app.clone(), session.id);
+    let appending = tokio::spawn(async move {
+        match lock::take(&app, id, Persistence::Evict).await? {
+            Taken::Busy => Err(Error::UploadLocked),
+            Taken::Ended(session) => at_its_end(*session, &piece),
+            Taken::Held(held) => {
+                let (session, open, writer) = held.recover(&app).await?;
+                if open.is_finalizing {
+                    let session = finish::finish(&app, session, open, writer).await?;
+                    return at_its_end(session, &piece);
+                }
+                run(&app, session, open, writer, piece, chunks).await
+            }
+        }
+    });
+    appending.await.map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("appending")))?
+}
+
+/// Nothing more fits to an upload that is complete, and nothing at all to one that is gone.
+fn at_its_end(session: Session, piece: &Piece) -> Result<Session> {
+    let Some(length) = session.length.filter(|_| session.file_id.is_some()) else { return Err(Error::Gone) };
+    match (piece.offset == length, piece.size) {
+        (true, Some(ByteSize::ZERO)) => Ok(session),
+        (true, _) => Err(Error::UploadTooLong { length }),
+        (false, _) => Err(Error::OffsetMismatch { offset: length }),
+    }
+}
+
+async fn run(
+    app: &App,
+    mut session: Session,
+    open: Open,
+    writer: Writer,
+    piece: Piece,
+    mut chunks: Chunks,
+) -> Result<Session> {
+    let start = writer.durable().clone();
+    let epoch = lock::claim(app, &session, &writer, piece.checksum.is_none()).await?;
+    crash::point("append.claimed");
+    if piece.offset != start.offset() {
+        return Err(Error::OffsetMismatch { offset: start.offset() });
+    }
+    if let Some(length) = piece.length {
+        set_length(app, &mut session, &start, length).await?;
+    }
+    require_fit(app, &session, &piece)?;
+    let granted = session.length.unwrap_or(open.reserved);
+    let mut appending = Appending::new(app, &session, writer, epoch, granted);
+    let mut checking = Checking::new(piece.checksum);
+    appending.records = piece.checksum.is_none();
+    let received = appending.receive(&mut chunks, &mut checking).await;
+    let received = received.and_then(|()| checking.verdict());
+    if received.is_err() && piece.checksum.is_some() {
+        appending.writer.take_back(&start).await?;
+        return received.map(|()| session);
+    }
+    appending.records = true;
+    appending.settle(received).await?;
+    let Appending { writer, .. } = appending;
+    session.durable = writer.durable().clone();
+    let is_whole = session.length == Some(session.durable.offset());
+    if is_whole && session.role != UploadRole::Part {
+        return finish::finish(app, session, open, writer).await;
+    }
+    drop(writer);
+    lock::load(app, session.id).await
+}
+
+/// Tells early what would not fit.
+fn require_fit(app: &App, session: &Session, piece: &Piece) -> Result<()> {
+    let limits = &app.config.limits;
+    let Some(size) = piece.size else { return Ok(()) };
+    if let Some(max_bytes) = limits.max_append.filter(|max| size > *max) {
+        return Err(Error::BodyTooLarge { max_bytes });
+    }
+    let end = piece.offset.saturating_add(size);
+    match session.length {
+        Some(length) if end > length => Err(Error::UploadTooLong { length }),
+        None if end > limits.max_file => Err(Error::FileTooLarge { max_bytes: limits.max_file }),
+        _ => Ok(()),
+    }
+}
+
+/// The client knows only now how long the upload is: exactly that is reserved from here on.
+async fn set_length(app: &App, session: &mut Session, at: &Midpoint, length: ByteSize) -> Result<()> {
+    if session.length == Some(length) {
+        return Ok(());
+    }
+    let wrong = |reason: &str| Error::invalid_parameter("Upload-Length", reason);
+    if session.length.is_some() {
+        return Err(wrong("the length is known and cannot change"));
+    }
+    if length < at.offset() {
+        return Err(wrong("there are more bytes already"));
+    }
+    let max_bytes = app.config.limits.max_file;
+    if length > max_bytes {
+        return Err(Error::FileTooLarge { max_bytes });
+    }
+    let mut conn = app.db.conn().await?;
+    if !db::uploads::resize(&mut conn, &session.user_id, session.id, length).await? {
+        drop(conn);
+        return Err(quota_exceeded(app, &session.user_id).await?);
+    }
+    if !db::sessions::set_length(&mut conn, &session.user_id, session.id, length).await? {
+        return Err(Error::Gone);
+    }
+    session.length = Some(length);
+    Ok(())
+}
+
+/// A writer at work.
+pub(super) struct Appending<'a> {
+    app: &'a App,
+    session: &'a Session,
+    // Leaves the list of writers before the lock goes with the file.
+    writing: Writing,
+    pub(super) writer: Writer,
+    epoch: i64,
+    end_bytes: u64,
+    received_bytes: u64,
+    granted: ByteSize,
+    recorded: ByteSize,
+    recorded_at: Instant,
+    /// Whether bytes count before all have come.
+    records: bool,
+    /// The first bytes, until there are enough to tell what the file is.
+    head: Option<Vec<u8>>,
+}
+
+impl<'a> Appending<'a> {
+    pub(super) fn new(
+        app: &'a App,
+        session: &'a Session,
+        writer: Writer,
+        epoch: i64,
+        granted: ByteSize,
+    ) -> Self {
+        let at = writer.durable().offset();
+        Self {
+            app,
+            session,
+            writing: app.writers.enter(session.id),
+            writer,
+            epoch,
+            end_bytes: at.bytes(),
+            received_bytes: 0,
+            granted,
+            recorded: at,
+            recorded_at: Instant::now(),
+            records: true,
+            head: (at == ByteSize::ZERO && session.role == UploadRole::File).then(Vec::new),
+        }
+    }
+
+    /// Takes bytes until there are no more, somebody asks to stop, or the process is to end.
+    async fn receive(&mut self, chunks: &mut Chunks, checking: &mut Checking) -> Result<()> {
+        let mut look = tokio::time::interval_at(Instant::now() + LOOK, LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = self.writing.stop.cancelled() => return Err(Error::UploadLocked),
+                () = self.app.stop.cancelled() => return Err(Error::Draining),
+                _ = look.tick() => {
+                    self.look_around().await?;
+                    continue;
+                }
+                next = chunks.next() => next,
+            };
+            let Some(chunk) = next.transpose()? else { return Ok(()) };
+            checking.pass(&chunk);
+            self.push(chunk).await?;
+        }
+    }
+
+    /// The same for bytes of our own, which need no checking.
+    pub(super) async fn copy(&mut self, mut chunks: Chunks) -> Result<()> {
+        self.receive(&mut chunks, &mut Checking::Nothing).await
+    }
+
+    async fn push(&mut self, chunk: Bytes) -> Result<()> {
+        let limits = &self.app.config.limits;
+        self.received_bytes += chunk.len() as u64;
+        if let Some(max_bytes) = limits.max_append.filter(|max| self.received_bytes > max.bytes()) {
+            return Err(Error::BodyTooLarge { max_bytes });
+        }
+        let end_bytes = self.end_bytes + chunk.len() as u64;
+        match self.session.length {
+            Some(length) if end_bytes > length.bytes() => return Err(Error::UploadTooLong { length }),
+            None if end_bytes > limits.max_file.bytes() => {
+                return Err(Error::FileTooLarge { max_bytes: limits.max_file });
+            }
+            None if end_bytes > self.granted.bytes() => self.grow(ByteSize::new(end_bytes)).await?,
+            _ => {}
+        }
+        self.look_at_head(&chunk)?;
+        self.writer.push(chunk).await?;
+        self.end_bytes = end_bytes;
+        let durable = self.writer.durable();
+        if durable.offset() > self.recorded {
+            let at = durable.clone();
+            self.record(&at).await?;
+        }
+        Ok(())
+    }
+
+    /// Content that will be refused at the end is refused as soon as it shows.
+    fn look_at_head(&mut self, chunk: &[u8]) -> Result<()> {
+        let Some(head) = &mut self.head else { return Ok(()) };
+        head.extend_from_slice(&chunk[..chunk.len().min(HEAD_BYTES - head.len())]);
+        if head.len() == HEAD_BYTES {
+            let sniffed = media::sniff(head, self.session.name.as_str());
+            self.head = None;
+            content::file_type(&sniffed, self.session.declared)?;
+        }
+        Ok(())
+    }
+
+    /// More bytes came than are reserved: reserve the next step, or at least what is here.
+    async fn grow(&mut self, here: ByteSize) -> Result<()> {
+        let max_file = self.app.config.limits.max_file;
+        let next = self.granted.saturating_add(LAST_STEP).min(max_file).max(here);
+        self.app.volume.require_room(next.saturating_sub(self.granted)).await?;
+        let (user, id) = (&self.session.user_id, self.session.id);
+        for size in [next, here] {
+            if db::uploads::resize(&mut *self.app.db.conn().await?, user, id, size).await? {
+                self.granted = size;
+                return Ok(());
+            }
+        }
+        Err(quota_exceeded(self.app, user).await?)
+    }
+
+    async fn look_around(&mut self) -> Result<()> {
+        let (user, id) = (&self.session.user_id, self.session.id);
+        let looked = async {
+            let mut conn = self.app.db.conn().await?;
+            db::sessions::is_latest(&mut conn, user, id, self.epoch).await
+        };
+        // Without an answer the bytes go on: the next record tells.
+        if let Ok(false) = looked.await {
+            return Err(self.why_not_latest().await);
+        }
+        let is_due = self.records && self.recorded_at.elapsed() >= UNRECORDED;
+        if is_due && self.end_bytes > self.recorded.bytes() {
+            let at = self.writer.sync().await?;
+            self.record(&at).await?;
+        }
+        Ok(())
+    }
+
+    /// Forces out and records what is here, however the receiving went. Content that cannot become a file ends the
+    /// upload, and so does a failing disk: what it says about these bytes from now on cannot be believed.
+    pub(super) async fn settle(&mut self, received: Result<()>) -> Result<()> {
+        let settled = match &received {
+            Err(Error::Unavailable { part: "volume" }) => received,
+            _ => match self.writer.sync().await {
+                Ok(at) if at.offset() > self.recorded => self.record(&at).await.and(received),
+                Ok(_) => received,
+                Err(error) => received.and(Err(error)),
+            },
+        };
+        if let Err(
+            Error::Unavailable { part: "volume" } | Error::TypeRefused { .. } | Error::TypeMismatch { .. },
+        ) = &settled
+        {
+            super::cancel(self.app, &self.session.user_id, self.session.id).await?;
+        }
+        settled
+    }
+
+    async fn record(&mut self, at: &Midpoint) -> Result<()> {
+        if !self.records {
+            return Ok(());
+        }
+        let checkpoint = Checkpoint {
+            user: &self.session.user_id,
+            id: self.session.id,
+            epoch: self.epoch,
+            at,
+            expires_at: expires_at(self.app, self.session.created_at),
+        };
+        crash::point("append.synced");
+        if !db::sessions::checkpoint(&mut *self.app.db.conn().await?, &checkpoint).await? {
+            return Err(self.why_not_latest().await);
+        }
+        crash::point("append.recorded");
+        self.recorded = at.offset();
+        self.recorded_at = Instant::now();
+        Ok(())
+    }
+
+    /// Somebody took over, or the upload was cancelled.
+    async fn why_not_latest(&self) -> Error {
+        match lock::load(self.app, self.session.id).await {
+            Ok(session) if session.open.is_some() => Error::UploadLocked,
+            Ok(_) | Err(Error::NotFound) => Error::Gone,
+            Err(error) => error,
+        }
+    }
+}
+
+/// When an upload is given up that makes progress now.
+fn expires_at(app: &App, created_at: OffsetDateTime) -> OffsetDateTime {
+    let limits = &app.config.limits;
+    (app.clock.now() + limits.upload_idle).min(created_at + limits.upload_life)
+}
+
+impl Checking {
+    fn new(checksum: Option<Checksum>) -> Self {
+        match checksum {
+            None => Self::Nothing,
+            Some(Checksum::Sha1(expected)) => Self::Sha1(Sha1::new(), expected),
+            Some(Checksum::Sha256(expected)) => Self::Sha256(Sha256::new(), expected),
+        }
+    }
+
+    fn pass(&mut self, chunk: &[u8]) {
+        match self {
+            Self::Nothing => {}
+            Self::Sha1(digest, _) => digest.update(chunk),
+            Self::Sha256(digest, _) => digest.update(chunk),
+        }
+    }
+
+    fn verdict(self) -> Result<()> {
+        let holds = match self {
+            Self::Nothing => true,
+            Self::Sha1(digest, expected) => <[u8; 20]>::from(digest.finalize()) == expected,
+            Self::Sha256(digest, expected) => <[u8; 32]>::from(digest.finalize()) == expected,
+        };
+        if holds { Ok(()) } else { Err(Error::ChecksumMismatch) }
+    }
+}

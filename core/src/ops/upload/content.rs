@@ -1,0 +1,94 @@
+//! What every way in shares once the bytes are here: what they are, where they go, which rows they become.
+//! Never moves a byte.
+
+use crate::blob::{BlobKey, Folder};
+use crate::db;
+use crate::db::derivatives;
+use crate::db::files::NewFile;
+use crate::db::jobs::Task;
+use crate::db::uploads::Ending;
+use crate::error::{Error, Result};
+use crate::ids::{FileId, UploadId, UserId};
+use crate::media::{Class, Facts, PictureFormat, Sniffed};
+use crate::model::{ByteSize, DerivativeKind, FileMetadata, FileName, FileType, Sha256Digest};
+use crate::ops::thumbnail;
+use sqlx::PgConnection;
+
+/// What arrived.
+pub(super) struct Content {
+    pub(super) name: FileName,
+    pub(super) sniffed: Sniffed,
+    pub(super) size: ByteSize,
+    pub(super) sha256: Sha256Digest,
+    pub(super) facts: Facts,
+}
+
+impl Content {
+    /// The row that it becomes.
+    pub(super) fn into_file(
+        self,
+        (user_id, id): (UserId, FileId),
+        key: &BlobKey,
+        file_type: FileType,
+        metadata: FileMetadata,
+    ) -> NewFile {
+        let path = key.as_str();
+        let pixels =
+            |side: Option<u32>| side.and_then(|side| i32::try_from(side).ok()).filter(|side| *side > 0);
+        NewFile {
+            id,
+            user_id,
+            file_name: path.rsplit('/').next().unwrap_or(path).to_owned(),
+            original_name: self.name,
+            file_type,
+            mime_type: self.sniffed.mime.to_owned(),
+            size: self.size,
+            file_path: path.to_owned(),
+            sha256: self.sha256,
+            width: pixels(self.facts.width),
+            height: pixels(self.facts.height),
+            duration_seconds: self
+                .facts
+                .duration_seconds
+                .filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
+            metadata,
+        }
+    }
+}
+
+/// Ends an upload as complete, adds its file and queues its picture. `false` when the upload was cancelled meanwhile:
+/// then the caller rolls back.
+pub(super) async fn record(conn: &mut PgConnection, upload: UploadId, file: &NewFile) -> Result<bool> {
+    let user = &file.user_id;
+    if !db::uploads::end(conn, user, upload, Ending::Complete).await? {
+        return Ok(false);
+    }
+    db::files::insert(conn, file).await?;
+    if thumbnail::can_have(&file.mime_type) {
+        let name = thumbnail::name(user, file.id, DerivativeKind::Default, PictureFormat::WebP);
+        derivatives::request(conn, &name, &thumbnail::key(&name)?).await?;
+        db::jobs::enqueue(conn, user, &Task::Derive { file: file.id, kind: DerivativeKind::Default }).await?;
+    }
+    Ok(true)
+}
+
+/// What a file is stored as: as declared if the content allows it, else what the content is.
+pub(super) fn file_type(sniffed: &Sniffed, declared: Option<FileType>) -> Result<FileType> {
+    if sniffed.class == Class::Refused {
+        return Err(Error::TypeRefused { found: sniffed.label.to_owned() });
+    }
+    match declared {
+        Some(declared) if sniffed.accepts(declared) => Ok(declared),
+        Some(declared) => Err(Error::TypeMismatch { declared, found: sniffed.label.to_owned() }),
+        None => Ok(sniffed.file_type().unwrap_or(FileType::Project)),
+    }
+}
+
+pub(super) fn final_key(
+    user: &UserId,
+    file: FileId,
+    file_type: FileType,
+    sniffed: &Sniffed,
+) -> Result<BlobKey> {
+    BlobKey::new(user.as_str(), Folder::Files(file_type), &format!("{file}.{}", sniffed.extension))
+}

@@ -1,0 +1,157 @@
+//! Content that its owner has already: a proof instead of its bytes.
+//! Invariant: never across users, and never on the word of a digest alone: what proves is a digest over bytes that the
+//! service picks.
+
+use super::content::record;
+use super::finish;
+use super::lock::{self, Persistence, Taken};
+use crate::app::App;
+use crate::blob::{BlobKey, Folder};
+use crate::crash;
+use crate::db;
+use crate::db::files::NewFile;
+use crate::db::sessions::{self, Open, Session};
+use crate::error::{Error, Result};
+use crate::ids::FileId;
+use crate::media;
+use crate::model::{ByteSize, File, Sha256Digest, UploadRole};
+use futures_util::TryStreamExt as _;
+use sha2::{Digest as _, Sha256};
+use std::ops::Range;
+
+/// Bytes that a proof is about.
+const PROOF_BYTES: u64 = 64 * 1024;
+
+/// What is to be proven: the SHA-256 of the nonce followed by these bytes of the content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Challenge {
+    /// Makes a digest that somebody has of these bytes worthless.
+    pub nonce: [u8; 16],
+    /// Which bytes.
+    pub range: Range<u64>,
+}
+
+/// What the client of a new upload can prove instead of sending its bytes; `None` when its owner has no such content.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn offer(app: &App, session: &Session) -> Result<Option<Challenge>> {
+    let is_open = session.open.is_some() && session.role == UploadRole::File;
+    let (Some(challenge), true) = (challenge(session), is_open) else { return Ok(None) };
+    Ok(find(app, session).await?.map(|_| challenge))
+}
+
+/// Follows from the session alone, so that any process can ask and compare. Its URL's secret is chance.
+fn challenge(session: &Session) -> Option<Challenge> {
+    let size_bytes = session.length?.bytes();
+    let length_bytes = size_bytes.min(PROOF_BYTES);
+    let seed: [u8; 32] =
+        Sha256::new().chain_update("known content").chain_update(session.secret_hash.0).finalize().into();
+    let number = seed.iter().skip(16).take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let start = number % (size_bytes - length_bytes + 1);
+    let nonce = seed.first_chunk().copied()?;
+    (size_bytes > 0).then_some(Challenge { nonce, range: start..start + length_bytes })
+}
+
+/// A file of the owner with the announced content.
+async fn find(app: &App, session: &Session) -> Result<Option<FileId>> {
+    let (Some(sha256), Some(size)) = (session.expected_sha256, session.length) else { return Ok(None) };
+    sessions::known_file(&mut *app.db.conn().await?, &session.user_id, &sha256, size).await
+}
+
+/// Makes an upload a file by a proof: 1 name the final path, 2 give the known bytes that name as well, 3 remove the
+/// staging file, 4 in one transaction end the upload and add the file.
+///
+/// # Crash
+/// After 1, 2 or 3: the upload is as it was, and takes a proof or its bytes. After 4: done.
+///
+/// # Errors
+/// [`Error::ChecksumMismatch`] for a wrong proof, [`Error::Conflict`] when the known file is gone or cannot be shared:
+/// the bytes can be sent then. [`Error::TypeMismatch`], [`Error::Gone`].
+pub async fn prove(app: &App, session: &Session, proof: Sha256Digest) -> Result<Session> {
+    let held = match lock::take(app, session.id, Persistence::Evict).await? {
+        Taken::Busy => return Err(Error::UploadLocked),
+        Taken::Ended(session) if session.file_id.is_some() => return Ok(*session),
+        Taken::Ended(_) => return Err(Error::Gone),
+        Taken::Held(held) => held,
+    };
+    let (session, open, writer) = held.recover(app).await?;
+    if open.is_finalizing {
+        return finish::finish(app, session, open, writer).await;
+    }
+    // The lock is held until the end.
+    let _writer = writer;
+    let (Some(challenge), Some(known)) = (challenge(&session), find(app, &session).await?) else {
+        return Err(not_known());
+    };
+    let known = db::files::get(&mut *app.db.conn().await?, &session.user_id, known).await?;
+    let known = known.filter(|_| session.role == UploadRole::File).ok_or_else(not_known)?;
+    let source = BlobKey::parse(&known.file_path)?;
+    if digest(app, &source, known.size, &challenge).await? != proof {
+        return Err(Error::ChecksumMismatch);
+    }
+    share(app, &session, &open, &source, known).await?;
+    lock::load(app, session.id).await
+}
+
+async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, known: File) -> Result<()> {
+    let (user, id) = (&session.user_id, session.id);
+    if let Some(declared) =
+        session.declared.filter(|declared| !media::mime_accepts(&known.mime_type, *declared))
+    {
+        return Err(Error::TypeMismatch { declared, found: known.mime_type });
+    }
+    let file_type = session.declared.unwrap_or(known.file_type);
+    let extension = known.file_name.rsplit_once('.').map_or("bin", |(_, extension)| extension);
+    let file_name = format!("{}.{extension}", open.file_id);
+    let key = BlobKey::new(user.as_str(), Folder::Files(file_type), &file_name)?;
+    // What an earlier proof may have left, under the name that the row still has.
+    app.volume.remove(vec![open.final_key.clone()]).await?;
+    if !db::uploads::name_final(&mut *app.db.conn().await?, user, id, &key).await? {
+        return Err(Error::Gone);
+    }
+    crash::point("known.named");
+    if !app.volume.share(source, &key).await? {
+        return Err(not_known());
+    }
+    crash::point("known.shared");
+    app.volume.remove(vec![open.staging.clone()]).await?;
+    crash::point("known.removed");
+    let file = NewFile {
+        id: open.file_id,
+        user_id: user.clone(),
+        file_name,
+        original_name: session.name.clone(),
+        file_type,
+        mime_type: known.mime_type,
+        size: known.size,
+        file_path: key.as_str().to_owned(),
+        sha256: known.sha256,
+        width: known.width,
+        height: known.height,
+        duration_seconds: known.duration_seconds,
+        metadata: session.metadata.clone(),
+    };
+    let mut tx = app.db.begin().await?;
+    if !record(&mut tx, id, &file).await? {
+        return Err(Error::Gone);
+    }
+    sessions::set_file(&mut tx, user, id, file.id).await?;
+    tx.commit().await?;
+    crash::point("known.done");
+    Ok(())
+}
+
+async fn digest(app: &App, key: &BlobKey, size: ByteSize, challenge: &Challenge) -> Result<Sha256Digest> {
+    let mut bytes = app.volume.read(key, size, challenge.range.clone()).await?;
+    let mut digest = Sha256::new().chain_update(challenge.nonce);
+    let failed = |cause| Error::Internal(anyhow::Error::new(cause).context("reading a known file"));
+    while let Some(chunk) = bytes.try_next().await.map_err(failed)? {
+        digest.update(&chunk);
+    }
+    Ok(Sha256Digest(digest.finalize().into()))
+}
+
+fn not_known() -> Error {
+    Error::Conflict { reason: "This content is not known any more: send its bytes".to_owned() }
+}

@@ -1,0 +1,152 @@
+//! One writer an upload: the lock on its bytes decides, and whoever holds it can be made to let go.
+//! Invariant: what a session says under its lock stays so until the lock is dropped, unless the upload is cancelled.
+
+use crate::app::App;
+use crate::blob::{Lock, Locked, Recovered, Writer};
+use crate::db;
+use crate::db::sessions::{Claim, Open, Session};
+use crate::error::{Error, Result};
+use crate::ids::UploadId;
+use crate::model::ByteSize;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long whoever holds the lock has to let go.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A writer of this process lets go within so long; after it, writers of other processes are asked.
+const LOCAL_PATIENCE: Duration = Duration::from_millis(150);
+/// Between two attempts while a writer of this process lets go ...
+const LOCAL_PAUSE: Duration = Duration::from_millis(5);
+/// ... and while one of another process does.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What to do when somebody else holds the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Persistence {
+    /// Ask them to stop, and wait.
+    Evict,
+    /// Leave them alone.
+    Yield,
+}
+
+/// An upload as it is under its lock.
+pub(super) enum Taken {
+    /// It is ours.
+    Held(Box<Held>),
+    /// It has ended, one way or the other.
+    Ended(Box<Session>),
+    /// Somebody else holds it.
+    Busy,
+}
+
+/// An open upload whose lock is ours.
+pub(super) struct Held {
+    pub(super) session: Session,
+    pub(super) open: Open,
+    locked: Locked,
+}
+
+/// Takes an upload's lock.
+///
+/// # Errors
+/// [`Error::UploadLocked`] when its holder does not let go, [`Error::Gone`] when its bytes are lost.
+pub(super) async fn take(app: &App, id: UploadId, persistence: Persistence) -> Result<Taken> {
+    let started = Instant::now();
+    let (mut asked_others, mut missed, mut is_made) = (false, false, false);
+    loop {
+        let session = load(app, id).await?;
+        let Some(open) = session.open.clone() else { return Ok(Taken::Ended(Box::new(session))) };
+        match lock(app, &open).await? {
+            Lock::Held(locked) => {
+                // What was loaded before the lock may be old.
+                let session = load(app, id).await?;
+                let Some(open) = session.open.clone() else {
+                    if is_made {
+                        app.volume.remove(vec![open.staging]).await?;
+                    }
+                    return Ok(Taken::Ended(Box::new(session)));
+                };
+                return Ok(Taken::Held(Box::new(Held { session, open, locked })));
+            }
+            // Its rename or its end may have come between the row and the look.
+            Lock::Missing if !missed => missed = true,
+            // Whoever made the row did not live to make the file.
+            Lock::Missing
+                if !is_made && session.durable.offset() == ByteSize::ZERO && !open.is_finalizing =>
+            {
+                app.volume.stage_empty(&open.staging, session.length.unwrap_or_default()).await?;
+                is_made = true;
+            }
+            Lock::Missing => return Err(lost(&session)),
+            Lock::Busy if persistence == Persistence::Yield => return Ok(Taken::Busy),
+            Lock::Busy => app.writers.evict(id),
+        }
+        if started.elapsed() > PATIENCE {
+            return Err(Error::UploadLocked);
+        }
+        if !asked_others && started.elapsed() > LOCAL_PATIENCE {
+            db::sessions::evict(&mut *app.db.conn().await?, &session.user_id, id).await?;
+            asked_others = true;
+        }
+        tokio::time::sleep(if asked_others { PAUSE } else { LOCAL_PAUSE }).await;
+    }
+}
+
+/// The session as its rows say.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub(super) async fn load(app: &App, id: UploadId) -> Result<Session> {
+    db::sessions::get(&mut *app.db.conn().await?, id).await?.ok_or(Error::NotFound)
+}
+
+/// Once its final path is settled, the bytes may have either name.
+async fn lock(app: &App, open: &Open) -> Result<Lock> {
+    match app.volume.lock_staged(&open.staging).await? {
+        Lock::Missing if open.is_finalizing => app.volume.lock_staged(&open.final_key).await,
+        found => Ok(found),
+    }
+}
+
+fn lost(session: &Session) -> Error {
+    if session.durable.offset().bytes() > 0 {
+        tracing::error!(user.id = %session.user_id, upload.id = %session.id, "the bytes of an upload are gone from the volume");
+    }
+    Error::Gone
+}
+
+impl Held {
+    /// Brings the bytes to where they go on. Durable on return, but not recorded.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] when bytes are lost that were acknowledged: the upload is cancelled.
+    pub(super) async fn recover(self, app: &App) -> Result<(Session, Open, Writer)> {
+        let Self { session, open, locked } = self;
+        let known = session.durable.offset();
+        let keeps_tail = session.boot == Some(app.volume.boot()) && !open.is_finalizing;
+        match locked.recover(session.durable.clone(), keeps_tail).await? {
+            Recovered::At(writer) => Ok((session, open, writer)),
+            Recovered::Torn { found } => {
+                tracing::error!(user.id = %session.user_id, upload.id = %session.id, known_bytes = known.bytes(),
+                    found_bytes = found.bytes(), "acknowledged bytes of an upload are lost");
+                super::cancel(app, &session.user_id, session.id).await?;
+                Err(Error::Gone)
+            }
+        }
+    }
+}
+
+/// Records what recovery found and makes us the latest writer. `counts_tail`: bytes that we write count even if we die
+/// before they are recorded.
+///
+/// # Errors
+/// [`Error::Gone`] when the upload was cancelled meanwhile.
+pub(super) async fn claim(app: &App, session: &Session, writer: &Writer, counts_tail: bool) -> Result<i64> {
+    let claim = Claim {
+        user: &session.user_id,
+        id: session.id,
+        at: writer.durable(),
+        boot: counts_tail.then(|| app.volume.boot()),
+    };
+    db::sessions::claim(&mut *app.db.conn().await?, &claim).await?.ok_or(Error::Gone)
+}

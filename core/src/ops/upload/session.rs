@@ -1,0 +1,283 @@
+//! Resumable uploads from their creation to their end, whatever protocol asks for it.
+//! Invariant: all that a session is lies in Postgres and on the volume: any process can answer the next request.
+
+use super::lock::{self, Persistence, Taken};
+use super::{LAST_STEP, cancel, finish, join, quota_exceeded};
+use crate::app::App;
+use crate::blob::{BlobKey, Folder};
+use crate::crash;
+use crate::db;
+use crate::db::sessions::{self, NewSession, Session};
+use crate::db::uploads::NewUpload;
+use crate::error::{Error, Result};
+use crate::ids::{FileId, UploadId, UserId};
+use crate::model::{ByteSize, FileMetadata, FileName, FileType, Sha256Digest, UploadRole};
+use sqlx::PgConnection;
+
+/// What a client says about a file before its bytes come.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// What it will be called.
+    pub name: FileName,
+    /// What the client says it is.
+    pub declared: Option<FileType>,
+    /// What the client says about it.
+    pub metadata: FileMetadata,
+    /// The same in the client's own words.
+    pub sent: Option<String>,
+}
+
+/// A resumable upload to be made.
+#[derive(Debug, Clone)]
+pub struct New {
+    /// Its owner.
+    pub user: UserId,
+    /// SHA-256 of the secret in its URL.
+    pub secret_hash: Sha256Digest,
+    /// How long it is, if that is known.
+    pub length: Option<ByteSize>,
+    /// A file of its own, or a part of one.
+    pub role: UploadRole,
+    /// What is said about it.
+    pub description: Description,
+    /// What the whole content must hash to.
+    pub expected_sha256: Option<Sha256Digest>,
+    /// The client's name for this creation.
+    pub idempotency_key: Option<String>,
+}
+
+/// Reserves and prepares everything, so that what could refuse the upload does so before its bytes are sent. Under an
+/// idempotency key that is known, answers that upload instead, which then goes by the new secret.
+///
+/// # Crash
+/// After the rows, with the file or without: the same key finds the upload, otherwise it expires.
+///
+/// # Errors
+/// [`Error::FileTooLarge`], [`Error::VolumeFull`], [`Error::QuotaExceeded`], [`Error::TooManyUploads`],
+/// [`Error::TooManyRequests`]; [`Error::Conflict`] for a key that was used for something else.
+pub async fn create(app: &App, new: New) -> Result<Session> {
+    let limits = &app.config.limits;
+    if let Some(length) = new.length.filter(|length| *length > limits.max_file) {
+        tracing::debug!(length_bytes = length.bytes(), "an upload over the limit");
+        return Err(Error::FileTooLarge { max_bytes: limits.max_file });
+    }
+    let want = new.length.unwrap_or(LAST_STEP.min(limits.max_file));
+    app.volume.require_room(want).await?;
+    app.rates.upload(&new.user)?;
+    let mut tx = app.db.begin().await?;
+    lock_owner(app, &mut tx, &new.user).await?;
+    if let Some(key) = &new.idempotency_key
+        && let Some(known) = known_by_key(&mut tx, &new.user, key).await?
+    {
+        tx.commit().await?;
+        return repeat(app, known, &new, &[]).await;
+    }
+    require_few(app, &mut tx, &new.user).await?;
+    let id = UploadId::new();
+    let paths = Paths::new(&new.user, id)?;
+    let row = paths.row(app, &new.user, want, if new.length.is_some() { want } else { ByteSize::new(1) });
+    if db::uploads::create(&mut tx, &row).await?.is_none() {
+        drop(tx);
+        return Err(quota_exceeded(app, &new.user).await?);
+    }
+    sessions::insert(&mut tx, &session_row(&new, id, &[])).await?;
+    tx.commit().await?;
+    crash::point("create.rows");
+    if let Err(error) = app.volume.stage_empty(&paths.staging, new.length.unwrap_or_default()).await {
+        discard(app, &new.user, id).await?;
+        return Err(error);
+    }
+    crash::point("create.file");
+    let session = lock::load(app, id).await?;
+    // Nothing more will come for an empty file.
+    if new.length == Some(ByteSize::ZERO) { refresh(app, session).await } else { Ok(session) }
+}
+
+/// The upload that was made under this key. One that was given up is forgotten: the key makes another.
+pub(super) async fn known_by_key(
+    conn: &mut PgConnection,
+    user: &UserId,
+    key: &str,
+) -> Result<Option<UploadId>> {
+    let Some(id) = sessions::id_by_key(conn, user, key).await? else { return Ok(None) };
+    let session = sessions::get(conn, id).await?;
+    if session.is_some_and(|session| session.open.is_some() || session.file_id.is_some()) {
+        return Ok(Some(id));
+    }
+    if sessions::forget(conn, user, id).await? {
+        return Ok(None);
+    }
+    Err(Error::Conflict { reason: "The upload of this idempotency key is being cancelled".to_owned() })
+}
+
+/// The same creation again: its answer was lost.
+pub(super) async fn repeat(app: &App, id: UploadId, new: &New, part_ids: &[UploadId]) -> Result<Session> {
+    let session = lock::load(app, id).await?;
+    let is_same = (session.length == new.length || new.role == UploadRole::Joined)
+        && session.role == new.role
+        && session.part_ids == part_ids
+        && session.sent_metadata == new.description.sent
+        && session.expected_sha256 == new.expected_sha256;
+    if !is_same {
+        let reason = "This idempotency key was used for another upload".to_owned();
+        return Err(Error::Conflict { reason });
+    }
+    sessions::set_secret(&mut *app.db.conn().await?, &new.user, id, new.secret_hash).await?;
+    refresh(app, session).await
+}
+
+/// The names that an upload takes on the volume, and the id of its file.
+pub(super) struct Paths {
+    id: UploadId,
+    file_id: FileId,
+    pub(super) staging: BlobKey,
+    final_key: BlobKey,
+}
+
+impl Paths {
+    /// Where the file goes is settled when its content is known.
+    pub(super) fn new(user: &UserId, id: UploadId) -> Result<Self> {
+        let file_id = FileId::new();
+        let staging = BlobKey::new(user.as_str(), Folder::Staging, &id.to_string())?;
+        let folder = Folder::Files(FileType::Project);
+        let final_key = BlobKey::new(user.as_str(), folder, &format!("{file_id}.bin"))?;
+        Ok(Self { id, file_id, staging, final_key })
+    }
+
+    /// The upload's row in `uploads`.
+    pub(super) fn row<'a>(
+        &'a self,
+        app: &App,
+        user: &'a UserId,
+        want: ByteSize,
+        at_least: ByteSize,
+    ) -> NewUpload<'a> {
+        NewUpload {
+            id: self.id,
+            user,
+            file_id: self.file_id,
+            staging: &self.staging,
+            final_key: &self.final_key,
+            instance: None,
+            want,
+            at_least,
+            expires_at: app.clock.now() + app.config.limits.upload_start,
+        }
+    }
+}
+
+pub(super) fn session_row<'a>(new: &'a New, id: UploadId, part_ids: &'a [UploadId]) -> NewSession<'a> {
+    NewSession {
+        id,
+        user: &new.user,
+        secret_hash: new.secret_hash,
+        length: new.length,
+        role: new.role,
+        part_ids,
+        name: &new.description.name,
+        declared: new.description.declared,
+        metadata: &new.description.metadata,
+        sent_metadata: new.description.sent.as_deref(),
+        expected_sha256: new.expected_sha256,
+        idempotency_key: new.idempotency_key.as_deref(),
+    }
+}
+
+/// Undoes a creation that is refused: nobody knows of it.
+///
+/// # Errors
+/// When Postgres or the volume does not answer: then it expires.
+pub async fn discard(app: &App, user: &UserId, id: UploadId) -> Result<()> {
+    cancel(app, user, id).await?;
+    sessions::forget(&mut *app.db.conn().await?, user, id).await.map(drop)
+}
+
+/// Takes the owner's row, making it if there is none: creations of one user come one after the other.
+pub(super) async fn lock_owner(app: &App, conn: &mut PgConnection, user: &UserId) -> Result<()> {
+    if !db::storage::lock(conn, user).await? {
+        db::storage::ensure(conn, user, app.config.limits.default_quota).await?;
+        db::storage::lock(conn, user).await?;
+    }
+    Ok(())
+}
+
+/// Refuses a user who has too many uploads open. The caller holds their row.
+async fn require_few(app: &App, conn: &mut PgConnection, user: &UserId) -> Result<()> {
+    let max_open = app.config.limits.max_open_uploads;
+    let open = sessions::count_open(conn, user).await?;
+    if usize::try_from(open).is_ok_and(|open| open < max_open) {
+        Ok(())
+    } else {
+        Err(Error::TooManyUploads { max_open })
+    }
+}
+
+/// A session for whoever knows its secret or is its owner; for anybody else there is none.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn find(
+    app: &App,
+    id: UploadId,
+    secret_hash: Option<Sha256Digest>,
+    caller: Option<&UserId>,
+) -> Result<Session> {
+    let session = lock::load(app, id).await?;
+    let is_known = secret_hash == Some(session.secret_hash) || caller == Some(&session.user_id);
+    if is_known { Ok(session) } else { Err(Error::NotFound) }
+}
+
+/// How far an upload really is: makes its writer let go, takes what a writer that died has left, and finishes what only
+/// lacks its file.
+///
+/// # Errors
+/// [`Error::Gone`], [`Error::UploadLocked`], and what finishing ends with.
+pub async fn refresh(app: &App, session: Session) -> Result<Session> {
+    // Joining is our own work: asking for it does not stop it.
+    let persistence =
+        if session.role == UploadRole::Joined { Persistence::Yield } else { Persistence::Evict };
+    match lock::take(app, session.id, persistence).await? {
+        Taken::Busy => Ok(session),
+        Taken::Ended(session) if session.file_id.is_some() => Ok(*session),
+        Taken::Ended(_) => Err(Error::Gone),
+        Taken::Held(held) => advance(app, *held).await,
+    }
+}
+
+/// Finishes an upload whose client has nothing more to do, unless somebody is at it. `false` when there is nothing to
+/// finish.
+///
+/// # Errors
+/// As [`refresh`].
+pub async fn finish_due(app: &App, id: UploadId) -> Result<bool> {
+    match lock::take(app, id, Persistence::Yield).await? {
+        Taken::Busy | Taken::Ended(_) => Ok(false),
+        Taken::Held(held) => Ok(advance(app, *held).await?.file_id.is_some()),
+    }
+}
+
+async fn advance(app: &App, held: lock::Held) -> Result<Session> {
+    let (known, counted) = (held.session.durable.offset(), held.session.boot);
+    let (mut session, open, writer) = held.recover(app).await?;
+    if session.role == UploadRole::Joined && !open.is_finalizing {
+        return join::go_on(app, session, open, writer).await;
+    }
+    let at = writer.durable().clone();
+    if at.offset() != known || (counted.is_some() && counted != Some(app.volume.boot())) {
+        lock::claim(app, &session, &writer, true).await?;
+    }
+    session.durable = at;
+    let is_whole = session.length == Some(session.durable.offset()) && session.role != UploadRole::Part;
+    if is_whole { finish::finish(app, session, open, writer).await } else { Ok(session) }
+}
+
+/// Ends an upload: an open one is cancelled, one that has ended is forgotten. A finished file stays.
+///
+/// # Errors
+/// When Postgres or the volume does not answer.
+pub async fn end(app: &App, session: &Session) -> Result<()> {
+    if !cancel(app, &session.user_id, session.id).await? {
+        sessions::forget(&mut *app.db.conn().await?, &session.user_id, session.id).await?;
+    }
+    Ok(())
+}
