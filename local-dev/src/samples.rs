@@ -101,7 +101,7 @@ const LANDSCAPES: &[Landscape] = &[
 ];
 
 /// A still is drawn small and enlarged: the drawing costs more than the enlarging.
-const DRAWN: &str = "960x600";
+const DRAWN: &str = "640x400";
 
 /// Films: name, ffmpeg's picture source, sound or silence, seconds, category, package.
 const FILMS: &[(&str, &str, &str, u32, &str, &str)] = &[
@@ -115,7 +115,7 @@ const FILMS: &[(&str, &str, &str, u32, &str, &str)] = &[
     ),
     (
         "Into the spiral.mp4",
-        "mandelbrot=s=1280x720:rate=24:start_scale=0.9:end_scale=0.002:end_pts=240:maxiter=300",
+        "mandelbrot=s=640x360:rate=24:start_scale=0.9:end_scale=0.002:end_pts=240:maxiter=300,scale=1280:720:flags=lanczos",
         "",
         8,
         "full_video",

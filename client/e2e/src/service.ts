@@ -22,6 +22,7 @@ export default async function setup(project: TestProject) {
   const port = await freePort();
   const service = spawn(program(), ["up", "--state", STATE, "--port", String(port)], {
     cwd: ROOT,
+    env: ownEnvironment(),
     stdio: ["ignore", "pipe", "pipe"],
   });
   const ended = new Promise<void>((resolve) => service.once("exit", () => resolve()));
@@ -47,9 +48,15 @@ export default async function setup(project: TestProject) {
   };
 }
 
+/** Without the settings of a developer's own service. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  const foreign = /^(JAM_|CLERK_|CORS_|RATE_LIMIT_|DATABASE_URL$|USER_STORAGE_ROOT$|PUBLIC_BASE_URL$|PORT$)/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
+}
+
 /** The developer's tool, beside which the service's programs lie. */
 function program(): string {
-  const given = process.env.JAM_PROGRAMS;
+  const given = process.env.E2E_PROGRAMS;
   const places = given === undefined ? ["target/release", "target/debug"] : [given];
   const found = places.map((place) => `${ROOT}${place}/jam-dev`).find((path) => existsSync(path));
   if (found === undefined)

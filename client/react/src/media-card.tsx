@@ -56,6 +56,11 @@ export function MediaCard({
       onPointerEnter={(event) => setHovered(event.pointerType === "mouse")}
       onPointerLeave={() => setHovered(false)}
     >
+      {/* The name is read first and shown below. */}
+      <div className="jam-card-text">
+        <h3 title={file.originalName}>{file.originalName}</h3>
+        <p>{[file.packageName, file.fileSizeFormatted].filter(Boolean).join(" · ")}</p>
+      </div>
       <div className="jam-card-picture">
         <Thumbnail file={file} onStale={on.onStale} />
         {isHovered && file.fileType === "video" && file.streamUrl !== null && (
@@ -86,10 +91,6 @@ export function MediaCard({
             <Star aria-hidden size={16} fill={file.isFavorite ? "currentColor" : "none"} />
           </button>
         )}
-      </div>
-      <div className="jam-card-text">
-        <h3 title={file.originalName}>{file.originalName}</h3>
-        <p>{[file.packageName, file.fileSizeFormatted].filter(Boolean).join(" · ")}</p>
       </div>
     </article>
   );

@@ -40,7 +40,9 @@ export function MediaGrid({
 }: MediaGridProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const width = useWidth(scroller);
-  const columns = Math.max(1, Math.floor((width + GAP) / (minCardWidth + GAP)));
+  // Two beside each other fit every phone.
+  const narrowest = Math.min(minCardWidth, (width - GAP) / 2);
+  const columns = Math.max(1, Math.floor((width + GAP) / (narrowest + GAP)));
   const cardWidth = (width - GAP * (columns - 1)) / columns;
   const rowHeight = Math.round(cardWidth * PICTURE_RATIO) + TEXT_HEIGHT + GAP;
   const rowCount = Math.ceil(files.length / columns);
@@ -66,7 +68,7 @@ export function MediaGrid({
   const select = useSelection(files, selection, props.onSelectionChange);
 
   const onKeyDown = (event: KeyboardEvent, file: UserFile, index: number) => {
-    const { pageRows } = { pageRows: Math.max(1, visible.length - 4) };
+    const pageRows = Math.max(1, visible.length - 4);
     const steps: Record<string, number> = {
       ArrowLeft: index - 1,
       ArrowRight: index + 1,
@@ -137,7 +139,6 @@ export function MediaGrid({
                   key={file.id}
                   className="jam-grid-cell"
                   role="gridcell"
-                  aria-label={file.originalName}
                   aria-selected={props.onSelectionChange ? selection.has(file.id) : undefined}
                   aria-colindex={column + 1}
                   data-index={index}

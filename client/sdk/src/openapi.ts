@@ -498,7 +498,7 @@ export interface components {
              */
             voiceoverScript: string | null;
             /** @description Whatever the app's models said about the file. */
-            aiMetadata: Record<string, never>;
+            aiMetadata: Record<string, unknown>;
         };
         /**
          * @description What a sound is used as.
@@ -646,7 +646,7 @@ export interface components {
             voiceoverType: components["schemas"]["VoiceoverType"] | null;
             /** @default null */
             voiceoverScript: string | null;
-            aiMetadata?: Record<string, never> | null;
+            aiMetadata?: Record<string, unknown> | null;
         };
         /**
          * @description What a file is to its user. Decides its folder on the volume.

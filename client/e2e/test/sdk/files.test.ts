@@ -30,7 +30,8 @@ describe("files", () => {
       },
     );
     expect(sent.files.map((stored) => stored.originalName)).toEqual(["één foto.png", "tone.wav"]);
-    const [picture, tone] = await client.getFiles({ sortBy: "original_name", sortOrder: "DESC" });
+    const [picture] = await client.getFiles({ type: "image" });
+    const [tone] = await client.getFiles({ type: "audio" });
     expect(picture).toMatchObject({ fileType: "image", tags: ["a", "b"], packageName: "Spring", width: 64 });
     expect(tone).toMatchObject({ fileType: "audio", durationSeconds: 1 });
     const downloaded = await (await client.download(String(picture?.id))).arrayBuffer();

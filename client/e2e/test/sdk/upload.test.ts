@@ -110,3 +110,23 @@ function until(queue: UploadQueue, holds: (progress: UploadProgress) => boolean)
     });
   });
 }
+
+test("content that is stored already is proven instead of sent", async () => {
+  const { client } = person("instant");
+  const bytes = bigPng(5, 8 << 20);
+  await client.upload([file("first.png", bytes)]);
+  const sent: number[] = [];
+  const { files, errors } = await client.upload([file("second.png", bytes), file("new.png", png(6))], {
+    instant: true,
+    metadata: { tags: ["again"] },
+    onProgress: ({ items }) => sent.push(items[0]?.state === "uploading" ? items[0].sent : 0),
+  });
+  expect(errors).toEqual([]);
+  expect(files.map(({ originalName, tags }) => [originalName, tags])).toEqual([
+    ["second.png", ["again"]],
+    ["new.png", ["again"]],
+  ]);
+  expect(Math.max(...sent)).toBe(0);
+  const downloaded = await (await client.download(String(files[0]?.id))).arrayBuffer();
+  expect(Buffer.from(downloaded).equals(bytes)).toBe(true);
+});

@@ -13,6 +13,8 @@ export interface Sending {
   readonly userId: string;
   /** Where an earlier attempt of this page got to. */
   readonly uploadUrl: string | null;
+  /** Proves content that is stored already instead of sending it. */
+  readonly instant: boolean;
   /** Largest piece of one request; null: no bound. */
   readonly maxAppendBytes: number | null;
   readonly signal: AbortSignal;

@@ -17,6 +17,8 @@ import { whenWorthTrying, worthWaiting } from "./waiting.js";
 export interface QueueOptions {
   /** Files that are sent at once; 3 without it. */
   concurrency?: number | undefined;
+  /** Hashes files first, and does not send those whose content the user has stored already. */
+  instant?: boolean | undefined;
 }
 
 /** What is said about files that are added together. */
@@ -49,6 +51,7 @@ export class UploadQueue {
   readonly #client: JamClient;
   readonly #form: Engine;
   readonly #concurrency: number;
+  readonly #instant: boolean;
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<() => void>();
   readonly #rate = new Rate();
@@ -57,10 +60,11 @@ export class UploadQueue {
   #notice: ReturnType<typeof setTimeout> | null = null;
   #nextId = 1;
 
-  constructor(client: JamClient, { concurrency = CONCURRENCY }: QueueOptions = {}) {
+  constructor(client: JamClient, { concurrency = CONCURRENCY, instant = false }: QueueOptions = {}) {
     this.#client = client;
     this.#form = formEngine(client);
     this.#concurrency = concurrency;
+    this.#instant = instant;
   }
 
   /** Where everything is. The same object until something changes. */
@@ -240,6 +244,7 @@ export class UploadQueue {
       targetUserId,
       userId: storage.userId,
       uploadUrl: entry.uploadUrl,
+      instant: this.#instant,
       maxAppendBytes: storage.limits.maxAppendBytes,
       signal,
       onUploadUrl: (url) => {

@@ -19,6 +19,8 @@ export interface UploadOptions {
   signal?: AbortSignal | undefined;
   /** Files that are sent at once; 3 without it. */
   concurrency?: number | undefined;
+  /** Hashes files first, and does not send those whose content the user has stored already. */
+  instant?: boolean | undefined;
   /** Another user's storage, for administrators. */
   targetUserId?: string | undefined;
 }
@@ -36,12 +38,12 @@ export interface UploadOutcome {
 export async function upload(
   client: JamClient,
   files: Iterable<Uploadable>,
-  { signal, onProgress, metadata, targetUserId, concurrency }: UploadOptions = {},
+  { signal, onProgress, metadata, targetUserId, concurrency, instant }: UploadOptions = {},
 ): Promise<UploadOutcome> {
   const sources = [...files];
   signal?.throwIfAborted();
   if (targetUserId === undefined) await refuseTooMuch(client, sources, signal);
-  const queue = new UploadQueue(client, { concurrency });
+  const queue = new UploadQueue(client, { concurrency, instant });
   const cancel = () => queue.cancel();
   signal?.addEventListener("abort", cancel, { once: true });
   const settled = whenSettled(queue, onProgress);

@@ -6,13 +6,13 @@ import { delayBefore, sleep } from "../retry.js";
 /** An upload that made no progress for this long is given up; a person may still retry it. */
 const PATIENCE_MS = 10 * 60_000;
 
-/** No answer; or one that says "not now". 409 and 423: another request of this upload is still being ended. */
-const PASSING = new Set([0, 409, 423, 429, 460, 502, 503, 504, 507]);
+/** Answers that say "not now". 423: another request of this upload is still being ended; 460: bytes were damaged. */
+const PASSING = new Set([423, 429, 460, 502, 503, 504, 507]);
 
 /** Whether a failure is likely to pass by itself. */
 export function worthWaiting(error: unknown, sinceProgressMs: number): error is JamError {
   if (!(error instanceof JamError) || sinceProgressMs > PATIENCE_MS) return false;
-  return PASSING.has(error.status) && (error.status !== 0 || error.code === "network_error");
+  return PASSING.has(error.status) || ["network_error", "offset_mismatch"].includes(error.code);
 }
 
 /** Resolves after a growing delay, or as soon as the browser is online again. */
