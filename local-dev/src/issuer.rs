@@ -41,8 +41,9 @@ struct Keys {
     fault: Fault,
 }
 
+/// The local issuer; clones are the same issuer.
 #[derive(Clone)]
-struct Issuer {
+pub(crate) struct Issuer {
     layout: Layout,
     keys: Arc<Mutex<Keys>>,
 }
@@ -50,6 +51,21 @@ struct Issuer {
 type Answer = Result<Json<Value>, (StatusCode, String)>;
 
 impl Issuer {
+    /// An issuer that signs with a key until it rotates.
+    pub(crate) fn new(layout: Layout, key: SigningKey) -> Self {
+        let keys = Keys { current: Arc::new(key), previous: None, fault: Fault::None };
+        Self { layout, keys: Arc::new(Mutex::new(keys)) }
+    }
+
+    /// Signs a session token.
+    ///
+    /// # Errors
+    /// The request asks for something that no token can say.
+    pub(crate) fn sign(&self, request: &TokenRequest) -> Result<String> {
+        let key = self.keys().current.clone();
+        key.sign(request)
+    }
+
     fn keys(&self) -> MutexGuard<'_, Keys> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -62,20 +78,19 @@ pub(crate) fn listen() -> Result<TcpListener> {
 }
 
 /// Serves until dropped.
-pub(crate) async fn serve(listener: TcpListener, layout: Layout, key: SigningKey) -> Result<()> {
+pub(crate) async fn serve(listener: TcpListener, issuer: Issuer) -> Result<()> {
     listener.set_nonblocking(true).context("failed to prepare the issuer's socket")?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    axum::serve(listener, router(layout, key)).await.context("the token issuer ended")
+    axum::serve(listener, router(issuer)).await.context("the token issuer ended")
 }
 
-fn router(layout: Layout, key: SigningKey) -> Router {
-    let keys = Keys { current: Arc::new(key), previous: None, fault: Fault::None };
+fn router(issuer: Issuer) -> Router {
     Router::new()
         .route("/.well-known/jwks.json", get(publish))
         .route("/token", post(issue))
         .route("/rotate", post(rotate))
         .route("/fault", post(misbehave))
-        .with_state(Issuer { layout, keys: Arc::new(Mutex::new(keys)) })
+        .with_state(issuer)
 }
 
 async fn publish(State(issuer): State<Issuer>) -> Answer {
@@ -91,8 +106,7 @@ async fn publish(State(issuer): State<Issuer>) -> Answer {
 }
 
 async fn issue(State(issuer): State<Issuer>, Json(request): Json<TokenRequest>) -> Answer {
-    let key = issuer.keys().current.clone();
-    let token = key.sign(&request).map_err(|error| (StatusCode::BAD_REQUEST, format!("{error:#}")))?;
+    let token = issuer.sign(&request).map_err(|error| (StatusCode::BAD_REQUEST, format!("{error:#}")))?;
     Ok(Json(json!({ "token": token })))
 }
 

@@ -16,24 +16,25 @@ const SOCKET_NAME_MAX: usize = 20;
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     root: PathBuf,
+    state: PathBuf,
 }
 
 impl Layout {
-    /// Finds the checkout that the working directory is in.
-    pub(crate) fn find() -> Result<Self> {
+    /// Finds the checkout that the working directory is in; `state` is where it keeps things, from its root.
+    pub(crate) fn find(state: &Path) -> Result<Self> {
         let here = std::env::current_dir().context("failed to read the working directory")?;
         let root = here
             .ancestors()
             .find(|directory| directory.join("local-dev/Cargo.toml").is_file())
             .with_context(|| format!("{} is not inside a checkout of Jam Storage", here.display()))?;
         let root = root.canonicalize().context("failed to resolve the checkout's path")?;
-        Ok(Self { root })
+        Ok(Self { state: root.join(state), root })
     }
 
     /// A checkout that is an empty directory.
     #[cfg(test)]
     pub(crate) fn of_test(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), state: root.join(".jam") }
     }
 
     /// The repository's root.
@@ -41,14 +42,14 @@ impl Layout {
         &self.root
     }
 
-    /// Something below `.jam/`.
+    /// Something below `.jam/`, or where else things are kept.
     pub(crate) fn state(&self, name: &str) -> PathBuf {
-        self.root.join(".jam").join(name)
+        self.state.join(name)
     }
 
-    /// Twelve hex digits that tell this checkout from others on the machine.
+    /// Twelve hex digits that tell this state from others on the machine.
     pub(crate) fn fingerprint(&self) -> String {
-        let digest = Sha256::digest(self.root.as_os_str().as_encoded_bytes());
+        let digest = Sha256::digest(self.state.as_os_str().as_encoded_bytes());
         digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 

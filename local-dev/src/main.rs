@@ -2,12 +2,15 @@
 //! Invariant: every verb works on the checkout that the working directory is in.
 //! Never part of the service: it starts the service's binaries and talks to them as anybody would.
 
+mod dashboard;
 mod issuer;
 mod layout;
 mod output;
 mod postgres;
 mod router;
 mod routes;
+mod samples;
+mod seed;
 mod services;
 mod sync;
 mod system;
@@ -20,6 +23,7 @@ use layout::Layout;
 use output::say;
 use postgres::{Cluster, Purpose, Started};
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use token::{SigningKey, TokenRequest};
 
@@ -29,6 +33,9 @@ use token::{SigningKey, TokenRequest};
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
+    /// Where to keep things, from the checkout's root: another directory is another installation
+    #[arg(long, global = true, value_name = "DIRECTORY", default_value = ".jam")]
+    state: PathBuf,
 }
 
 #[derive(Subcommand)]
@@ -39,6 +46,12 @@ enum Verb {
     Down,
     /// Run every check that CI runs (the same as ./local-dev/test)
     Test,
+    /// Fill a user's storage with sample media, while `up` runs
+    Seed {
+        /// The user's id
+        #[arg(default_value = "user_local")]
+        user: String,
+    },
     /// Print a session token of the local issuer
     Token(TokenRequest),
     /// Regenerate .sqlx, migrations/schema.sql and .env.example
@@ -63,7 +76,7 @@ enum DbVerb {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().verb) {
+    match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::complain(&error);
@@ -72,13 +85,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(verb: Verb) -> Result<()> {
-    let layout = Layout::find()?;
+fn run(Arguments { verb, state }: Arguments) -> Result<()> {
+    let layout = Layout::find(&state)?;
     system::make_shared_directory(&layout.state(""))?;
     match verb {
         Verb::Up(options) => up::up(&layout, &options),
         Verb::Down => up::down(&layout),
         Verb::Test => test(&layout),
+        Verb::Seed { user } => {
+            let url = up::running_url(&layout)?;
+            let request = TokenRequest { user, admin: false, ttl: 600, azp: None };
+            let count = seed::ask(&url, &SigningKey::load_or_make(&layout)?.sign(&request)?)?;
+            say(format!("{count} files of sample media are in the storage of {}: {url}", request.user));
+            Ok(())
+        }
         Verb::Token(request) => {
             say(SigningKey::load_or_make(&layout)?.sign(&request)?);
             Ok(())

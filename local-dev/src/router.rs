@@ -93,11 +93,11 @@ impl Upstream {
     }
 }
 
-/// Serves until dropped.
-pub(crate) async fn serve(listener: TcpListener, routes: Routes) -> Result<()> {
+/// Serves until dropped; the routes of `page` come before those of the functions.
+pub(crate) async fn serve(listener: TcpListener, routes: Arc<Routes>, page: Router) -> Result<()> {
     listener.set_nonblocking(true).context("failed to prepare the router's socket")?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let router = Router::new().fallback(forward).with_state(Arc::new(routes));
+    let router = page.fallback_service(Router::new().fallback(forward).with_state(routes));
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).await.context("the router ended")
 }
@@ -162,6 +162,7 @@ mod tests {
     use axum::extract::Request;
     use std::io::{Read as _, Write as _};
     use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::sync::Arc;
     use tokio::net::UnixListener;
 
     /// Answers with the request's head, and with how long its body was.
@@ -191,11 +192,11 @@ mod tests {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let answer = runtime.block_on(async {
             let function = UnixListener::bind(&socket).unwrap();
-            let routes = Routes::single(Upstream::new("echo", &socket));
+            let routes = Arc::new(Routes::single(Upstream::new("echo", &socket)));
             tokio::select! {
                 result = tokio::task::spawn_blocking(move || client(address)) => result.unwrap(),
                 _ = axum::serve(function, Router::new().fallback(echo)).into_future() => unreachable!(),
-                _ = serve(router, routes) => unreachable!(),
+                _ = serve(router, routes, Router::new()) => unreachable!(),
             }
         });
         std::fs::remove_dir_all(directory).unwrap();

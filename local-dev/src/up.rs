@@ -3,7 +3,8 @@
 //! Never replaces what the environment names: a given database, volume or issuer is used as it is.
 #![expect(clippy::disallowed_methods, reason = "looks at the environment that it hands to the service")]
 
-use crate::issuer;
+use crate::dashboard::{self, SignIn};
+use crate::issuer::{self, Issuer};
 use crate::layout::Layout;
 use crate::output::say;
 use crate::postgres::{Cluster, Purpose, Started, run};
@@ -12,7 +13,7 @@ use crate::routes::Routes;
 use crate::services::{Places, Service, end_all, end_leftovers, first_death};
 use crate::system::{make_private_directory, make_shared_directory, write_secret};
 use crate::token::{ISSUER, SigningKey, TokenRequest};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
@@ -23,6 +24,7 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -83,7 +85,7 @@ type Settings = BTreeMap<&'static str, String>;
 /// A local issuer that is about to serve.
 struct LocalIssuer {
     listener: TcpListener,
-    key: SigningKey,
+    issuer: Issuer,
 }
 
 /// What the service's processes are started with.
@@ -145,7 +147,7 @@ fn prepare(
     }
     let places = Places { programs, sockets: service_sockets(layout)?, logs: layout.state("logs") };
     make_private_directory(&places.logs, None)?;
-    let welcome = welcome(options, issuer.as_ref().map(|issuer| &issuer.key))?;
+    let welcome = welcome(options, issuer.as_ref().map(|local| &local.issuer))?;
     Ok(Prepared { layout: layout.clone(), settings, issuer, places, welcome })
 }
 
@@ -158,10 +160,23 @@ async fn serve(
 ) -> Result<()> {
     let Prepared { layout, settings, issuer, places, welcome } = prepared;
     let mut services = Vec::new();
-    let serving = serve_all(options, &places, &settings, router, &mut services, &welcome);
+    let sign_in = match (&issuer, given("CLERK_PUBLISHABLE_KEY")) {
+        (Some(local), _) => SignIn::Local(local.issuer.clone()),
+        (None, Some(key)) => SignIn::Clerk(key),
+        (None, None) => SignIn::Token,
+    };
+    let serving = async {
+        let routes = Arc::new(start_all(options, &places, &settings, &mut services).await?);
+        say(welcome);
+        let page = dashboard::router(&layout, routes.clone(), sign_in);
+        tokio::select! {
+            result = router::serve(router, routes, page) => result,
+            death = first_death(&mut services) => bail!(death),
+        }
+    };
     let issuing = async {
         match issuer {
-            Some(issuer) => issuer::serve(issuer.listener, layout, issuer.key).await,
+            Some(local) => issuer::serve(local.listener, local.issuer).await,
             None => std::future::pending().await,
         }
     };
@@ -177,15 +192,13 @@ async fn serve(
     result.and(ended)
 }
 
-/// Starts the processes and routes to them, until one ends.
-async fn serve_all(
+/// Starts the processes and finds the routes to them.
+async fn start_all(
     options: &Options,
     places: &Places,
     settings: &Settings,
-    router: TcpListener,
     services: &mut Vec<Service>,
-    welcome: &str,
-) -> Result<()> {
+) -> Result<Routes> {
     let names = options.functions.names();
     end_leftovers(&places.sockets).await?;
     for name in names {
@@ -195,12 +208,7 @@ async fn serve_all(
         service.wait_until_healthy().await?;
     }
     say(format!("Functions:  {}; logs in {}", names.join(", "), places.logs.display()));
-    let routes = find_routes(options.functions, services).await?;
-    say(welcome);
-    tokio::select! {
-        result = router::serve(router, routes) => result,
-        death = first_death(services) => bail!(death),
-    }
+    find_routes(options.functions, services).await
 }
 
 async fn find_routes(functions: Functions, services: &[Service]) -> Result<Routes> {
@@ -230,6 +238,21 @@ fn lock(layout: &Layout, port: u16) -> Result<File> {
     file.set_len(0).context("failed to empty up.lock")?;
     writeln!(file, "{}\nhttp://127.0.0.1:{port}", std::process::id()).context("failed to write up.lock")?;
     Ok(file)
+}
+
+/// The URL of the `up` that runs of this checkout.
+///
+/// # Errors
+/// None runs.
+pub(crate) fn running_url(layout: &Layout) -> Result<String> {
+    let path = layout.state("up.lock");
+    let file = File::open(&path).context("nothing runs: start ./local-dev/up first")?;
+    ensure!(
+        matches!(file.try_lock(), Err(TryLockError::WouldBlock)),
+        "nothing runs: start ./local-dev/up first"
+    );
+    let text = std::fs::read_to_string(&path).context("failed to read up.lock")?;
+    Ok(text.lines().nth(1).context("up.lock names no address")?.to_owned())
 }
 
 /// Stops an `up` of this checkout, wherever it runs, and both clusters.
@@ -307,7 +330,7 @@ fn prepare_issuer(layout: &Layout, settings: &mut Settings) -> Result<Option<Loc
     settings.insert("JAM_AUTH_ISSUER", ISSUER.to_owned());
     settings.insert("JAM_AUTH_JWKS_URL", format!("http://{address}/.well-known/jwks.json"));
     say(format!("Tokens:     from the local issuer on http://{address}"));
-    Ok(Some(LocalIssuer { listener, key }))
+    Ok(Some(LocalIssuer { listener, issuer: Issuer::new(layout.clone(), key) }))
 }
 
 /// What the service is told beside its database and issuer, unless the environment says otherwise.
@@ -341,23 +364,23 @@ fn run_admin(programs: &Path, settings: &Settings, verb: &str) -> Result<()> {
     Ok(())
 }
 
-fn welcome(options: &Options, key: Option<&SigningKey>) -> Result<String> {
+fn welcome(options: &Options, issuer: Option<&Issuer>) -> Result<String> {
     let url = format!("http://127.0.0.1:{}", options.port);
-    let token = match key {
+    let token = match issuer {
         None => "Set TOKEN to a session token of your issuer.".to_owned(),
-        Some(key) => {
+        Some(issuer) => {
             let azp = given("JAM_AUTHORIZED_PARTIES");
             let azp = azp.and_then(|list| list.split(',').next().map(|first| first.trim().to_owned()));
             let request = TokenRequest { user: "user_local".to_owned(), admin: false, ttl: 3600, azp };
             format!(
                 "A token of user_local, good for an hour (`cargo dev token USER [--admin]` makes others):\n\n\
                  TOKEN={}",
-                key.sign(&request)?
+                issuer.sign(&request)?
             )
         }
     };
     Ok(format!(
-        "\nJam Storage runs on {url}\n\n{token}\n\n\
+        "\nJam Storage runs on {url}: open it in a browser.\n\n{token}\n\n\
          curl -H \"Authorization: Bearer $TOKEN\" -F files=@photo.jpg {url}/api/files/upload\n\n\
          Ctrl-C stops everything."
     ))

@@ -1,0 +1,29 @@
+// Users of the tests: each test has its own, so that none sees what another left behind.
+
+import { createClient, type JamClient } from "@jam-storage/client";
+import { inject } from "vitest";
+
+export interface Person {
+  user: string;
+  admin: boolean;
+  client: JamClient;
+}
+
+let count = 0;
+
+/** Somebody who never stored anything. */
+export function person(name: string, { admin = false } = {}): Person {
+  const user = `user_${name}_${Date.now().toString(36)}${count++}`;
+  const client = createClient({ baseUrl: inject("baseUrl"), getToken: () => tokenOf(user, admin) });
+  return { user, admin, client };
+}
+
+/** A session token of the local issuer. */
+export async function tokenOf(user: string, admin = false, ttl = 3600): Promise<string> {
+  const response = await fetch(`${inject("baseUrl")}/local/sign-in`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ user, admin, ttl }),
+  });
+  return ((await response.json()) as { token: string }).token;
+}

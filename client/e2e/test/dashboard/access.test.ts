@@ -1,0 +1,74 @@
+// Nothing that axe finds serious, in any view, in either scheme, at either width.
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import type { AxeResults } from "axe-core";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { browserPath, useBrowser } from "../../src/browser.js";
+import { file, pictures, wav } from "../../src/media.js";
+import { person } from "../../src/people.js";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+const SHAPES = [
+  { colorScheme: "light", viewport: { width: 1280, height: 800 } },
+  { colorScheme: "dark", viewport: { width: 390, height: 844 } },
+] as const;
+
+describe.skipIf(browserPath === undefined)("for everybody", () => {
+  const browser = useBrowser();
+
+  test("sign-in", async () => {
+    for (const shape of SHAPES) {
+      const page = await browser.open(shape);
+      await page.goto("/");
+      await page.getByLabel("User").waitFor();
+      expect(await findings(page)).toEqual([]);
+    }
+  });
+
+  test("library, selection, preview, upload, trash and administration", async () => {
+    const ann = person("axe", { admin: true });
+    await ann.client.uploadFiles(pictures(3), { metadata: { tags: ["a"], packageName: "P" } });
+    await ann.client.uploadFiles([file("tone.wav", wav())]);
+    for (const shape of SHAPES) {
+      const page = await browser.signedIn(ann, "/", shape);
+      await page.getByRole("gridcell").first().waitFor();
+      expect(await findings(page), "library").toEqual([]);
+      await page.getByRole("gridcell").first().focus();
+      await page.keyboard.press(" ");
+      await page.getByText("1 selected").waitFor();
+      expect(await findings(page), "selection").toEqual([]);
+      await page.keyboard.press(" ");
+      await page.getByRole("gridcell", { name: "tone.wav" }).click();
+      await page.locator("dialog audio").waitFor();
+      expect(await findings(page), "sound").toEqual([]);
+      await page.keyboard.press("ArrowRight");
+      await page.getByRole("button", { name: "Zoom in" }).waitFor();
+      expect(await findings(page), "picture").toEqual([]);
+      await page.keyboard.press("Escape");
+      await page.getByRole("button", { name: "Upload" }).locator("visible=true").click();
+      await page.getByRole("dialog").waitFor();
+      expect(await findings(page), "upload").toEqual([]);
+      await page.goto("/?view=trash");
+      await page.getByRole("heading", { name: "The trash is empty" }).waitFor();
+      expect(await findings(page), "trash").toEqual([]);
+      await page.goto("/?view=admin");
+      await page.getByRole("table").waitFor();
+      expect(await findings(page), "admin").toEqual([]);
+    }
+  });
+});
+
+async function findings(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  const results = await page.evaluate(() =>
+    (window as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run(),
+  );
+  const serious = results.violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  return serious.map(
+    ({ id, nodes }) =>
+      `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`,
+  );
+}

@@ -1,0 +1,65 @@
+// Everything a mouse can do, without one.
+
+import { describe, expect, test } from "vitest";
+import { browserPath, useBrowser } from "../../src/browser.js";
+import { pictures } from "../../src/media.js";
+import { person } from "../../src/people.js";
+
+describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
+  const browser = useBrowser();
+
+  test("signs in", async () => {
+    const page = await browser.open();
+    await page.goto("/");
+    await page.getByLabel("User").waitFor();
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("ControlOrMeta+a");
+    await page.keyboard.type(person("keys").user);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "A place for your media" }).waitFor();
+  });
+
+  test("moves through a long grid, chooses, marks, opens and goes to the neighbours", async () => {
+    const ann = person("grid");
+    await ann.client.uploadFiles(pictures(60));
+    const page = await browser.signedIn(ann);
+    await page.getByRole("gridcell").first().waitFor();
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.locator("main:focus").waitFor();
+    const focused = () => page.evaluate(() => document.activeElement?.querySelector("h3")?.textContent ?? "");
+    for (let presses = 0; !(await focused()).startsWith("picture-"); presses++) {
+      expect(presses).toBeLessThan(20);
+      await page.keyboard.press("Tab");
+    }
+    expect(await focused()).toBe("picture-59.png");
+    await page.keyboard.press("ArrowRight");
+    expect(await focused()).toBe("picture-58.png");
+    await page.keyboard.press("End");
+    await expect.poll(focused).toBe("picture-0.png");
+    await page.keyboard.press("ArrowUp");
+    await expect.poll(focused).toBe("picture-4.png");
+
+    await page.keyboard.press("f");
+    await expect.poll(async () => (await ann.client.getFiles({ favorite: true })).length).toBe(1);
+    await page.keyboard.press(" ");
+    await page.keyboard.press("Shift+ArrowRight");
+    await page.getByText("2 selected").waitFor();
+    await page.keyboard.press(" ");
+    await page.keyboard.press("ArrowLeft");
+    await page.keyboard.press(" ");
+    await page.getByText("selected").waitFor({ state: "detached" });
+
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog", { name: "picture-4.png" }).waitFor();
+    await page.keyboard.press("ArrowRight");
+    await page.getByRole("dialog", { name: "picture-3.png" }).waitFor();
+    await page.keyboard.press("+");
+    await page.keyboard.press("0");
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await page.keyboard.press("/");
+    await page.keyboard.type("picture-33");
+    await page.getByText("1 file", { exact: true }).waitFor();
+  });
+});

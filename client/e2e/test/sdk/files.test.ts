@@ -1,0 +1,135 @@
+// The client against the real service: each method does what its name says.
+
+import { isJamError } from "@jam-storage/client";
+import { describe, expect, inject, test } from "vitest";
+import { file, pictures, png, wav } from "../../src/media.js";
+import { person } from "../../src/people.js";
+
+describe("storage", () => {
+  test("a new user has zeros and may set the storage up", async () => {
+    const { client, user } = person("new");
+    const usage = await client.getStorageUsage();
+    expect(usage).toMatchObject({ userId: user, totalBytes: 0, fileCount: 0 });
+    expect(await client.initializeStorage()).toMatchObject({ userId: user, maxBytes: usage.maxBytes });
+    await expect(client.initializeStorage(5)).rejects.toMatchObject({ code: "admin_only", status: 403 });
+  });
+
+  test("the service is healthy", async () => {
+    expect(await person("anyone").client.health()).toMatchObject({ status: "healthy" });
+  });
+});
+
+describe("files", () => {
+  test("what is uploaded in a form is listed, fetched and downloaded as it was", async () => {
+    const { client } = person("form");
+    const bytes = png(1);
+    const sent = await client.uploadFiles(
+      [file("één foto.png", bytes), { name: "tone.wav", data: new Blob([new Uint8Array(wav())]) }],
+      {
+        metadata: { tags: ["a", "b"], packageName: "Spring", characterNames: ["Ann"] },
+      },
+    );
+    expect(sent.files.map((stored) => stored.originalName)).toEqual(["één foto.png", "tone.wav"]);
+    const [picture] = await client.getFiles({ type: "image" });
+    const [tone] = await client.getFiles({ type: "audio" });
+    expect(picture).toMatchObject({ fileType: "image", tags: ["a", "b"], packageName: "Spring", width: 64 });
+    expect(tone).toMatchObject({ fileType: "audio", durationSeconds: 1 });
+    const downloaded = await (await client.download(String(picture?.id))).arrayBuffer();
+    expect(Buffer.from(downloaded).equals(bytes)).toBe(true);
+    const part = await client.download(String(picture?.id), { range: "bytes=1-3" });
+    expect([part.status, await part.text()]).toEqual([206, "PNG"]);
+    expect((await client.getAudioBlob(String(tone?.id))).size).toBe(wav().length);
+  });
+
+  test("thumbnails come as bytes and by URLs that need no token", async () => {
+    const { client } = person("thumbs");
+    const [picture] = (await client.uploadFiles(pictures(1))).files;
+    if (picture === undefined) throw new Error("not stored");
+    expect((await client.getThumbnailBlob(picture)).type).toMatch(/^image\//);
+    expect((await client.getThumbnailBlob(picture, { size: "small" })).size).toBeGreaterThan(50);
+    for (const url of [
+      client.getThumbnailUrl(picture),
+      client.getStreamUrl(picture),
+      client.getDownloadUrl(picture),
+    ]) {
+      expect((await fetch(url)).status, url).toBe(200);
+    }
+    expect((await fetch(client.getThumbnailUrl(picture.id))).status).toBe(401);
+    const { url, expiresAt } = await client.createSignedUrl(picture, { purpose: "download", expiresIn: 60 });
+    expect((await fetch(url)).status).toBe(200);
+    expect(Date.parse(expiresAt)).toBeGreaterThan(Date.now());
+    await client.revokeSignedUrls(picture);
+    expect((await fetch(url)).status).toBe(404);
+  });
+
+  test("a loop over all files goes through every page", async () => {
+    const { client } = person("pages");
+    await client.uploadFiles(pictures(25));
+    const names = new Set<string>();
+    for await (const stored of client.iterateFiles({ limit: 10 })) names.add(stored.originalName);
+    expect(names.size).toBe(25);
+    expect(await client.listFiles({ limit: 1, includeTotal: true })).toMatchObject({ count: 1, total: 25 });
+  });
+
+  test("metadata, favourites, trash and batches change files", async () => {
+    const { client } = person("changes");
+    const { files } = await client.uploadFiles(pictures(3));
+    const [first, second, third] = files;
+    if (!first || !second || !third) throw new Error("not stored");
+    expect((await client.toggleFavorite(first)).isFavorite).toBe(true);
+    expect((await client.toggleFavorite(first, true)).isFavorite).toBe(true);
+    expect((await client.updateFileTags(first, ["x", " y "])).tags).toEqual(["x", "y"]);
+    const patched = await client.patchFile(first, {
+      originalName: "new.png",
+      packageName: "P",
+      assetCategory: "object",
+    });
+    expect(patched).toMatchObject({ originalName: "new.png", packageName: "P", assetCategory: "object" });
+    expect((await client.patchFile(first, { packageName: null })).packageName).toBeNull();
+    expect((await client.deleteFile(first)).id).toBe(first.id);
+    expect((await client.getFiles({ trash: true })).map(({ id }) => id)).toEqual([first.id]);
+    expect((await client.restoreFile(first)).deletedAt).toBeNull();
+    const missing = "01890000-0000-7000-8000-000000000000";
+    const results = await client.batch("tag", [second, third, missing], { tags: ["many"] });
+    expect(results.map(({ success, code }) => [success, code ?? null])).toEqual([
+      [true, null],
+      [true, null],
+      [false, "not_found"],
+    ]);
+    await client.batch("delete", [second, third]);
+    expect(await client.emptyTrash()).toBe(2);
+    expect(await client.getFiles()).toHaveLength(1);
+    await client.deleteFile(first, { permanent: true });
+    await expect(client.getFile(first)).rejects.toSatisfy((error) => isJamError(error, "not_found"));
+  });
+});
+
+describe("administration", () => {
+  test("an administrator sees everybody, uploads for a user and sets a quota", async () => {
+    const { client: admin } = person("boss", { admin: true });
+    const { client, user } = person("worker");
+    await client.initializeStorage();
+    const sent = await admin.adminUploadFiles(user, pictures(1), { metadata: { tags: ["from above"] } });
+    expect(sent.files[0]?.userId).toBe(user);
+    expect((await admin.getAdminUserFiles(user)).map(({ tags }) => tags)).toEqual([["from above"]]);
+    expect((await admin.getClerkUsers()).find(({ id }) => id === user)?.storage?.fileCount).toBe(1);
+    expect((await admin.setQuota(user, 1000)).maxBytes).toBe(1000);
+    expect((await admin.getStats()).totalUsers).toBeGreaterThan(0);
+    await expect(client.getClerkUsers()).rejects.toMatchObject({ code: "admin_only" });
+  });
+
+  test("another person's file does not exist", async () => {
+    const { client } = person("owner");
+    const [mine] = (await client.uploadFiles(pictures(1))).files;
+    await expect(person("stranger").client.getFile(String(mine?.id))).rejects.toMatchObject({
+      code: "not_found",
+    });
+  });
+});
+
+test("a page of another origin that is not allowed gets no answer to read", async () => {
+  const response = await fetch(`${inject("baseUrl")}/api/storage/usage`, {
+    headers: { Origin: "https://evil.example" },
+  });
+  expect(response.headers.get("Access-Control-Allow-Origin")).toBeNull();
+});

@@ -1,0 +1,138 @@
+// One file as a picture with its name: thumbnail, moving preview of a video, marks and tags.
+
+import { formatDuration, type UserFile } from "@jam-storage/client";
+import {
+  AudioLines,
+  Box,
+  Check,
+  Clapperboard,
+  FileText,
+  Film,
+  Image,
+  type LucideIcon,
+  Star,
+} from "lucide-react";
+import { type ReactNode, useEffect, useState } from "react";
+
+export interface MediaCardProps {
+  file: UserFile;
+  selected?: boolean;
+  /** Shows the check mark even when the pointer is elsewhere. */
+  selecting?: boolean;
+  onSelect?: (() => void) | undefined;
+  onFavorite?: ((favorite: boolean) => void) | undefined;
+  /** The thumbnail's URL does not work any more. */
+  onStale?: (() => void) | undefined;
+  /** Whether its buttons can be reached with Tab. */
+  reachable?: boolean;
+}
+
+/** A pointer that only passes by starts no video. */
+const HOVER_MS = 250;
+
+const ICONS: Record<UserFile["fileType"], LucideIcon> = {
+  video: Film,
+  image: Image,
+  audio: AudioLines,
+  scene: Clapperboard,
+  project: Box,
+};
+
+/** A card. It is not a button itself: `MediaGrid` makes it one. */
+export function MediaCard({
+  file,
+  selected = false,
+  selecting = false,
+  reachable = true,
+  ...on
+}: MediaCardProps) {
+  const [isHovered, setHovered] = useState(false);
+  const tabIndex = reachable ? 0 : -1;
+  return (
+    <article
+      className="jam-card"
+      data-selected={selected || undefined}
+      data-selecting={selecting || undefined}
+      onPointerEnter={(event) => setHovered(event.pointerType === "mouse")}
+      onPointerLeave={() => setHovered(false)}
+    >
+      {/* The name is read first and shown below. */}
+      <div className="jam-card-text">
+        <h3 title={file.originalName}>{file.originalName}</h3>
+        <p>{[file.packageName, file.fileSizeFormatted].filter(Boolean).join(" · ")}</p>
+      </div>
+      <div className="jam-card-picture">
+        <Thumbnail file={file} onStale={on.onStale} />
+        {isHovered && file.fileType === "video" && file.streamUrl !== null && (
+          <MovingPreview url={file.streamUrl} />
+        )}
+        {file.durationSeconds !== null && <Badge>{formatDuration(file.durationSeconds)}</Badge>}
+        {on.onSelect && (
+          <button
+            type="button"
+            className="jam-card-check"
+            tabIndex={tabIndex}
+            aria-pressed={selected}
+            aria-label={`Select ${file.originalName}`}
+            onClick={stopped(on.onSelect)}
+          >
+            <Check aria-hidden size={14} strokeWidth={3} />
+          </button>
+        )}
+        {on.onFavorite && (
+          <button
+            type="button"
+            className="jam-card-star"
+            tabIndex={tabIndex}
+            aria-pressed={file.isFavorite}
+            aria-label={`Favourite ${file.originalName}`}
+            onClick={stopped(() => on.onFavorite?.(!file.isFavorite))}
+          >
+            <Star aria-hidden size={16} fill={file.isFavorite ? "currentColor" : "none"} />
+          </button>
+        )}
+      </div>
+    </article>
+  );
+}
+
+/** A file's thumbnail, or the sign of its type. */
+export function Thumbnail({ file, onStale }: { file: UserFile; onStale?: (() => void) | undefined }) {
+  const [brokenUrl, setBrokenUrl] = useState<string | null>(null);
+  const Icon = ICONS[file.fileType] ?? FileText;
+  const url = file.thumbnailUrl;
+  if (url === null || url === brokenUrl) {
+    return (
+      <span className="jam-card-icon" data-kind={file.fileType}>
+        <Icon aria-hidden size={36} strokeWidth={1.25} />
+      </span>
+    );
+  }
+  const fail = () => {
+    setBrokenUrl(url);
+    onStale?.();
+  };
+  return <img src={url} alt="" loading="lazy" decoding="async" draggable={false} onError={fail} />;
+}
+
+function MovingPreview({ url }: { url: string }) {
+  const [isPlaying, setPlaying] = useState(false);
+  useEffect(() => {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    const timer = setTimeout(() => setPlaying(true), HOVER_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  return isPlaying ? <video src={url} muted autoPlay loop playsInline aria-hidden tabIndex={-1} /> : null;
+}
+
+function Badge({ children }: { children: ReactNode }) {
+  return <span className="jam-card-badge">{children}</span>;
+}
+
+/** A button on a card does not also open the card. */
+function stopped(act: () => void) {
+  return (event: { stopPropagation(): void }) => {
+    event.stopPropagation();
+    act();
+  };
+}

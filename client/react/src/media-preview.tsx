@@ -1,0 +1,132 @@
+// One file as large as the window: zoom, playback, and the way to its neighbours.
+
+import type { UserFile } from "@jam-storage/client";
+import { ChevronLeft, ChevronRight, X } from "lucide-react";
+import { type KeyboardEvent, lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
+import { Thumbnail } from "./media-card.js";
+
+export interface MediaPreviewProps {
+  file: UserFile;
+  onClose: () => void;
+  /** Without them there is no neighbour on that side. */
+  onPrevious?: (() => void) | undefined;
+  onNext?: (() => void) | undefined;
+  /** The signed URLs of the file do not work any more. */
+  onStale?: (() => void) | undefined;
+  /** Beside the title. */
+  actions?: ReactNode;
+  /** Beside the picture. */
+  children?: ReactNode;
+}
+
+// Zooming and waveforms are libraries of their own: loaded when the first picture or sound is opened.
+const PicturePreview = lazy(() => import("./preview/picture.js"));
+const SoundPreview = lazy(() => import("./preview/sound.js"));
+
+/** A dialog. Arrow keys go to the neighbours, Escape closes, + - 0 zoom, Space plays and pauses. */
+export function MediaPreview({
+  file,
+  onClose,
+  onPrevious,
+  onNext,
+  onStale,
+  actions,
+  children,
+}: MediaPreviewProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    dialog.current?.showModal();
+  }, []);
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    // Fields and players have their own use of these keys.
+    if (event.target instanceof Element && event.target.closest("input, textarea, select, video, audio"))
+      return;
+    if (event.key === "ArrowLeft") onPrevious?.();
+    else if (event.key === "ArrowRight") onNext?.();
+    else return;
+    event.preventDefault();
+  };
+
+  return (
+    <dialog
+      ref={dialog}
+      className="jam-preview"
+      aria-label={file.originalName}
+      onClose={onClose}
+      onKeyDown={onKeyDown}
+    >
+      <div className="jam-preview-layout">
+        <header className="jam-preview-head">
+          <h2 title={file.originalName}>{file.originalName}</h2>
+          <div className="jam-preview-actions">
+            {actions}
+            <button
+              type="button"
+              className="jam-icon-button"
+              aria-label="Close"
+              onClick={() => dialog.current?.close()}
+            >
+              <X aria-hidden size={20} />
+            </button>
+          </div>
+        </header>
+        <div className="jam-preview-stage">
+          <Suspense fallback={<Thumbnail file={file} />}>
+            <Content key={file.id} file={file} onStale={onStale} />
+          </Suspense>
+          {onPrevious && (
+            <button
+              type="button"
+              className="jam-preview-step"
+              data-side="left"
+              aria-label="Previous"
+              onClick={onPrevious}
+            >
+              <ChevronLeft aria-hidden size={24} />
+            </button>
+          )}
+          {onNext && (
+            <button
+              type="button"
+              className="jam-preview-step"
+              data-side="right"
+              aria-label="Next"
+              onClick={onNext}
+            >
+              <ChevronRight aria-hidden size={24} />
+            </button>
+          )}
+        </div>
+        {children && <aside className="jam-preview-aside">{children}</aside>}
+      </div>
+    </dialog>
+  );
+}
+
+function Content({ file, onStale }: { file: UserFile; onStale: (() => void) | undefined }) {
+  if (file.streamUrl === null || file.deletedAt !== null) {
+    return (
+      <div className="jam-preview-nothing">
+        <Thumbnail file={file} />
+        <p>
+          {file.deletedAt === null ? "This kind of file has no preview." : "Restore the file to open it."}
+        </p>
+      </div>
+    );
+  }
+  if (file.mimeType.startsWith("image/")) return <PicturePreview file={file} onStale={onStale} />;
+  if (file.mimeType.startsWith("audio/")) return <SoundPreview file={file} onStale={onStale} />;
+  return (
+    // biome-ignore lint/a11y/useMediaCaption: captions are not known to the storage
+    <video
+      className="jam-preview-video"
+      src={file.streamUrl}
+      poster={file.thumbnailUrl ?? undefined}
+      controls
+      autoPlay
+      playsInline
+      onError={onStale}
+    />
+  );
+}

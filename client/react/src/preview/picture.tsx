@@ -1,0 +1,80 @@
+// A picture that can be zoomed and moved by wheel, fingers, buttons and keys.
+
+import type { UserFile } from "@jam-storage/client";
+import { Maximize, ZoomIn, ZoomOut } from "lucide-react";
+import { useEffect, useRef, useState } from "react";
+import { type ReactZoomPanPinchContentRef, TransformComponent, TransformWrapper } from "react-zoom-pan-pinch";
+import { useStorageContext } from "../provider.js";
+
+interface PicturePreviewProps {
+  file: UserFile;
+  onStale?: (() => void) | undefined;
+}
+
+export default function PicturePreview({ file, onStale }: PicturePreviewProps) {
+  const zoom = useRef<ReactZoomPanPinchContentRef>(null);
+  const { source, onError } = usePictureSource(file, onStale);
+
+  useEffect(() => {
+    const onKeyDown = (event: KeyboardEvent) => {
+      if (event.target instanceof Element && event.target.closest("input, textarea, select")) return;
+      if (event.key === "+" || event.key === "=") zoom.current?.zoomIn();
+      else if (event.key === "-") zoom.current?.zoomOut();
+      else if (event.key === "0") zoom.current?.resetTransform();
+    };
+    document.addEventListener("keydown", onKeyDown);
+    return () => document.removeEventListener("keydown", onKeyDown);
+  }, []);
+
+  return (
+    <TransformWrapper ref={zoom} maxScale={12} centerOnInit doubleClick={{ mode: "toggle" }}>
+      <TransformComponent wrapperClass="jam-zoom" contentClass="jam-zoom-content">
+        <img
+          className="jam-preview-picture"
+          src={source}
+          alt={file.originalName}
+          draggable={false}
+          onError={onError}
+        />
+      </TransformComponent>
+      <div className="jam-zoom-buttons">
+        <button
+          type="button"
+          className="jam-icon-button"
+          aria-label="Zoom out"
+          onClick={() => zoom.current?.zoomOut()}
+        >
+          <ZoomOut aria-hidden size={18} />
+        </button>
+        <button
+          type="button"
+          className="jam-icon-button"
+          aria-label="Zoom in"
+          onClick={() => zoom.current?.zoomIn()}
+        >
+          <ZoomIn aria-hidden size={18} />
+        </button>
+        <button
+          type="button"
+          className="jam-icon-button"
+          aria-label="Fit to window"
+          onClick={() => zoom.current?.resetTransform()}
+        >
+          <Maximize aria-hidden size={18} />
+        </button>
+      </div>
+    </TransformWrapper>
+  );
+}
+
+/** The picture itself; where the browser cannot show its format, the largest thumbnail. */
+function usePictureSource(file: UserFile, onStale: (() => void) | undefined) {
+  const { client } = useStorageContext();
+  const [large, setLarge] = useState<string | null>(null);
+  const onError = () => {
+    if (large !== null) return onStale?.();
+    const request = { purpose: "thumbnail", size: "large" } as const;
+    client.createSignedUrl(file, request).then(({ url }) => setLarge(url), onStale);
+  };
+  return { source: large ?? file.streamUrl ?? undefined, onError };
+}

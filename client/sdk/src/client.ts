@@ -1,0 +1,276 @@
+// The client: one method a use, named as the live front end names them, and the newer ones beside.
+
+import { type FormOptions, metadataTexts, sendForm, type Uploadable } from "./form.js";
+import type {
+  BatchAction,
+  BatchResult,
+  FileList,
+  FilePatch,
+  FileQuery,
+  Health,
+  SignedUrl,
+  SignedUrlRequest,
+  Stats,
+  StorageInfo,
+  ThumbnailSize,
+  Uploaded,
+  UploadMetadata,
+  UserFile,
+  UserView,
+} from "./model.js";
+import { clerkToken, type GetToken } from "./token.js";
+import { createTransport, type RequestInput, type RequestOptions, type Transport } from "./transport.js";
+import type { UploadOptions, UploadOutcome } from "./upload/upload.js";
+
+/** Where the service is and how to prove who asks. */
+export interface ClientOptions {
+  /** Such as `https://files.example.com`; empty for the page's own origin. */
+  baseUrl?: string;
+  /** Returns a session token. Without it, the one of `window.Clerk`. */
+  getToken?: GetToken;
+}
+
+/** How files are sent in one form, and what is said about them. */
+export interface UploadFilesOptions extends FormOptions {
+  metadata?: UploadMetadata | undefined;
+}
+
+/** A file, or its id. */
+export type FileRef = string | Pick<UserFile, "id">;
+
+/** Files that one batch request may name. */
+const BATCH_MAX = 500;
+
+const idOf = (file: FileRef) => encodeURIComponent(typeof file === "string" ? file : file.id);
+const pathOf = (file: FileRef, action = "") => `/api/files/${idOf(file)}${action}`;
+
+/** Makes a client. It keeps no state: make one for the page and use it everywhere. */
+export function createClient({ baseUrl = "", getToken = clerkToken }: ClientOptions = {}) {
+  const transport = createTransport(baseUrl, getToken);
+  const client = {
+    /** What requests go through; for code that adds to this client. */
+    transport,
+    ...storageMethods(transport),
+    ...listingMethods(transport),
+    ...contentMethods(transport),
+    ...changeMethods(transport),
+    ...adminMethods(transport),
+    /** Uploads files resumably, several at a time. Loads the upload engine at its first call. */
+    async upload(files: Iterable<Uploadable>, options: UploadOptions = {}): Promise<UploadOutcome> {
+      const engine = await import("./upload/upload.js");
+      return engine.upload(client, files, options);
+    },
+  };
+  return client;
+}
+
+/** A client of Jam Storage. */
+export type JamClient = ReturnType<typeof createClient>;
+
+type StorageAnswer = { storage: StorageInfo };
+type FileAnswer = { file: UserFile };
+
+function storageMethods(transport: Transport) {
+  return {
+    /** What the caller stores and may store. */
+    async getStorageUsage(options: RequestOptions = {}) {
+      return (await transport.json<StorageAnswer>("GET", "/api/storage/usage", options)).storage;
+    },
+    /** Sets the caller's storage up; harmless when it exists. Only an administrator may choose the quota. */
+    async initializeStorage(maxBytes?: number, options: RequestOptions = {}) {
+      const json = maxBytes === undefined ? {} : { maxBytes };
+      const answer = await transport.json<StorageAnswer>("POST", "/api/storage/initialize", {
+        ...options,
+        json,
+      });
+      return answer.storage;
+    },
+    /** How the service is; rejects when it is not healthy. */
+    health(options: RequestOptions = {}) {
+      return transport.json<Health>("GET", "/health", options);
+    },
+  };
+}
+
+function listingMethods(transport: Transport) {
+  const list = (path: string, query: FileQuery, options: RequestOptions) =>
+    transport.json<FileList>("GET", path, { ...options, query: { ...query } as QueryOf<FileQuery> });
+
+  async function* pages(path: string, query: FileQuery, options: RequestOptions) {
+    let cursor = query.cursor;
+    do {
+      const page = await list(path, { limit: 200, ...query, cursor }, options);
+      yield* page.files;
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor !== undefined);
+  }
+
+  return {
+    /** One page of the caller's files. */
+    async getFiles(query: FileQuery = {}, options: RequestOptions = {}) {
+      return (await list("/api/files", query, options)).files;
+    },
+    /** One page with its cursor, and its total if asked for. */
+    listFiles(query: FileQuery = {}, options: RequestOptions = {}) {
+      return list("/api/files", query, options);
+    },
+    /** Every file that the query finds, page by page as the loop goes on. */
+    iterateFiles(query: FileQuery = {}, options: RequestOptions = {}): AsyncGenerator<UserFile, void> {
+      return pages("/api/files", query, options);
+    },
+    /** One file. */
+    async getFile(file: FileRef, options: RequestOptions = {}) {
+      return (await transport.json<FileAnswer>("GET", pathOf(file), options)).file;
+    },
+    /** A user's files, for administrators. */
+    async getAdminUserFiles(userId: string, query: FileQuery = {}, options: RequestOptions = {}) {
+      return (await list(`/api/admin/files/${encodeURIComponent(userId)}`, query, options)).files;
+    },
+    /** One page of a user's files with its cursor, for administrators. */
+    listAdminUserFiles(userId: string, query: FileQuery = {}, options: RequestOptions = {}) {
+      return list(`/api/admin/files/${encodeURIComponent(userId)}`, query, options);
+    },
+  };
+}
+
+type QueryOf<Query> = { [Name in keyof Query]: string | number | boolean | readonly string[] | undefined };
+
+function contentMethods(transport: Transport) {
+  const url = (file: FileRef, action: string) => `${transport.baseUrl}${pathOf(file, action)}`;
+  const blob = async (file: FileRef, action: string, input: RequestInput) =>
+    (await transport.fetch("GET", pathOf(file, action), input)).blob();
+  const signed = (file: FileRef, name: "thumbnailUrl" | "downloadUrl" | "streamUrl") =>
+    typeof file === "object" ? ((file as Partial<UserFile>)[name] ?? null) : null;
+
+  return {
+    /** A thumbnail's URL: signed, for `<img>`, when given a file; otherwise one that needs the token. */
+    getThumbnailUrl(file: FileRef, size?: ThumbnailSize) {
+      const asked = size === undefined || size === "default";
+      const ready = asked ? signed(file, "thumbnailUrl") : null;
+      return ready ?? `${url(file, "/thumbnail")}${asked ? "" : `?size=${size}`}`;
+    },
+    /** A URL that saves the file: signed when given a file; otherwise one that needs the token. */
+    getDownloadUrl: (file: FileRef) => signed(file, "downloadUrl") ?? url(file, "/download"),
+    /** A URL that plays the file: signed when given a file; otherwise one that needs the token. */
+    getStreamUrl: (file: FileRef) => signed(file, "streamUrl") ?? url(file, "/stream"),
+    /** A thumbnail's bytes. */
+    getThumbnailBlob(file: FileRef, { size, ...options }: RequestOptions & { size?: ThumbnailSize } = {}) {
+      const named = size === undefined || size === "default" ? {} : { query: { size } };
+      return blob(file, "/thumbnail", { ...options, ...named });
+    },
+    /** A video's bytes, all of them: for long videos use a signed URL instead. */
+    getVideoBlob: (file: FileRef, options: RequestOptions = {}) => blob(file, "/stream", options),
+    /** A sound's bytes. */
+    getAudioBlob: (file: FileRef, options: RequestOptions = {}) => blob(file, "/stream", options),
+    /** A file's bytes as a response, to stream them; `range` such as `bytes=0-1023`. */
+    download(file: FileRef, { range, ...options }: RequestOptions & { range?: string } = {}) {
+      const headers: Record<string, string> = range === undefined ? {} : { Range: range };
+      return transport.fetch("GET", pathOf(file, "/download"), { ...options, headers });
+    },
+    /** A URL that works without a token. */
+    createSignedUrl(file: FileRef, request: SignedUrlRequest, options: RequestOptions = {}) {
+      return transport.json<SignedUrl>("POST", pathOf(file, "/url"), { ...options, json: request });
+    },
+    /** Ends every signed URL that was given out for a file. */
+    async revokeSignedUrls(file: FileRef, options: RequestOptions = {}) {
+      await transport.fetch("DELETE", pathOf(file, "/urls"), options);
+    },
+  };
+}
+
+function changeMethods(transport: Transport) {
+  const change = async (method: string, path: string, input: RequestInput) =>
+    (await transport.json<FileAnswer>(method, path, input)).file;
+
+  return {
+    /** Uploads files in one request. `upload` resumes and sends several at a time; this is the plain form. */
+    uploadFiles(files: Iterable<Uploadable>, { metadata = {}, ...options }: UploadFilesOptions = {}) {
+      return sendForm(transport, "/api/files/upload", files, metadataTexts(metadata), options);
+    },
+    /** Moves a file to the trash, or removes it for good. */
+    async deleteFile(
+      file: FileRef,
+      { permanent, ...options }: RequestOptions & { permanent?: boolean } = {},
+    ) {
+      const input = { ...options, query: { permanent: permanent === true ? true : undefined } };
+      return (await transport.json<{ deletedFile: UserFile }>("DELETE", pathOf(file), input)).deletedFile;
+    },
+    /** Takes a file out of the trash. */
+    restoreFile: (file: FileRef, options: RequestOptions = {}) =>
+      change("POST", pathOf(file, "/restore"), options),
+    /** Removes everything in the trash for good; resolves with how many files that were. */
+    async emptyTrash(options: RequestOptions = {}) {
+      const answer = await transport.json<{ deletedCount: number }>("DELETE", "/api/files/trash", options);
+      return answer.deletedCount;
+    },
+    /** Marks a file as a favourite or not; toggles the mark when not told which. */
+    toggleFavorite: (file: FileRef, favorite?: boolean, options: RequestOptions = {}) =>
+      change("POST", pathOf(file, "/favorite"), {
+        ...options,
+        json: favorite === undefined ? {} : { favorite },
+      }),
+    /** Replaces a file's tags. */
+    updateFileTags: (file: FileRef, tags: readonly string[], options: RequestOptions = {}) =>
+      change("PUT", pathOf(file, "/tags"), { ...options, json: { tags } }),
+    /** Changes a file's metadata; null removes a field. With `ifMatch` only if nobody changed it since. */
+    patchFile(
+      file: FileRef,
+      patch: FilePatch,
+      { ifMatch, ...options }: RequestOptions & { ifMatch?: string } = {},
+    ) {
+      const headers: Record<string, string> = ifMatch === undefined ? {} : { "If-Match": ifMatch };
+      return change("PATCH", pathOf(file), { ...options, json: patch, headers });
+    },
+    /** Does one thing to many files: one result each, in their order. */
+    async batch(
+      action: BatchAction,
+      files: readonly FileRef[],
+      {
+        tags,
+        packageName,
+        ...options
+      }: RequestOptions & { tags?: string[]; packageName?: string | null } = {},
+    ) {
+      const results: BatchResult[] = [];
+      for (let start = 0; start < files.length; start += BATCH_MAX) {
+        const ids = files
+          .slice(start, start + BATCH_MAX)
+          .map((file) => (typeof file === "string" ? file : file.id));
+        const json = { action, ids, tags, packageName };
+        const answer = await transport.json<{ results: BatchResult[] }>("POST", "/api/files/batch", {
+          ...options,
+          json,
+        });
+        results.push(...answer.results);
+      }
+      return results;
+    },
+  };
+}
+
+function adminMethods(transport: Transport) {
+  return {
+    /** Everybody that an administrator can look at, with what they store. */
+    async getClerkUsers(options: RequestOptions = {}) {
+      return (await transport.json<{ users: UserView[] }>("GET", "/api/admin/users", options)).users;
+    },
+    /** Uploads files into another user's storage. */
+    adminUploadFiles(
+      targetUserId: string,
+      files: Iterable<Uploadable>,
+      { metadata = {}, ...options }: UploadFilesOptions = {},
+    ): Promise<Uploaded> {
+      const fields = { ...metadataTexts(metadata), targetUserId };
+      return sendForm(transport, "/api/files/admin/upload", files, fields, options);
+    },
+    /** Changes a user's quota. */
+    async setQuota(userId: string, maxBytes: number, options: RequestOptions = {}) {
+      const input = { ...options, json: { userId, maxBytes } };
+      return (await transport.json<StorageAnswer>("PUT", "/api/storage/quota", input)).storage;
+    },
+    /** Sums over all users. */
+    async getStats(options: RequestOptions = {}) {
+      return (await transport.json<{ stats: Stats }>("GET", "/api/storage/stats", options)).stats;
+    },
+  };
+}

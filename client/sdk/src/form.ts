@@ -1,0 +1,104 @@
+// Multipart uploads: the form's fields, and its way out with progress where the platform tells it (XMLHttpRequest).
+
+import { answeredError, JamError, networkError } from "./errors.js";
+import type { Uploaded, UploadMetadata } from "./model.js";
+import { delayBefore, mayRepeat, sleep } from "./retry.js";
+import type { RequestOptions, Transport } from "./transport.js";
+
+/** How files are uploaded in one form. */
+export interface FormOptions extends RequestOptions {
+  /** Bytes of the form that are on their way; only in browsers. */
+  onProgress?: ((sent: number, total: number) => void) | undefined;
+}
+
+/** What can be uploaded. A `Blob` has no name of its own. */
+export type Uploadable = File | { name: string; data: Blob };
+
+/** An uploadable's name and bytes. */
+export function partsOf(file: Uploadable): { name: string; data: Blob } {
+  return file instanceof Blob ? { name: file.name, data: file } : file;
+}
+
+/** A form field's text: lists and objects are JSON. */
+export function fieldText(value: string | number | boolean | object): string {
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+/** The metadata that says something, as the texts that forms and resumable uploads carry. */
+export function metadataTexts(metadata: UploadMetadata): Record<string, string> {
+  const texts: Record<string, string> = {};
+  for (const [name, value] of Object.entries(metadata)) {
+    if (value !== undefined && value !== null) texts[name] = fieldText(value);
+  }
+  return texts;
+}
+
+/** Sends files in one form. */
+export async function sendForm(
+  transport: Transport,
+  path: string,
+  files: Iterable<Uploadable>,
+  fields: Record<string, string>,
+  options: FormOptions,
+): Promise<Uploaded> {
+  const form = new FormData();
+  for (const [name, text] of Object.entries(fields)) form.append(name, text);
+  for (const file of files) {
+    const { name, data } = partsOf(file);
+    form.append("files", data, name);
+  }
+  const send = typeof XMLHttpRequest === "undefined" ? sendByFetch : sendByXhr;
+  let refreshed = false;
+  for (let failures = 0; ; ) {
+    const token = await transport.token(refreshed);
+    try {
+      return JSON.parse(await send(`${transport.baseUrl}${path}`, form, token, options)) as Uploaded;
+    } catch (error) {
+      if (!(error instanceof JamError)) throw error;
+      if (error.status === 401 && !refreshed) {
+        refreshed = true;
+      } else if (failures < 3 && mayRepeat("POST", error)) {
+        await sleep(delayBefore(failures, error), options.signal);
+        failures += 1;
+      } else {
+        throw error;
+      }
+    }
+  }
+}
+
+async function sendByFetch(url: string, body: FormData, token: string | null, { signal }: FormOptions) {
+  const init: RequestInit = { method: "POST", body };
+  if (token !== null) init.headers = { Authorization: `Bearer ${token}` };
+  if (signal) init.signal = signal;
+  const response = await fetch(url, init).catch((cause: unknown) => {
+    throw signal?.aborted ? cause : networkError(cause);
+  });
+  const text = await response.text();
+  if (response.ok) return text;
+  throw answeredError(response.status, text, (name) => response.headers.get(name));
+}
+
+function sendByXhr(url: string, form: FormData, token: string | null, options: FormOptions): Promise<string> {
+  const { signal, onProgress } = options;
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const request = new XMLHttpRequest();
+    const abort = () => request.abort();
+    request.open("POST", url);
+    if (token !== null) request.setRequestHeader("Authorization", `Bearer ${token}`);
+    request.upload.onprogress = (event) => onProgress?.(event.loaded, event.total);
+    request.onload = () => {
+      if (request.status >= 200 && request.status < 300) resolve(request.responseText);
+      else
+        reject(
+          answeredError(request.status, request.responseText, (name) => request.getResponseHeader(name)),
+        );
+    };
+    request.onerror = () => reject(networkError());
+    request.onabort = () => reject(signal?.reason ?? networkError());
+    request.onloadend = () => signal?.removeEventListener("abort", abort);
+    signal?.addEventListener("abort", abort, { once: true });
+    request.send(form);
+  });
+}

@@ -1,0 +1,101 @@
+// The contract's nouns by name. The shapes themselves are generated from docs/openapi.json.
+
+import type { components, operations } from "./openapi.js";
+
+type Schemas = components["schemas"];
+
+/** A stored file, as every answer shows it. */
+export type UserFile = Schemas["UserFile"];
+/** What a file is to its user: `video`, `image`, `scene`, `project` or `audio`. */
+export type FileType = Schemas["FileType"];
+/** What an asset is used as. */
+export type AssetCategory = Schemas["AssetCategory"];
+/** What a sound is used as. */
+export type AudioCategory = Schemas["AudioCategory"];
+/** A page of files. */
+export type FileList = Schemas["FileList"];
+/** What a user stores and may store. */
+export type StorageInfo = Schemas["StorageInfo"];
+/** Sums over all users. */
+export type Stats = Schemas["Stats"];
+/** A user as an administrator sees them. */
+export type UserView = Schemas["UserView"];
+/** A change of a file's metadata (JSON merge patch). */
+export type FilePatch = Partial<Schemas["FilePatch"]>;
+/** Files that were stored, and those that were not with the reason. */
+export type Uploaded = Schemas["Uploaded"];
+/** What a batch does to each file. */
+export type BatchAction = Schemas["ActionName"];
+/** What became of one file of a batch. */
+export type BatchResult = Schemas["BatchResult"];
+/** How the service is. */
+export type Health = Schemas["Health"];
+/** Named thumbnail sizes: `default` is 400x225. */
+export type ThumbnailSize = Schemas["DerivativeKind"];
+
+type ListQuery = NonNullable<operations["list_files"]["parameters"]["query"]>;
+type Listed<Name extends keyof ListQuery> = NonNullable<ListQuery[Name]>;
+
+/** Which files, in which order. Lists mean "any of". */
+export interface FileQuery {
+  type?: FileType | undefined;
+  favorite?: boolean | undefined;
+  package?: string | undefined;
+  tags?: readonly string[] | undefined;
+  assetCategory?: AssetCategory | undefined;
+  usageTags?: readonly string[] | undefined;
+  audioCategory?: AudioCategory | undefined;
+  characterNames?: readonly string[] | undefined;
+  /** Part of the name, in any case. */
+  q?: string | undefined;
+  /** What is in the trash instead of what is not. */
+  trash?: boolean | undefined;
+  /** 1 to 200; 50 without it. */
+  limit?: number | undefined;
+  offset?: number | undefined;
+  /** `nextCursor` of the page before. */
+  cursor?: string | undefined;
+  sortBy?: Listed<"sortBy"> | undefined;
+  sortOrder?: "ASC" | "DESC" | undefined;
+  /** Adds `total`, the number of files that the filter finds. */
+  includeTotal?: boolean | undefined;
+}
+
+/** What the client says about files that it uploads. */
+export type UploadMetadata = Pick<
+  FilePatch,
+  | "fileType"
+  | "packageName"
+  | "tags"
+  | "assetCategory"
+  | "usageTags"
+  | "characterNames"
+  | "objectDescription"
+  | "sceneLocation"
+  | "hasAlphaChannel"
+  | "audioCategory"
+  | "audioDurationSeconds"
+  | "audioStyle"
+  | "audioVocals"
+  | "audioLyrics"
+  | "audioTempo"
+  | "audioKey"
+  | "voiceoverType"
+  | "voiceoverScript"
+  | "aiMetadata"
+>;
+
+/** A URL that works without a token until it expires. */
+export interface SignedUrl {
+  url: string;
+  expiresAt: string;
+}
+
+/** What a signed URL is for. */
+export interface SignedUrlRequest {
+  purpose: "download" | "stream" | "thumbnail";
+  /** Seconds; the service rounds up to a quarter of an hour. */
+  expiresIn?: number;
+  /** Of a thumbnail. */
+  size?: ThumbnailSize;
+}

@@ -1,0 +1,70 @@
+// Instant uploads: content that the user has stored already is proven instead of sent.
+
+import { JamError } from "../errors.js";
+import type { Transport } from "../transport.js";
+import { sha256 } from "./digest.js";
+import type { Sending } from "./engine.js";
+import { hashBytes } from "./hash.js";
+
+const TUS = { "Tus-Resumable": "1.0.0" };
+
+/** An upload that was created with its digest. */
+export interface Begun {
+  readonly uploadUrl: string;
+  /** The stored file, when nothing had to be sent. */
+  readonly fileId: string | null;
+}
+
+/** Creates an upload that names its content's digest, and proves the content if the service knows it. */
+export async function begin(
+  transport: Transport,
+  data: Blob,
+  metadata: Record<string, string>,
+  { signal }: Sending,
+): Promise<Begun> {
+  const digest = await sha256(data, signal);
+  const response = await transport.fetch("POST", "/api/uploads", {
+    signal,
+    headers: {
+      ...TUS,
+      "Upload-Length": String(data.size),
+      "Upload-Metadata": encodeMetadata(metadata),
+      "Repr-Digest": `sha-256=:${base64(digest)}:`,
+    },
+  });
+  const location = response.headers.get("Location");
+  if (location === null) throw new JamError("The service names no upload.", { code: "invalid_answer" });
+  const path = location.slice(location.lastIndexOf("/api/uploads/"));
+  const uploadUrl = `${transport.baseUrl}${path}`;
+  const stored = response.headers.get("Upload-File-Id");
+  const challenge = response.headers.get("Upload-Known")?.match(/^nonce=:(.+):, range=(\d+)-(\d+)$/);
+  if (stored !== null || !challenge) return { uploadUrl, fileId: stored };
+  const [, nonce = "", from, to] = challenge;
+  const bytes = new Uint8Array(await data.slice(Number(from), Number(to) + 1).arrayBuffer());
+  const proof = await hashBytes(
+    Uint8Array.from(atob(nonce), (letter) => letter.charCodeAt(0)),
+    bytes,
+  );
+  const proven = await transport.fetch("PATCH", path, {
+    signal,
+    headers: {
+      ...TUS,
+      "Upload-Offset": "0",
+      "Content-Type": "application/offset+octet-stream",
+      "Upload-Proof": `sha-256=:${base64(proof)}:`,
+    },
+  });
+  return { uploadUrl, fileId: proven.headers.get("Upload-File-Id") };
+}
+
+/** `Upload-Metadata`: names and values in base64. */
+export function encodeMetadata(metadata: Record<string, string>): string {
+  const pairs = Object.entries(metadata).map(
+    ([name, value]) => `${name} ${base64(new TextEncoder().encode(value))}`,
+  );
+  return pairs.join(",");
+}
+
+function base64(bytes: Uint8Array): string {
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}
