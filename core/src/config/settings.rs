@@ -30,7 +30,7 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         "JAM_DATABASE_CONNECTIONS",
         "8",
-        "Connections to PostgreSQL that one process holds at most (1 to 100).",
+        "Connections to PostgreSQL that one process holds at most (1 to 100); unset under Lambda: 2.",
     ),
     plain(
         "USER_STORAGE_ROOT",
@@ -95,6 +95,16 @@ pub const SETTINGS: &[Setting] = &[
         "JAM_METRICS_LISTEN",
         "",
         "`unix:/path` or `ip:port` for Prometheus metrics; unset: not served. Keep it private.",
+    ),
+    plain(
+        "AWS_LAMBDA_RUNTIME_API",
+        "",
+        "Set by AWS Lambda and its emulator, never by hand: requests then come from there instead of a socket.",
+    ),
+    plain(
+        "JAM_LAMBDA_ANSWERS",
+        "auto",
+        "Under Lambda: auto streams to function URLs and answers other gateways whole; stream streams to REST APIs too; whole never streams.",
     ),
     plain("JAM_MAX_CONNECTIONS", "4096", "Open connections in total (16 to 65536)."),
     plain(

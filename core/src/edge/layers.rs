@@ -2,6 +2,7 @@
 //! One layer, outermost, so that every answer of every path has the same shape. Never knows a route.
 
 use super::body::GuardedBody;
+use super::lambda::Invocation;
 use super::problem::{self, Failure};
 use crate::app::App;
 use crate::error::Error;
@@ -70,6 +71,10 @@ async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Nex
     if request.method() == Method::OPTIONS && !request.uri().path().starts_with("/api/uploads") {
         return preflight();
     }
+    let invocation = request.extensions().get::<Invocation>().copied();
+    if let Some(Err(error)) = invocation.map(|how| how.admit_request()) {
+        return error.into_response();
+    }
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(ClientAddress(address));
     let awaits_continue = parts.headers.contains_key(header::EXPECT);
@@ -79,11 +84,15 @@ async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Nex
         Body::new(GuardedBody::new(body, &app.config.limits, awaits_continue))
     };
     let handled = AssertUnwindSafe(next.run(Request::from_parts(parts, body))).catch_unwind().await;
-    handled.unwrap_or_else(|panic| {
+    let response = handled.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
         Error::Internal(anyhow::anyhow!("a handler panicked: {text}")).into_response()
-    })
+    });
+    match invocation.map(|how| how.admit_answer(&response)) {
+        Some(Err(error)) => error.into_response(),
+        _ => response,
+    }
 }
 
 /// A failed handler left its error in the response: make the answer from it, and log it, once.

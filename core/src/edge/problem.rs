@@ -42,9 +42,10 @@ pub fn status(error: &Error) -> StatusCode {
         Error::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Error::Conflict { .. } => StatusCode::CONFLICT,
         Error::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-        Error::FileTooLarge { .. } | Error::BodyTooLarge { .. } | Error::QuotaExceeded { .. } => {
-            StatusCode::PAYLOAD_TOO_LARGE
-        }
+        Error::FileTooLarge { .. }
+        | Error::BodyTooLarge { .. }
+        | Error::AnswerTooLarge { .. }
+        | Error::QuotaExceeded { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::TypeMismatch { .. } | Error::TypeRefused { .. } | Error::UnsupportedContentType { .. } => {
             StatusCode::UNSUPPORTED_MEDIA_TYPE
         }
@@ -122,6 +123,7 @@ fn examples() -> Vec<Error> {
         Error::PreconditionFailed,
         Error::FileTooLarge { max_bytes },
         Error::BodyTooLarge { max_bytes: ByteSize::mib(1) },
+        Error::AnswerTooLarge { max_bytes: ByteSize::mib(4) },
         Error::QuotaExceeded { total_bytes: max_bytes, reserved_bytes: ByteSize::ZERO, max_bytes },
         Error::TypeMismatch { declared: FileType::Image, found: "a PDF document".to_owned() },
         Error::TypeRefused { found: "an HTML page".to_owned() },
@@ -138,9 +140,9 @@ fn examples() -> Vec<Error> {
 fn numbers(error: &Error) -> Map<String, Value> {
     let value = match error {
         Error::InvalidParameter { parameter, .. } => json!({ "parameter": parameter }),
-        Error::FileTooLarge { max_bytes } | Error::BodyTooLarge { max_bytes } => {
-            json!({ "maxBytes": max_bytes })
-        }
+        Error::FileTooLarge { max_bytes }
+        | Error::BodyTooLarge { max_bytes }
+        | Error::AnswerTooLarge { max_bytes } => json!({ "maxBytes": max_bytes }),
         Error::TooManyFiles { max_files } => json!({ "maxFiles": max_files }),
         Error::QuotaExceeded { total_bytes, reserved_bytes, max_bytes } => {
             json!({ "totalBytes": total_bytes, "reservedBytes": reserved_bytes, "maxBytes": max_bytes })
