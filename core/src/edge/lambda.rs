@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::ByteSize;
 use anyhow::{Context as _, anyhow};
 use axum::Router;
-use axum::body::{Body, HttpBody as _};
+use axum::body::{Body, BodyDataStream, HttpBody as _};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderValue, Request, Uri};
@@ -18,8 +18,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::Stream;
 use lambda_http::lambda_runtime::{FunctionResponse, MetadataPrelude, StreamResponse, run_concurrent};
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{LambdaEvent, RequestExt as _, service_fn};
@@ -27,7 +26,9 @@ use serde_json::{Map, Value, json};
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -37,8 +38,8 @@ const EVENT_OVERHEAD_BYTES: u64 = 64 * 1024;
 const SCHEDULE_MARGIN: Duration = Duration::from_secs(10);
 /// The emulator needs a moment before it can be asked again.
 const EMULATOR_PAUSE: Duration = Duration::from_millis(100);
-
-type StreamedBody = BoxStream<'static, std::result::Result<Bytes, axum::Error>>;
+/// An emulator that refuses so often in a row has ended.
+const EMULATOR_ATTEMPTS: u32 = 20;
 
 /// What invoked the function for this request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +62,12 @@ pub(super) struct Invocation {
     is_streamed: bool,
 }
 
-/// Serves requests until the runtime's interface fails; the emulator breaks it whenever a client gives up, so there for
-/// ever.
-pub(super) async fn serve(router: Router, config: LambdaConfig) -> anyhow::Result<()> {
+/// Serves requests until the runtime's interface fails. The emulator breaks it whenever a client gives up, and does not
+/// start the function again: there it is asked again until it is gone.
+///
+/// # Errors
+/// When the interface fails.
+pub async fn serve(router: Router, config: LambdaConfig) -> anyhow::Result<()> {
     let handler = service_fn(move |event| handle(router.clone(), config.answers, event));
     keep_serving(config, || run_concurrent(handler.clone())).await
 }
@@ -98,9 +102,12 @@ async fn keep_serving<F>(config: LambdaConfig, mut run: impl FnMut() -> F) -> an
 where
     F: Future<Output = std::result::Result<(), lambda_http::Error>>,
 {
+    let mut failures = 0;
     loop {
+        let started = Instant::now();
         match run().await {
-            Err(error) if config.is_emulated => {
+            Err(error) if config.is_emulated && failures < EMULATOR_ATTEMPTS => {
+                failures = if started.elapsed() < EMULATOR_PAUSE { failures + 1 } else { 0 };
                 tracing::warn!(%error, "the emulator broke the connection: asking again");
                 tokio::time::sleep(EMULATOR_PAUSE).await;
             }
@@ -113,7 +120,7 @@ async fn handle(
     router: Router,
     answers: LambdaAnswers,
     event: LambdaEvent<LambdaRequest>,
-) -> std::result::Result<FunctionResponse<Value, StreamedBody>, lambda_http::Error> {
+) -> std::result::Result<FunctionResponse<Value, CutOff>, lambda_http::Error> {
     let request = into_request(event.payload.into(), answers)?;
     let is_streamed = request.extensions().get::<Invocation>().is_some_and(|how| how.is_streamed);
     let mut response = router.oneshot(request).await?;
@@ -240,13 +247,26 @@ impl Invocation {
     }
 }
 
-fn streamed(response: Response) -> StreamResponse<StreamedBody> {
+/// A body that ends where it fails.
+struct CutOff(BodyDataStream);
+
+impl Stream for CutOff {
+    type Item = std::result::Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.0).poll_next(cx).map(|chunk| match chunk? {
+            Ok(bytes) => Some(Ok(bytes)),
+            Err(error) => {
+                tracing::error!(%error, "an answer was cut off");
+                None
+            }
+        })
+    }
+}
+
+fn streamed(response: Response) -> StreamResponse<CutOff> {
     let (parts, body) = response.into_parts();
-    let stream = body
-        .into_data_stream()
-        .inspect_err(|error| tracing::error!(%error, "an answer was cut off"))
-        .take_while(|chunk| std::future::ready(chunk.is_ok()))
-        .boxed();
+    let stream = CutOff(body.into_data_stream());
     let metadata_prelude =
         MetadataPrelude { headers: parts.headers, status_code: parts.status, cookies: Vec::new() };
     StreamResponse { metadata_prelude, stream }

@@ -22,6 +22,7 @@ pub use blob_response::BlobResponse;
 pub use conditional::Validators;
 pub use extract::{Admin, JsonBody, MaxAppend, Params, PathFile, PathUser, Public, SignedBy};
 pub use file_patch::FilePatch;
+pub use lambda::serve as serve_lambda;
 pub use layers::{Peer, X_REQUEST_ID};
 pub use listener::{Listener, serve_connections};
 pub use multipart::{Multipart, PartHead};

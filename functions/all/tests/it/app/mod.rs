@@ -151,8 +151,8 @@ impl TestApp {
 
 impl Service for TestApp {
     fn request(&self, method: Method, target: &str) -> RequestBuilder {
-        let address = self.doors.address(&method, target);
-        self.http.request(method, format!("http://{address}{target}"))
+        let url = self.doors.url(&method, target);
+        self.http.request(method, url)
     }
 }
 
