@@ -3,6 +3,7 @@
 //! Never part of the service: it starts the service's binaries and talks to them as anybody would.
 
 mod issuer;
+mod lambda;
 mod layout;
 mod output;
 mod postgres;
@@ -35,6 +36,8 @@ struct Arguments {
 enum Verb {
     /// Run the service with its own PostgreSQL, token issuer and router (./local-dev/up builds it first)
     Up(up::Options),
+    /// The same as `up --functions lambda`: the functions under `cargo lambda watch`
+    Lambda,
     /// Stop what runs of this checkout: `up` and both PostgreSQL clusters
     Down,
     /// Run every check that CI runs (the same as ./local-dev/test)
@@ -77,6 +80,7 @@ fn run(verb: Verb) -> Result<()> {
     system::make_shared_directory(&layout.state(""))?;
     match verb {
         Verb::Up(options) => up::up(&layout, &options),
+        Verb::Lambda => up::up(&layout, &up::Options::lambda()),
         Verb::Down => up::down(&layout),
         Verb::Test => test(&layout),
         Verb::Token(request) => {

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "looks at the environment that it hands to the service")]
 
 use crate::issuer;
+use crate::lambda;
 use crate::layout::Layout;
 use crate::output::say;
 use crate::postgres::{Cluster, Purpose, Started, run};
@@ -45,6 +46,8 @@ pub(crate) enum Functions {
     All,
     /// Each function a process on its own unix socket
     Sockets,
+    /// Each function a Lambda function of `cargo lambda watch`, which compiles and reloads it
+    Lambda,
 }
 
 impl Functions {
@@ -52,6 +55,8 @@ impl Functions {
         match self {
             Self::All => ONE_PROCESS,
             Self::Sockets => FUNCTIONS,
+            // Jobs wait for a schedule under Lambda; here the worker runs as on a server.
+            Self::Lambda => &[WORKER],
         }
     }
 }
@@ -62,9 +67,16 @@ pub(crate) struct Options {
     /// The router's port on 127.0.0.1
     #[arg(long, env = "PORT", default_value_t = 3001)]
     port: u16,
-    /// One process for all functions, or one each
+    /// One process for all functions, one each, or Lambda functions
     #[arg(long, value_enum, default_value_t = Functions::All)]
     functions: Functions,
+}
+
+impl Options {
+    /// Lambda functions on the usual port.
+    pub(crate) fn lambda() -> Self {
+        Self { port: 3001, functions: Functions::Lambda }
+    }
 }
 
 /// Longer than an orderly stop takes.
@@ -150,10 +162,10 @@ async fn serve(
 ) -> Result<()> {
     let Prepared { layout, settings, issuer, places, welcome } = prepared;
     let mut services = Vec::new();
-    let serving = serve_all(options, &places, &settings, router, &mut services, &welcome);
+    let serving = serve_all(&layout, options, &places, &settings, router, &mut services, &welcome);
     let issuing = async {
         match issuer {
-            Some(issuer) => issuer::serve(issuer.listener, layout, issuer.key).await,
+            Some(issuer) => issuer::serve(issuer.listener, layout.clone(), issuer.key).await,
             None => std::future::pending().await,
         }
     };
@@ -171,6 +183,7 @@ async fn serve(
 
 /// Starts the processes and routes to them, until one ends.
 async fn serve_all(
+    layout: &Layout,
     options: &Options,
     places: &Places,
     settings: &Settings,
@@ -178,16 +191,27 @@ async fn serve_all(
     services: &mut Vec<Service>,
     welcome: &str,
 ) -> Result<()> {
-    let names = options.functions.names();
     end_leftovers(&places.sockets).await?;
-    for name in names {
+    for name in options.functions.names() {
         services.push(Service::start(name, places, settings)?);
     }
+    let emulated = match options.functions {
+        Functions::All | Functions::Sockets => None,
+        Functions::Lambda => {
+            let (emulator, functions) = lambda::start(layout, places, settings)?;
+            services.push(emulator);
+            Some(functions)
+        }
+    };
     for service in services.iter_mut() {
         service.wait_until_healthy().await?;
     }
+    let names: Vec<&str> = services.iter().map(Service::name).collect();
     say(format!("Functions:  {}; logs in {}", names.join(", "), places.logs.display()));
-    let routes = find_routes(options.functions, services).await?;
+    let routes = match emulated {
+        Some(functions) => Routes::of_functions(functions, &lambda::contract(layout)?)?,
+        None => find_routes(options.functions, services).await?,
+    };
     say(welcome);
     tokio::select! {
         result = router::serve(router, routes) => result,

@@ -3,10 +3,11 @@
 
 mod parse;
 mod reader;
+mod secrets;
 mod settings;
 
 pub use reader::ConfigError;
-pub use settings::{Effective, SETTINGS, Setting, effective, env_example};
+pub use settings::{Effective, SETTINGS, Setting, configuration, effective, env_example};
 
 use crate::model::ByteSize;
 use reader::Reader;
@@ -230,12 +231,12 @@ pub fn environment() -> BTreeMap<String, String> {
 }
 
 impl Config {
-    /// Reads the process environment.
+    /// Reads the process environment, and secrets from where it says they are.
     ///
     /// # Errors
     /// Names the first setting whose value does not hold, and any unknown `JAM_` name.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::read(&environment())
+        Self::read(&secrets::resolve(environment())?)
     }
 
     /// Reads a set of variables as [`Config::from_env`] reads the environment's.

@@ -267,9 +267,19 @@ impl Stream for CutOff {
 fn streamed(response: Response) -> StreamResponse<CutOff> {
     let (parts, body) = response.into_parts();
     let stream = CutOff(body.into_data_stream());
-    let metadata_prelude =
-        MetadataPrelude { headers: parts.headers, status_code: parts.status, cookies: Vec::new() };
+    let headers = joined(&parts.headers);
+    let metadata_prelude = MetadataPrelude { headers, status_code: parts.status, cookies: Vec::new() };
     StreamResponse { metadata_prelude, stream }
+}
+
+/// Each header once, its values as a list (RFC 9110, 5.3): gateways take one text for a name.
+fn joined(headers: &HeaderMap) -> HeaderMap {
+    let names = headers.keys().map(|name| {
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        let list = values.collect::<Vec<_>>().join(", ");
+        (name.clone(), HeaderValue::try_from(list).unwrap_or_else(|_| HeaderValue::from_static("")))
+    });
+    names.collect()
 }
 
 /// An answer in the JSON that every gateway understands. Text stays text, because a REST API turns base64 back into bytes
@@ -283,11 +293,9 @@ async fn whole(response: Response) -> anyhow::Result<Value> {
         Ok(text) if is_text => (text.to_owned(), false),
         _ => (STANDARD.encode(&bytes), true),
     };
-    let mut headers = Map::new();
-    for name in parts.headers.keys() {
-        let values = parts.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        headers.insert(name.to_string(), values.collect::<Vec<_>>().join(", ").into());
-    }
+    let headers = joined(&parts.headers);
+    let headers: Map<String, Value> =
+        headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().into())).collect();
     let listed: Map<String, Value> =
         headers.iter().map(|(name, value)| (name.clone(), json!([value]))).collect();
     Ok(json!({
@@ -302,7 +310,18 @@ async fn whole(response: Response) -> anyhow::Result<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::without_stage;
+    use super::{CutOff, without_stage};
+    use axum::body::Body;
+    use bytes::Bytes;
+    use futures_util::{StreamExt as _, stream};
+
+    #[tokio::test]
+    async fn a_body_that_fails_is_cut_off_without_a_word() {
+        let chunks = [Ok(Bytes::from_static(b"good")), Err(std::io::Error::other("a secret path"))];
+        let body = CutOff(Body::from_stream(stream::iter(chunks)).into_data_stream());
+        let sent: Vec<Bytes> = body.map(|chunk| chunk.unwrap_or_default()).collect().await;
+        assert_eq!(sent, ["good"]);
+    }
 
     #[test]
     fn a_stage_in_front_of_the_path_is_no_part_of_it() {

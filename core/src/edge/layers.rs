@@ -1,6 +1,7 @@
 //! What every request passes on its way in and out: request id, address, CORS, security headers, panics, errors, log line.
 //! One layer, outermost, so that every answer of every path has the same shape. Never knows a route.
 
+use super::allow;
 use super::body::GuardedBody;
 use super::lambda::Invocation;
 use super::problem::{self, Failure};
@@ -57,9 +58,9 @@ pub(super) async fn envelope(State(app): State<App>, request: Request, next: Nex
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let span = tracing::info_span!("request", request.id = %request_id);
     let response = respond(&app, request, address, next).instrument(span.clone()).await;
-    let mut response = render(response, &request_id, &span);
-    finish_headers(&mut response, &request_id, origin);
     let route = route.as_deref().unwrap_or("(none)");
+    let mut response = render(response, &request_id, route, &span);
+    finish_headers(&mut response, &request_id, origin);
     record(&span, &method, route, &response, started);
     response
 }
@@ -96,13 +97,13 @@ async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Nex
 }
 
 /// A failed handler left its error in the response: make the answer from it, and log it, once.
-fn render(mut response: Response, request_id: &str, span: &tracing::Span) -> Response {
-    let allow = response.headers().get(header::ALLOW).cloned();
+fn render(mut response: Response, request_id: &str, route: &str, span: &tracing::Span) -> Response {
     let failure = response.extensions_mut().remove::<Failure>().or_else(|| bare_failure(&response));
     let Some(Failure(error)) = failure else { return response };
     if let Error::Internal(cause) = &*error {
         span.in_scope(|| tracing::error!(error = format!("{cause:#}"), "request failed"));
     }
+    let allow = if let Error::MethodNotAllowed = &*error { allow::allow(route) } else { None };
     problem::render(&error, request_id, allow)
 }
 

@@ -15,9 +15,10 @@ fn main() -> ExitCode {
             }
         },
         ["--print", "errors"] => print(&jam_core::edge::catalogue()),
+        ["--print", "configuration"] => print(&jam_core::config::configuration()),
         ["--print", "env-example"] => print(&jam_core::config::env_example()),
         _ => {
-            eprintln!("usage: jam-all [--print openapi|errors|env-example]");
+            eprintln!("usage: jam-all [--print openapi|errors|configuration|env-example]");
             ExitCode::from(2)
         }
     }

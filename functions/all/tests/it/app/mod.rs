@@ -6,6 +6,7 @@ mod caller;
 mod contract;
 mod doors;
 mod form;
+pub(crate) mod gateway;
 mod invariants;
 pub(crate) mod media;
 pub(crate) mod process;
