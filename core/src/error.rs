@@ -125,6 +125,12 @@ pub enum Error {
         /// The limit.
         max_bytes: ByteSize,
     },
+    /// An answer beyond what the gateway in front can carry.
+    #[error("The answer is larger than {}: ask for ranges of it.", max_bytes.formatted())]
+    AnswerTooLarge {
+        /// What the gateway carries.
+        max_bytes: ByteSize,
+    },
     /// The user's quota does not hold the bytes.
     #[error("Not enough storage: {} of {} is used.", total_bytes.formatted(), max_bytes.formatted())]
     QuotaExceeded {
@@ -210,6 +216,7 @@ impl Error {
             Self::HeadersTooLarge => "headers_too_large",
             Self::TooManyFiles { .. } => "too_many_files",
             Self::BodyTooLarge { .. } => "body_too_large",
+            Self::AnswerTooLarge { .. } => "answer_too_large",
             Self::QuotaExceeded { .. } => "quota_exceeded",
             Self::TypeMismatch { .. } => "type_mismatch",
             Self::TypeRefused { .. } => "type_refused",

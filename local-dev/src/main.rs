@@ -4,6 +4,7 @@
 
 mod dashboard;
 mod issuer;
+mod lambda;
 mod layout;
 mod output;
 mod postgres;
@@ -42,6 +43,8 @@ struct Arguments {
 enum Verb {
     /// Run the service with its own PostgreSQL, token issuer and router (./local-dev/up builds it first)
     Up(up::Options),
+    /// The same as `up --functions lambda`: the functions under `cargo lambda watch`
+    Lambda,
     /// Stop what runs of this checkout: `up` and both PostgreSQL clusters
     Down,
     /// Run every check that CI runs (the same as ./local-dev/test)
@@ -90,6 +93,7 @@ fn run(Arguments { verb, state }: Arguments) -> Result<()> {
     system::make_shared_directory(&layout.state(""))?;
     match verb {
         Verb::Up(options) => up::up(&layout, &options),
+        Verb::Lambda => up::up(&layout, &up::Options::lambda()),
         Verb::Down => up::down(&layout),
         Verb::Test => test(&layout),
         Verb::Seed { user } => {

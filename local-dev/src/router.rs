@@ -13,6 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
 use futures_util::future::BoxFuture;
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use std::io;
@@ -54,11 +55,17 @@ impl tower::Service<Uri> for Socket {
     }
 }
 
-/// A function behind its unix socket.
+/// A function behind its unix socket, or behind its URL of the Lambda emulator.
 #[derive(Clone)]
 pub(crate) struct Upstream {
     name: &'static str,
-    client: Client<Socket, Body>,
+    route: Route,
+}
+
+#[derive(Clone)]
+enum Route {
+    Socket(Client<Socket, Body>),
+    Emulator(Client<HttpConnector, Body>, SocketAddr),
 }
 
 impl Upstream {
@@ -67,7 +74,15 @@ impl Upstream {
         let mut builder = Client::builder(TokioExecutor::new());
         // A request without Host must reach the function as it is, to be refused there.
         let client = builder.set_host(false).build(Socket(socket.into()));
-        Self { name, client }
+        Self { name, route: Route::Socket(client) }
+    }
+
+    /// The function as the emulator's URLs call it.
+    pub(crate) fn emulated(name: &'static str, emulator: SocketAddr) -> Self {
+        let mut builder = Client::builder(TokioExecutor::new());
+        // Every request gets a connection of its own: the emulator ends those of requests that were given up.
+        let client = builder.set_host(false).pool_max_idle_per_host(0).build_http();
+        Self { name, route: Route::Emulator(client, emulator) }
     }
 
     /// The function's name.
@@ -79,10 +94,17 @@ impl Upstream {
     pub(crate) async fn send(&self, mut request: Request) -> Result<Response> {
         let path = request.uri().path_and_query().cloned();
         let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let uri = Uri::builder().scheme("http").authority("function").path_and_query(path);
-        *request.uri_mut() = uri.build().context("failed to address the function")?;
         *request.version_mut() = Version::HTTP_11;
-        let response = self.client.request(request).await;
+        let (authority, path) = match &self.route {
+            Route::Socket(_) => ("function".to_owned(), path.to_string()),
+            Route::Emulator(_, address) => (address.to_string(), format!("/lambda-url/{}{path}", self.name)),
+        };
+        let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path);
+        *request.uri_mut() = uri.build().context("failed to address the function")?;
+        let response = match &self.route {
+            Route::Socket(client) => client.request(request).await,
+            Route::Emulator(client, _) => client.request(request).await,
+        };
         Ok(response.with_context(|| format!("{} does not answer", self.name))?.map(Body::new))
     }
 

@@ -25,6 +25,9 @@ use tokio::time::{Instant, sleep, timeout};
 /// Longest start of a process, and longest end of one that was left over.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Longest start of the emulator, which compiles a function when it is first asked for.
+const EMULATOR_PATIENCE: Duration = Duration::from_secs(900);
+
 /// Longest wait for one answer of a process that starts.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -50,6 +53,8 @@ pub(crate) struct Service {
     child: Child,
     log: PathBuf,
     upstream: Upstream,
+    /// Longest start.
+    patience: Duration,
 }
 
 impl Service {
@@ -74,7 +79,12 @@ impl Service {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("failed to start {name}"))?;
-        Ok(Self { name, child, log, upstream: Upstream::new(name, &socket) })
+        Ok(Self { name, child, log, upstream: Upstream::new(name, &socket), patience: PATIENCE })
+    }
+
+    /// Takes `cargo lambda watch` for a service that is healthy when this function of it is.
+    pub(crate) fn of_emulator(child: Child, log: PathBuf, function: Upstream) -> Self {
+        Self { name: "cargo lambda watch", child, log, upstream: function, patience: EMULATOR_PATIENCE }
     }
 
     /// Its binary's name.
@@ -94,7 +104,7 @@ impl Service {
     pub(crate) async fn wait_until_healthy(&mut self) -> Result<()> {
         let start = Instant::now();
         let mut last = String::from("no answer");
-        while start.elapsed() < PATIENCE {
+        while start.elapsed() < self.patience {
             if let Some(status) = self.child.try_wait().context("failed to watch a process")? {
                 bail!(self.obituary(status));
             }
@@ -106,7 +116,7 @@ impl Service {
             }
             sleep(Duration::from_millis(50)).await;
         }
-        bail!("{} is not healthy after {} s: {last}\n{}", self.name, PATIENCE.as_secs(), self.log_tail())
+        bail!("{} is not healthy after {} s: {last}\n{}", self.name, self.patience.as_secs(), self.log_tail())
     }
 
     /// The contract of the whole service, if it is the function that serves it.
@@ -165,7 +175,7 @@ pub(crate) async fn end_all(services: &mut [Service]) -> Result<()> {
     ends.into_iter().collect()
 }
 
-fn open_log(path: &Path) -> Result<File> {
+pub(crate) fn open_log(path: &Path) -> Result<File> {
     if path.exists() {
         let previous = path.with_extension("log.previous");
         fs::rename(path, previous).with_context(|| format!("failed to keep {}", path.display()))?;

@@ -1,5 +1,5 @@
 //! The generated files: `.sqlx` (what PostgreSQL says about each query), `migrations/schema.sql`, `.env.example`,
-//! `docs/openapi.json`.
+//! `docs/{openapi.json,errors.md,configuration.md}`.
 //! Invariant: each is a function of the tree alone, so that CI can compare what is committed with what is made anew.
 //! Never runs against a database that keeps data.
 #![expect(clippy::disallowed_methods, reason = "this module writes the generated files, with cargo's help")]
@@ -59,6 +59,7 @@ fn generate(layout: &Layout, cluster: &Cluster) -> Result<Generated> {
     let mut generated = record_queries(layout, cluster)?;
     generated.insert("migrations/schema.sql".into(), dump_schema(cluster)?);
     generated.insert(".env.example".into(), printed(layout.root(), cluster, "env-example")?);
+    generated.insert("docs/configuration.md".into(), printed(layout.root(), cluster, "configuration")?);
     generated.insert("docs/errors.md".into(), printed(layout.root(), cluster, "errors")?);
     generated.insert("docs/openapi.json".into(), printed(layout.root(), cluster, "openapi")?);
     Ok(generated)

@@ -5,6 +5,7 @@
 
 use crate::dashboard::{self, SignIn};
 use crate::issuer::{self, Issuer};
+use crate::lambda;
 use crate::layout::Layout;
 use crate::output::say;
 use crate::postgres::{Cluster, Purpose, Started, run};
@@ -55,6 +56,8 @@ pub(crate) enum Functions {
     All,
     /// Each function a process on its own unix socket
     Sockets,
+    /// Each function a Lambda function of `cargo lambda watch`, which compiles and reloads it
+    Lambda,
 }
 
 impl Functions {
@@ -62,6 +65,8 @@ impl Functions {
         match self {
             Self::All => ONE_PROCESS,
             Self::Sockets => FUNCTIONS,
+            // Jobs wait for a schedule under Lambda; here the worker runs as on a server.
+            Self::Lambda => &[WORKER],
         }
     }
 }
@@ -72,9 +77,16 @@ pub(crate) struct Options {
     /// The router's port on 127.0.0.1
     #[arg(long, env = "PORT", default_value_t = 3001)]
     port: u16,
-    /// One process for all functions, or one each
+    /// One process for all functions, one each, or Lambda functions
     #[arg(long, value_enum, default_value_t = Functions::All)]
     functions: Functions,
+}
+
+impl Options {
+    /// Lambda functions on the usual port.
+    pub(crate) fn lambda() -> Self {
+        Self { port: 3001, functions: Functions::Lambda }
+    }
 }
 
 /// Longer than an orderly stop takes.
@@ -166,7 +178,7 @@ async fn serve(
         (None, None) => SignIn::Token,
     };
     let serving = async {
-        let routes = Arc::new(start_all(options, &places, &settings, &mut services).await?);
+        let routes = Arc::new(start_all(&layout, options, &places, &settings, &mut services).await?);
         say(welcome);
         let page = dashboard::router(&layout, routes.clone(), sign_in);
         tokio::select! {
@@ -194,21 +206,33 @@ async fn serve(
 
 /// Starts the processes and finds the routes to them.
 async fn start_all(
+    layout: &Layout,
     options: &Options,
     places: &Places,
     settings: &Settings,
     services: &mut Vec<Service>,
 ) -> Result<Routes> {
-    let names = options.functions.names();
     end_leftovers(&places.sockets).await?;
-    for name in names {
+    for name in options.functions.names() {
         services.push(Service::start(name, places, settings)?);
     }
+    let emulated = match options.functions {
+        Functions::All | Functions::Sockets => None,
+        Functions::Lambda => {
+            let (emulator, functions) = lambda::start(layout, places, settings)?;
+            services.push(emulator);
+            Some(functions)
+        }
+    };
     for service in services.iter_mut() {
         service.wait_until_healthy().await?;
     }
+    let names: Vec<&str> = services.iter().map(Service::name).collect();
     say(format!("Functions:  {}; logs in {}", names.join(", "), places.logs.display()));
-    find_routes(options.functions, services).await
+    match emulated {
+        Some(functions) => Routes::of_functions(functions, &lambda::contract(layout)?),
+        None => find_routes(options.functions, services).await,
+    }
 }
 
 async fn find_routes(functions: Functions, services: &[Service]) -> Result<Routes> {

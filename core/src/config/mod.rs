@@ -3,10 +3,11 @@
 
 mod parse;
 mod reader;
+mod secrets;
 mod settings;
 
 pub use reader::ConfigError;
-pub use settings::{Effective, SETTINGS, Setting, effective, env_example};
+pub use settings::{Effective, SETTINGS, Setting, configuration, effective, env_example};
 
 use crate::model::ByteSize;
 use reader::Reader;
@@ -15,6 +16,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Connections of one Lambda instance, which handles one request at a time: there are many instances.
+const LAMBDA_DATABASE_CONNECTIONS: u32 = 2;
 
 /// A text that `Debug` does not show.
 #[derive(Clone, PartialEq, Eq)]
@@ -104,6 +108,27 @@ pub struct TrustedProxies {
     pub unix: bool,
 }
 
+/// How answers go back through AWS Lambda.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LambdaAnswers {
+    /// Streamed for function URLs, whole for every other gateway.
+    Auto,
+    /// Streamed wherever the gateway can: function URLs and REST APIs that are set up for it.
+    Stream,
+    /// Whole, up to what one answer of a gateway can hold.
+    Whole,
+}
+
+/// What is different when requests come from AWS Lambda instead of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LambdaConfig {
+    /// How answers go back.
+    pub answers: LambdaAnswers,
+    /// Whether this is `cargo lambda watch`: it breaks the runtime's connection when a client gives up, and does not
+    /// start the function again.
+    pub is_emulated: bool,
+}
+
 /// Every bound of this service, unit in its name.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -185,6 +210,8 @@ pub struct Config {
     pub clerk_webhook_secret: Option<Secret>,
     /// Signed URLs; empty: the feature is off.
     pub url_keys: Vec<UrlKey>,
+    /// Set when the process is an AWS Lambda function; then it does not listen.
+    pub lambda: Option<LambdaConfig>,
     /// Where to listen.
     pub listen: ListenAddress,
     /// Where to serve metrics.
@@ -219,12 +246,12 @@ pub fn environment() -> BTreeMap<String, String> {
 }
 
 impl Config {
-    /// Reads the process environment.
+    /// Reads the process environment, and secrets from where it says they are.
     ///
     /// # Errors
     /// Names the first setting whose value does not hold, and any unknown `JAM_` name.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::read(&environment())
+        Self::read(&secrets::resolve(environment())?)
     }
 
     /// Reads a set of variables as [`Config::from_env`] reads the environment's.
@@ -236,9 +263,13 @@ impl Config {
         env.refuse_unknown_names()?;
         let production = env.text("APP_ENV")? == "production"
             || variables.get("NODE_ENV").is_some_and(|value| value == "production");
+        let lambda = parse::lambda(&env)?;
         let config = Self {
             database_url: Secret::new(env.required("DATABASE_URL")?),
-            database_connections: env.number("JAM_DATABASE_CONNECTIONS", 1, 100)? as u32,
+            database_connections: match env.optional("JAM_DATABASE_CONNECTIONS") {
+                None if lambda.is_some() => LAMBDA_DATABASE_CONNECTIONS,
+                _ => env.number("JAM_DATABASE_CONNECTIONS", 1, 100)? as u32,
+            },
             storage_root: env.absolute_path("USER_STORAGE_ROOT")?,
             temp_upload_dir: env.optional("TEMP_UPLOAD_DIR").map(PathBuf::from),
             auth: parse::auth(&env)?,
@@ -246,6 +277,7 @@ impl Config {
             clerk_api_url: env.text("JAM_CLERK_API_URL")?,
             clerk_webhook_secret: env.optional("CLERK_WEBHOOK_SECRET").map(Secret::new),
             url_keys: parse::url_keys(&env)?,
+            lambda,
             listen: match env.listen("JAM_LISTEN")? {
                 Some(address) => address,
                 None => ListenAddress::Tcp(([127, 0, 0, 1], env.number("PORT", 1, 65535)? as u16).into()),
@@ -304,7 +336,7 @@ pub fn is_loopback_url(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, KeySource, ListenAddress, is_loopback_url};
+    use super::{Config, KeySource, LambdaAnswers, LambdaConfig, ListenAddress, is_loopback_url};
     use std::collections::BTreeMap;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Config, String> {
@@ -350,6 +382,24 @@ mod tests {
         assert!(
             matches!(auth.keys, KeySource::Jwks { url } if url == "https://clerk.example.com/.well-known/jwks.json")
         );
+    }
+
+    #[test]
+    fn lambda_is_chosen_by_its_runtime_address_and_holds_few_connections() {
+        let server = read(&[]).unwrap();
+        assert!(server.lambda.is_none() && server.database_connections == 8);
+        let lambda = read(&[("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001")]).unwrap();
+        let expected = LambdaConfig { answers: LambdaAnswers::Auto, is_emulated: false };
+        assert_eq!((lambda.lambda, lambda.database_connections), (Some(expected), 2));
+        let emulated = [
+            ("AWS_LAMBDA_RUNTIME_API", "http://127.0.0.1:9000/.rt/jam-list"),
+            ("JAM_LAMBDA_ANSWERS", "stream"),
+            ("JAM_DATABASE_CONNECTIONS", "5"),
+        ];
+        let emulated = read(&emulated).unwrap();
+        let expected = LambdaConfig { answers: LambdaAnswers::Stream, is_emulated: true };
+        assert_eq!((emulated.lambda, emulated.database_connections), (Some(expected), 5));
+        assert!(read(&[("JAM_LAMBDA_ANSWERS", "never")]).unwrap_err().starts_with("JAM_LAMBDA_ANSWERS"));
     }
 
     #[test]

@@ -2,7 +2,10 @@
 //! Never looks at a name that is not in the list of settings.
 
 use super::reader::{ConfigError, Reader};
-use super::{AuthConfig, KeySource, Limits, SecretBytes, TrustedProxies, UrlKey, is_loopback_url};
+use super::{
+    AuthConfig, KeySource, LambdaAnswers, LambdaConfig, Limits, SecretBytes, TrustedProxies, UrlKey,
+    is_loopback_url,
+};
 use crate::ids::UserId;
 use crate::model::ByteSize;
 use std::time::Duration;
@@ -41,6 +44,18 @@ pub(super) fn limits(env: &Reader<'_>) -> Result<Limits, ConfigError> {
         user_requests_per_second: optional_rate(env.number("JAM_RATE_REQUESTS_PER_SECOND", 0, 1_000_000)?),
         user_uploads_per_minute: optional_rate(env.number("JAM_RATE_UPLOADS_PER_MINUTE", 0, 1_000_000)?),
     })
+}
+
+/// Lambda and its emulators tell a process where the runtime's interface is; the emulator's has a path.
+pub(super) fn lambda(env: &Reader<'_>) -> Result<Option<LambdaConfig>, ConfigError> {
+    let answers = match env.text("JAM_LAMBDA_ANSWERS")?.as_str() {
+        "auto" => LambdaAnswers::Auto,
+        "stream" => LambdaAnswers::Stream,
+        "whole" => LambdaAnswers::Whole,
+        _ => return Err(env.fault("JAM_LAMBDA_ANSWERS", "is none of auto, stream, whole")),
+    };
+    let address = env.optional("AWS_LAMBDA_RUNTIME_API");
+    Ok(address.map(|address| LambdaConfig { answers, is_emulated: address.contains("/.rt/") }))
 }
 
 pub(super) fn auth(env: &Reader<'_>) -> Result<AuthConfig, ConfigError> {

@@ -1,6 +1,7 @@
 //! One variable at a time: present or not, text, number, flag, list, address. Every fault names variable and default.
 //! Never knows what a value is for.
 
+use super::secrets::is_place;
 use super::{ListenAddress, SETTINGS};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,7 +34,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn refuse_unknown_names(&self) -> Result<(), ConfigError> {
         for name in self.variables.keys().filter(|name| name.starts_with("JAM_")) {
-            if !SETTINGS.iter().any(|s| s.name == name) {
+            if !SETTINGS.iter().any(|s| s.name == name) && !is_place(name) {
                 return Err(ConfigError {
                     name: name.clone(),
                     fault: "is not a setting of this service".to_owned(),

@@ -2,12 +2,14 @@
 //! A handler without [`Caller`] is public.
 
 use super::body::read_small;
+use super::lambda::Invocation;
 use super::layers::ClientAddress;
 use crate::app::App;
 use crate::auth::signed_url::SignedRequest;
 use crate::auth::{Caller, bearer_token};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
+use crate::model::ByteSize;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::HeaderMap;
@@ -16,6 +18,7 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 impl FromRequestParts<App> for Caller {
     type Rejection = Error;
@@ -71,6 +74,19 @@ impl FromRequestParts<App> for Public {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         app.rates.anonymous(client_address(parts))?;
         Ok(Self)
+    }
+}
+
+/// How many bytes of an upload one request can hold, as configured and as the gateway in front lets pass.
+#[derive(Debug, Clone, Copy)]
+pub struct MaxAppend(pub Option<ByteSize>);
+
+impl FromRequestParts<App> for MaxAppend {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        let passed = parts.extensions.get::<Invocation>().map(Invocation::max_append);
+        Ok(Self(passed.into_iter().chain(app.config.limits.max_append).min()))
     }
 }
 

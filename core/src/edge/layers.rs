@@ -1,7 +1,9 @@
 //! What every request passes on its way in and out: request id, address, CORS, security headers, panics, errors, log line.
 //! One layer, outermost, so that every answer of every path has the same shape. Never knows a route.
 
+use super::allow;
 use super::body::GuardedBody;
+use super::lambda::Invocation;
 use super::problem::{self, Failure};
 use crate::app::App;
 use crate::error::Error;
@@ -59,9 +61,9 @@ pub(super) async fn envelope(State(app): State<App>, request: Request, next: Nex
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let span = tracing::info_span!("request", request.id = %request_id);
     let response = respond(&app, request, address, next).instrument(span.clone()).await;
-    let mut response = render(response, &request_id, &span);
-    finish_headers(&mut response, &request_id, origin);
     let route = route.as_deref().unwrap_or("(none)");
+    let mut response = render(response, &request_id, route, &span);
+    finish_headers(&mut response, &request_id, origin);
     record(&span, &method, route, &response, started);
     response
 }
@@ -79,6 +81,10 @@ async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Nex
         };
         return preflight(answer);
     }
+    let invocation = request.extensions().get::<Invocation>().copied();
+    if let Some(Err(error)) = invocation.map(|how| how.admit_request()) {
+        return error.into_response();
+    }
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(ClientAddress(address));
     let awaits_continue = parts.headers.contains_key(header::EXPECT);
@@ -88,22 +94,30 @@ async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Nex
         Body::new(GuardedBody::new(body, &app.config.limits, awaits_continue))
     };
     let handled = AssertUnwindSafe(next.run(Request::from_parts(parts, body))).catch_unwind().await;
-    handled.unwrap_or_else(|panic| {
+    let response = handled.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
         Error::Internal(anyhow::anyhow!("a handler panicked: {text}")).into_response()
-    })
+    });
+    match invocation.map(|how| how.admit_answer(&response)) {
+        Some(Err(error)) => error.into_response(),
+        _ => response,
+    }
 }
 
 /// A failed handler left its error in the response: make the answer from it, and log it, once.
-fn render(mut response: Response, request_id: &str, span: &tracing::Span) -> Response {
+fn render(mut response: Response, request_id: &str, route: &str, span: &tracing::Span) -> Response {
     let failure = response.extensions_mut().remove::<Failure>().or_else(|| bare_failure(&response));
     let Some(Failure(error)) = failure else { return response };
     if let Error::Internal(cause) = &*error {
         span.in_scope(|| tracing::error!(error = format!("{cause:#}"), "request failed"));
     }
-    // What inner layers said stays: `Allow` of an unknown method, the version of a protocol.
-    problem::render(&error, request_id, std::mem::take(response.headers_mut()))
+    // What inner layers said stays, such as the version of a protocol.
+    let mut headers = std::mem::take(response.headers_mut());
+    if let (Error::MethodNotAllowed, Some(methods)) = (&*error, allow::allow(route)) {
+        headers.insert(header::ALLOW, methods);
+    }
+    problem::render(&error, request_id, headers)
 }
 
 /// The router's own answers to unknown paths and methods have no body.

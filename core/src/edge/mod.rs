@@ -1,6 +1,7 @@
 //! The HTTP kit: everything between a socket and a handler that is the same for every function.
 //! Never holds a route of the API or a decision about files.
 
+mod allow;
 mod blob_response;
 mod body;
 mod conditional;
@@ -8,6 +9,7 @@ pub mod disposition;
 mod extract;
 mod file_patch;
 mod health;
+mod lambda;
 mod layers;
 mod listener;
 mod metrics;
@@ -21,12 +23,13 @@ mod user_file;
 pub use blob_response::BlobResponse;
 pub use body::chunks;
 pub use conditional::{Validators, http_date};
-pub use extract::{Admin, JsonBody, Params, PathFile, PathUser, Public, SignedBy, SignedDelivery};
+pub use extract::{Admin, JsonBody, MaxAppend, Params, PathFile, PathUser, Public, SignedBy, SignedDelivery};
 pub use file_patch::FilePatch;
+pub use lambda::serve as serve_lambda;
 pub use layers::{Peer, X_REQUEST_ID};
 pub use listener::{Listener, serve_connections};
 pub use multipart::{Multipart, PartHead};
 pub use problem::{catalogue, status};
-pub use runtime::{Background, router, run, run_with, with_health};
+pub use runtime::{Background, router, run, run_scheduled, run_with, with_health};
 pub use upload_url::UploadUrl;
 pub use user_file::{DerivativeView, UserFile};

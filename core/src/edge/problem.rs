@@ -54,6 +54,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::PreconditionFailed | Error::UnsupportedVersion { .. } => StatusCode::PRECONDITION_FAILED,
         Error::FileTooLarge { .. }
         | Error::BodyTooLarge { .. }
+        | Error::AnswerTooLarge { .. }
         | Error::UploadTooLong { .. }
         | Error::QuotaExceeded { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::UploadLocked => StatusCode::LOCKED,
@@ -158,6 +159,7 @@ fn examples() -> Vec<Error> {
         Error::UnsupportedVersion { supported: "1.0.0" },
         Error::FileTooLarge { max_bytes },
         Error::BodyTooLarge { max_bytes: ByteSize::mib(1) },
+        Error::AnswerTooLarge { max_bytes: ByteSize::mib(4) },
         Error::QuotaExceeded { total_bytes: max_bytes, reserved_bytes: ByteSize::ZERO, max_bytes },
         Error::TypeMismatch { declared: FileType::Image, found: "a PDF document".to_owned() },
         Error::TypeRefused { found: "an HTML page".to_owned() },
@@ -174,9 +176,9 @@ fn examples() -> Vec<Error> {
 fn numbers(error: &Error) -> Map<String, Value> {
     let value = match error {
         Error::InvalidParameter { parameter, .. } => json!({ "parameter": parameter }),
-        Error::FileTooLarge { max_bytes } | Error::BodyTooLarge { max_bytes } => {
-            json!({ "maxBytes": max_bytes })
-        }
+        Error::FileTooLarge { max_bytes }
+        | Error::BodyTooLarge { max_bytes }
+        | Error::AnswerTooLarge { max_bytes } => json!({ "maxBytes": max_bytes }),
         Error::TooManyFiles { max_files } => json!({ "maxFiles": max_files }),
         Error::OffsetMismatch { offset } => json!({ "uploadOffset": offset }),
         Error::UploadTooLong { length } => json!({ "uploadLength": length }),

@@ -1,9 +1,9 @@
-//! One entry point for every function's binary: configuration, logs, the application, sockets, signals, drain.
-//! Never knows which function it runs.
+//! One entry point for every function's binary: configuration, logs, the application, sockets or Lambda, signals, drain.
+//! The environment alone decides between them. Never knows which function it runs.
 
-use super::{Listener, health, layers, metrics, serve_connections};
+use super::{Listener, health, lambda, layers, metrics, serve_connections};
 use crate::app::App;
-use crate::config::{Config, ListenAddress};
+use crate::config::{Config, LambdaConfig, ListenAddress};
 use crate::error::Error;
 use anyhow::Context as _;
 use axum::Router;
@@ -24,18 +24,43 @@ use utoipa_axum::router::OpenApiRouter;
 /// Threads for file I/O and decoding; more would only wait for the same disk.
 const BLOCKING_THREADS: usize = 64;
 
-/// Work that runs beside the requests until it is told to stop.
+/// Work without a request, until it is done or told to stop.
 pub type Background = fn(App, CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Runs a function until it is told to stop.
 #[must_use]
 pub fn run(name: &'static str, routes: OpenApiRouter<App>) -> ExitCode {
-    run_with(name, routes, None)
+    run_function(Function { name, routes, background: None, scheduled: None })
 }
 
-/// Runs a function with work beside its requests.
+/// Runs a function with work beside its requests. Under Lambda, which stops a process between requests, it has only
+/// requests.
 #[must_use]
-pub fn run_with(name: &'static str, routes: OpenApiRouter<App>, background: Option<Background>) -> ExitCode {
+pub fn run_with(name: &'static str, routes: OpenApiRouter<App>, background: Background) -> ExitCode {
+    run_function(Function { name, routes, background: Some(background), scheduled: None })
+}
+
+/// Runs a function that is all work: on a server in the background, under Lambda `scheduled` for each event, whatever
+/// the event says.
+#[must_use]
+pub fn run_scheduled(
+    name: &'static str,
+    routes: OpenApiRouter<App>,
+    background: Background,
+    scheduled: Background,
+) -> ExitCode {
+    run_function(Function { name, routes, background: Some(background), scheduled: Some(scheduled) })
+}
+
+struct Function {
+    name: &'static str,
+    routes: OpenApiRouter<App>,
+    background: Option<Background>,
+    scheduled: Option<Background>,
+}
+
+fn run_function(function: Function) -> ExitCode {
+    let name = function.name;
     let config = match Config::from_env() {
         Ok(config) => config,
         Err(error) => return refuse(name, &anyhow::Error::new(error)),
@@ -43,7 +68,7 @@ pub fn run_with(name: &'static str, routes: OpenApiRouter<App>, background: Opti
     if let Err(error) = start_logging(&config) {
         return refuse(name, &error);
     }
-    match start(name, config, routes, background) {
+    match start(function, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), function = name, "stopped");
@@ -70,12 +95,7 @@ fn start_logging(config: &Config) -> anyhow::Result<()> {
     started.map_err(|error| anyhow::anyhow!("logging cannot start: {error}"))
 }
 
-fn start(
-    name: &'static str,
-    config: Config,
-    routes: OpenApiRouter<App>,
-    background: Option<Background>,
-) -> anyhow::Result<()> {
+fn start(function: Function, config: Config) -> anyhow::Result<()> {
     // Files and sockets are nobody else's, whatever the caller's umask was.
     umask(Mode::from_bits_truncate(0o077));
     raise_descriptor_limit();
@@ -83,18 +103,35 @@ fn start(
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(serve(name, config, routes, background));
+    let outcome = match config.lambda {
+        Some(lambda) => runtime.block_on(serve_lambda(function, config, lambda)),
+        None => runtime.block_on(serve_socket(function, config)),
+    };
     // A decoder that hangs must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(5));
     outcome
 }
 
-async fn serve(
-    name: &'static str,
-    config: Config,
-    routes: OpenApiRouter<App>,
-    background: Option<Background>,
-) -> anyhow::Result<()> {
+/// Lambda counts and times requests itself, and ends the process when it likes: there is nothing to drain.
+async fn serve_lambda(function: Function, config: Config, lambda: LambdaConfig) -> anyhow::Result<()> {
+    let app = App::open(config)?;
+    survive_file_size_limit()?;
+    stop_on_signals(app.stop.clone())?;
+    tracing::info!(function = function.name, listen = "lambda", "ready");
+    let serving = async {
+        match function.scheduled {
+            Some(scheduled) => lambda::serve_schedule(app.clone(), scheduled, lambda).await,
+            None => lambda::serve(router(app.clone(), function.routes), lambda).await,
+        }
+    };
+    tokio::select! {
+        ended = serving => ended,
+        () = app.stop.cancelled() => Ok(()),
+    }
+}
+
+async fn serve_socket(function: Function, config: Config) -> anyhow::Result<()> {
+    let Function { name, routes, background, .. } = function;
     let handle = metrics::install()?;
     let app = App::open(config)?;
     survive_file_size_limit()?;

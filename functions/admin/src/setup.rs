@@ -68,7 +68,7 @@ const SHOWN_CHARS: usize = 60;
 /// Shows every setting as the environment leaves it, secrets hidden, and the first that stops a start.
 pub(crate) fn config(output: &Output) -> Result<Ended> {
     let variables = config::environment();
-    let problem = Config::read(&variables).err();
+    let problem = Config::from_env().err();
     let settings = config::effective(&variables).into_iter().map(|setting| Setting {
         name: setting.name,
         value: setting.value,

@@ -8,7 +8,7 @@ use axum::extract::State;
 use jam_core::app::App;
 use jam_core::auth::Caller;
 use jam_core::db;
-use jam_core::edge::{Admin, JsonBody};
+use jam_core::edge::{Admin, JsonBody, MaxAppend};
 use jam_core::ids::UserId;
 use jam_core::model::{ByteSize, TypeUsage, Usage};
 use jam_core::{Error, Result};
@@ -83,8 +83,12 @@ struct UploadLimits {
 
 /// The caller's storage. A user who never stored anything has zeros and the default quota.
 #[utoipa::path(get, path = "/api/storage/usage", tag = "quota", responses((status = 200, body = StorageAnswer)))]
-async fn usage(State(app): State<App>, caller: Caller) -> Result<Json<StorageAnswer>> {
-    answer(&app, caller.user).await
+async fn usage(
+    State(app): State<App>,
+    caller: Caller,
+    MaxAppend(max_append): MaxAppend,
+) -> Result<Json<StorageAnswer>> {
+    answer(&app, caller.user, max_append).await
 }
 
 /// What to set up. Only administrators may choose the quota.
@@ -100,6 +104,7 @@ struct Initialize {
 async fn initialize(
     State(app): State<App>,
     caller: Caller,
+    MaxAppend(max_append): MaxAppend,
     JsonBody(wanted): JsonBody<Initialize>,
 ) -> Result<Json<StorageAnswer>> {
     let mut conn = app.db.conn().await?;
@@ -111,7 +116,7 @@ async fn initialize(
         None => db::storage::ensure(&mut conn, &caller.user, app.config.limits.default_quota).await?,
     }
     drop(conn);
-    answer(&app, caller.user).await
+    answer(&app, caller.user, max_append).await
 }
 
 /// A user's new quota.
@@ -128,12 +133,13 @@ struct SetQuota {
 async fn set_quota(
     State(app): State<App>,
     Admin(admin): Admin,
+    MaxAppend(max_append): MaxAppend,
     JsonBody(wanted): JsonBody<SetQuota>,
 ) -> Result<Json<StorageAnswer>> {
     let max = quota(wanted.max_bytes)?;
     db::storage::set_quota(&mut *app.db.conn().await?, &wanted.user_id, max).await?;
     tracing::info!(admin = %admin.user, user.id = %wanted.user_id, max_bytes = max.bytes(), "quota set");
-    answer(&app, wanted.user_id).await
+    answer(&app, wanted.user_id, max_append).await
 }
 
 /// Sums over all users.
@@ -185,13 +191,13 @@ fn quota(max_bytes: u64) -> Result<ByteSize> {
     Ok(ByteSize::new(max_bytes))
 }
 
-async fn answer(app: &App, user: UserId) -> Result<Json<StorageAnswer>> {
+async fn answer(app: &App, user: UserId, max_append: Option<ByteSize>) -> Result<Json<StorageAnswer>> {
     let found = db::storage::get(&mut *app.db.conn().await?, &user).await?;
     let usage = found.unwrap_or_else(|| Usage::unused(user, app.config.limits.default_quota));
-    Ok(Json(StorageAnswer { success: true, storage: info(app, usage) }))
+    Ok(Json(StorageAnswer { success: true, storage: info(app, usage, max_append) }))
 }
 
-fn info(app: &App, usage: Usage) -> StorageInfo {
+fn info(app: &App, usage: Usage, max_append: Option<ByteSize>) -> StorageInfo {
     let limits = &app.config.limits;
     let available = usage.max_bytes.saturating_sub(usage.total_bytes.saturating_add(usage.reserved_bytes));
     let [(_, video), (_, image), (_, scene), (_, project), (_, audio)] = usage.by_type;
@@ -210,7 +216,7 @@ fn info(app: &App, usage: Usage) -> StorageInfo {
         by_type: ByType { video, image, scene, project, audio },
         limits: UploadLimits {
             max_file_bytes: limits.max_file,
-            max_append_bytes: limits.max_append,
+            max_append_bytes: max_append,
             max_files_per_upload: limits.max_files_per_upload,
         },
     }

@@ -16,6 +16,7 @@ use headers::{
     UPLOAD_LIMIT, VERSION,
 };
 use jam_core::app::App;
+use jam_core::edge::MaxAppend;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -45,28 +46,31 @@ async fn name_version(mut response: Response) -> Response {
 /// What the protocol can do here: versions, extensions, limits.
 #[utoipa::path(options, path = "/api/uploads", tag = "upload", security(()), responses(
     (status = 204, description = "`Tus-Version`, `Tus-Extension`, `Tus-Max-Size`, `Tus-Checksum-Algorithm`, `Upload-Limit`")))]
-async fn upload_options(State(app): State<App>) -> Response {
-    capabilities(&app)
+async fn upload_options(State(app): State<App>, max_append: MaxAppend) -> Response {
+    capabilities(&app, max_append)
 }
 
 /// The same for one upload.
 #[utoipa::path(options, path = "/api/uploads/{upload}", tag = "upload", security(()),
     params(("upload" = String, Path, description = "The last part of its `Location`")), responses(
     (status = 204, description = "`Tus-Version`, `Tus-Extension`, `Tus-Max-Size`, `Tus-Checksum-Algorithm`, `Upload-Limit`")))]
-async fn upload_options_of_one(State(app): State<App>) -> Response {
-    capabilities(&app)
+async fn upload_options_of_one(State(app): State<App>, max_append: MaxAppend) -> Response {
+    capabilities(&app, max_append)
 }
 
-fn capabilities(app: &App) -> Response {
+fn capabilities(app: &App, max_append: MaxAppend) -> Response {
     let limits = &app.config.limits;
-    let extensions =
-        if headers::can_join(limits) { format!("{EXTENSIONS},concatenation") } else { EXTENSIONS.to_owned() };
+    let extensions = if headers::can_join(max_append) {
+        format!("{EXTENSIONS},concatenation")
+    } else {
+        EXTENSIONS.to_owned()
+    };
     let mut response = StatusCode::NO_CONTENT.into_response();
     let answer = response.headers_mut();
     answer.insert(TUS_VERSION, HeaderValue::from_static(VERSION));
     answer.insert(TUS_MAX_SIZE, HeaderValue::from(limits.max_file.bytes()));
     answer.insert(TUS_CHECKSUM_ALGORITHM, HeaderValue::from_static(CHECKSUM_ALGORITHMS));
     headers::put(answer, TUS_EXTENSION, &extensions);
-    headers::put(answer, UPLOAD_LIMIT, &headers::limits_text(limits));
+    headers::put(answer, UPLOAD_LIMIT, &headers::limits_text(limits, max_append));
     response
 }

@@ -1,4 +1,5 @@
-//! The worker function: jobs and the janitor, a loop on a server. Serves nothing but `/health`.
+//! The worker function: jobs and the janitor, a loop on a server, a pass for each scheduled event under Lambda. Serves
+//! nothing but `/health`.
 //! Never decides what a job does.
 
 use jam_core::app::App;
@@ -32,6 +33,31 @@ pub fn background(app: App, stop: CancellationToken) -> Pin<Box<dyn Future<Outpu
     })
 }
 
+/// One pass: the janitor, then jobs until none is due or it is told to stop.
+pub fn scheduled(app: App, stop: CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        run_janitor_once(&app).await;
+        let mut loops = JoinSet::new();
+        for _ in 0..app.config.worker_concurrency {
+            loops.spawn(run_due_jobs(app.clone(), stop.clone()));
+        }
+        while loops.join_next().await.is_some() {}
+    })
+}
+
+async fn run_due_jobs(app: App, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match ops::work::run_next(&app).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(%error, "jobs wait for the next event");
+                return;
+            }
+        }
+    }
+}
+
 async fn run_jobs(app: App, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let pause = match ops::work::run_next(&app).await {
@@ -48,10 +74,14 @@ async fn run_jobs(app: App, stop: CancellationToken) {
 
 async fn run_janitor(app: App, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        if let Err(error) = ops::janitor::pass(&app).await {
-            tracing::warn!(%error, "the janitor's pass was not finished");
-        }
+        run_janitor_once(&app).await;
         wait(&stop, app.config.janitor_interval).await;
+    }
+}
+
+async fn run_janitor_once(app: &App) {
+    if let Err(error) = ops::janitor::pass(app).await {
+        tracing::warn!(%error, "the janitor's pass was not finished");
     }
 }
 

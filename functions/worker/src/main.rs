@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    jam_core::edge::run_with("jam-worker", jam_worker::routes(), Some(jam_worker::background))
+    let routes = jam_worker::routes();
+    jam_core::edge::run_scheduled("jam-worker", routes, jam_worker::background, jam_worker::scheduled)
 }

@@ -185,6 +185,10 @@ async fn a_path_that_is_nowhere_and_a_method_that_is_missing_have_their_answers(
     let answer = app.ann().delete("/api/storage/usage").await;
     assert_eq!(answer.header("allow"), Some("GET,HEAD"));
     answer.refused(405, "method_not_allowed");
+    // Two functions share this path, and either tells the methods of both.
+    let answer = app.ann().put("/api/files/x", json!({})).await;
+    assert_eq!(answer.header("allow"), Some("DELETE,GET,HEAD,PATCH"));
+    answer.refused(405, "method_not_allowed");
     app.finish().await;
 }
 

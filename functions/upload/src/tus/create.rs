@@ -13,7 +13,7 @@ use jam_core::app::App;
 use jam_core::auth::{Caller, UploadSecret};
 use jam_core::config::Limits;
 use jam_core::db::sessions::Session;
-use jam_core::edge::{self, UploadUrl};
+use jam_core::edge::{self, MaxAppend, UploadUrl};
 use jam_core::model::{ByteSize, UploadRole};
 use jam_core::ops::upload::append::{self, Piece};
 use jam_core::ops::upload::join::{self, MAX_PARTS};
@@ -60,6 +60,7 @@ enum Concat<'a> {
 pub(super) async fn create_upload(
     State(app): State<App>,
     caller: Caller,
+    max_append: MaxAppend,
     request: Request,
 ) -> Result<Response> {
     let (parts, body) = request.into_parts();
@@ -70,7 +71,7 @@ pub(super) async fn create_upload(
     }
     let secret = UploadSecret::new()?;
     let mut new = read_new(&app.config.limits, &parts.headers, &caller, &secret)?;
-    let concat = read_concat(&app.config.limits, &parts.headers)?;
+    let concat = read_concat(max_append, &parts.headers)?;
     let session = match concat {
         Concat::Final(urls) => join_parts(&app, &caller, new, &parts.headers, &urls).await?,
         Concat::None | Concat::Partial => {
@@ -84,6 +85,8 @@ pub(super) async fn create_upload(
         }
     };
     let mut response = created(&app, &session, &secret, has_body);
+    let limits = headers::limits_text(&app.config.limits, max_append);
+    headers::put(response.headers_mut(), UPLOAD_LIMIT, &limits);
     if let Some(challenge) = known::offer(&app, &session).await? {
         headers::put(response.headers_mut(), UPLOAD_KNOWN, &headers::challenge_text(&challenge));
     }
@@ -106,10 +109,10 @@ fn read_new(limits: &Limits, headers: &HeaderMap, caller: &Caller, secret: &Uplo
     })
 }
 
-fn read_concat<'a>(limits: &Limits, headers: &'a HeaderMap) -> Result<Concat<'a>> {
+fn read_concat(max_append: MaxAppend, headers: &HeaderMap) -> Result<Concat<'_>> {
     let Some(text) = headers::text(headers, "Upload-Concat")? else { return Ok(Concat::None) };
     let wrong = |reason: &str| Err(Error::invalid_parameter("Upload-Concat", reason));
-    if !headers::can_join(limits) {
+    if !headers::can_join(max_append) {
         return wrong("parts are not joined here");
     }
     if text == "partial" {
@@ -188,6 +191,5 @@ fn created(app: &App, session: &Session, secret: &UploadSecret, has_body: bool) 
         value.set_sensitive(true);
         answer.insert(LOCATION, value);
     }
-    headers::put(answer, UPLOAD_LIMIT, &headers::limits_text(&app.config.limits));
     response
 }

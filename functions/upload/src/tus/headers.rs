@@ -5,6 +5,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, He
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jam_core::config::Limits;
+use jam_core::edge::MaxAppend;
 use jam_core::model::{ByteSize, Sha256Digest};
 use jam_core::ops::upload::append::Checksum;
 use jam_core::ops::upload::known::Challenge;
@@ -175,14 +176,14 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
 }
 
 /// Whether parts can be joined: that takes as long as it takes, which bounded requests do not have.
-pub(super) const fn can_join(limits: &Limits) -> bool {
-    limits.max_append.is_none()
+pub(super) const fn can_join(max_append: MaxAppend) -> bool {
+    max_append.0.is_none()
 }
 
 /// `Upload-Limit` in the words of the IETF's resumable uploads.
-pub(super) fn limits_text(limits: &Limits) -> String {
+pub(super) fn limits_text(limits: &Limits, MaxAppend(max_append): MaxAppend) -> String {
     let mut text = format!("max-size={}", limits.max_file.bytes());
-    if let Some(max_append) = limits.max_append {
+    if let Some(max_append) = max_append {
         text.push_str(&format!(", max-append-size={}", max_append.bytes()));
     }
     text.push_str(&format!(", max-age={}", limits.upload_idle.as_secs()));

@@ -42,10 +42,11 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
-    /// A header, if it is there.
+    /// A header, if it is there. Lambda gives some of them other names.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
+        let renamed = || self.headers.get(format!("x-amzn-remapped-{name}"));
+        self.headers.get(name).or_else(renamed).map(|value| value.to_str().unwrap())
     }
 
     /// Every value of a header, in order.

@@ -1,9 +1,10 @@
-//! Where the service listens: one socket for everything, or with `TEST_FORM=split` one for each function, as when every
-//! function is a process of its own. Which one a request goes to is what the contract's tags say.
+//! Where the service listens: one socket for everything, with `TEST_FORM=split` one for each function, as when every
+//! function is a process of its own, with `TEST_FORM=lambda` none: requests then come through `cargo lambda watch`
+//! (`cargo dev test-lambda` runs it). Which function a request goes to is what the contract's tags say.
 
 use super::App;
 use super::contract::Operation;
-use jam_core::config::{Limits, ListenAddress};
+use jam_core::config::{LambdaAnswers, LambdaConfig, Limits, ListenAddress};
 use jam_core::edge::{self, Listener};
 use reqwest::Method;
 use std::collections::BTreeMap;
@@ -13,11 +14,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 
-/// The open sockets.
+/// One entrance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Door {
+    Socket(SocketAddr),
+    /// A function's URL of the emulator.
+    Lambda(String),
+}
+
+/// The open entrances.
 pub(super) struct Doors {
-    by_function: BTreeMap<&'static str, SocketAddr>,
+    by_function: BTreeMap<&'static str, Door>,
     /// Where requests go that no route is for.
-    default: SocketAddr,
+    default: Door,
     servers: JoinSet<()>,
     stop: CancellationToken,
 }
@@ -28,23 +37,40 @@ impl Doors {
         let stop = CancellationToken::new();
         let mut servers = JoinSet::new();
         let mut by_function = BTreeMap::new();
-        let default = if is_split() {
-            for (name, routes) in functions() {
-                let address = serve(another(), routes, &stop, &mut servers).await;
-                by_function.insert(name, address);
+        let default = match form().as_str() {
+            "split" => {
+                for (name, routes) in functions() {
+                    let address = serve(another(), routes, &stop, &mut servers).await;
+                    by_function.insert(name, Door::Socket(address));
+                }
+                by_function["list"].clone()
             }
-            by_function["list"]
-        } else {
-            serve(app.clone(), jam_all::routes(), &stop, &mut servers).await
+            "lambda" => serve_lambda(app.clone(), &stop, &mut servers),
+            _ => Door::Socket(serve(app.clone(), jam_all::routes(), &stop, &mut servers).await),
         };
         Self { by_function, default, servers, stop }
     }
 
-    /// Where a request goes.
+    /// The socket that a request goes to.
     pub(super) fn address(&self, method: &Method, target: &str) -> SocketAddr {
+        match self.find(method, target) {
+            Door::Socket(address) => *address,
+            Door::Lambda(_) => panic!("a test of sockets does not run as a Lambda function"),
+        }
+    }
+
+    /// The URL of a target.
+    pub(super) fn url(&self, method: &Method, target: &str) -> String {
+        match self.find(method, target) {
+            Door::Socket(address) => format!("http://{address}{target}"),
+            Door::Lambda(url) => format!("{url}{target}"),
+        }
+    }
+
+    fn find(&self, method: &Method, target: &str) -> &Door {
         let operation = Operation::answering(method, target);
         let function = operation.and_then(|operation| self.by_function.get(operation.function));
-        function.copied().unwrap_or(self.default)
+        function.unwrap_or(&self.default)
     }
 
     /// Lets open requests finish.
@@ -57,8 +83,25 @@ impl Doors {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the form of the service is chosen from outside")]
-pub(crate) fn is_split() -> bool {
-    std::env::var("TEST_FORM").is_ok_and(|form| form == "split")
+fn form() -> String {
+    std::env::var("TEST_FORM").unwrap_or_default()
+}
+
+/// Answers what the emulator has for the function that this process is to it.
+#[expect(clippy::disallowed_methods, reason = "the emulator's address is where the runtime finds it")]
+fn serve_lambda(app: App, stop: &CancellationToken, servers: &mut JoinSet<()>) -> Door {
+    let interface = std::env::var("AWS_LAMBDA_RUNTIME_API").expect("`cargo dev test-lambda` sets it");
+    let (emulator, function) = interface.split_once("/.rt/").expect("an address of cargo lambda watch");
+    let url = format!("{emulator}/lambda-url/{function}");
+    let config = LambdaConfig { answers: LambdaAnswers::Stream, is_emulated: true };
+    let (router, stop) = (edge::router(app, jam_all::routes()), stop.clone());
+    servers.spawn(async move {
+        tokio::select! {
+            ended = edge::serve_lambda(router, config) => ended.unwrap(),
+            () = stop.cancelled() => {}
+        }
+    });
+    Door::Lambda(url)
 }
 
 fn functions() -> [(&'static str, OpenApiRouter<App>); 7] {

@@ -6,6 +6,7 @@ mod caller;
 mod contract;
 mod doors;
 mod form;
+pub(crate) mod gateway;
 mod invariants;
 pub(crate) mod media;
 pub(crate) mod process;
@@ -158,8 +159,8 @@ impl TestApp {
 
 impl Service for TestApp {
     fn request(&self, method: Method, target: &str) -> RequestBuilder {
-        let address = self.doors.address(&method, target);
-        self.http.request(method, format!("http://{address}{target}"))
+        let url = self.doors.url(&method, target);
+        self.http.request(method, url)
     }
 }
 

@@ -85,6 +85,12 @@ impl Site {
         self.run(binary, shell).await
     }
 
+    /// Starts a binary that listens to nobody.
+    pub(crate) fn spawn(&self, binary: &str, settings: &[(&str, &str)]) -> Child {
+        let log = File::create(self.path(&format!("{binary}.log"))).unwrap();
+        self.command(binary, settings).stderr(log).kill_on_drop(true).spawn().unwrap()
+    }
+
     async fn run(&self, binary: &str, mut command: Command) -> Process {
         let socket = self.path(&format!("{binary}.sock"));
         let log = File::create(self.path(&format!("{binary}.log"))).unwrap();

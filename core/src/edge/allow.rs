@@ -1,0 +1,41 @@
+//! Which methods a path has in the whole service, of which one function may serve only some.
+//! Read from the contract; never decides what a method does.
+
+use axum::http::HeaderValue;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// The value of `Allow` by path, in the contract's spelling, which is the routers' too.
+static METHODS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+    let contract: Value =
+        serde_json::from_str(include_str!("../../../docs/openapi.json")).unwrap_or_default();
+    let paths = contract["paths"].as_object().into_iter().flatten();
+    let listed = paths.map(|(path, operations)| {
+        let mut methods: Vec<String> =
+            operations.as_object().into_iter().flatten().map(|(method, _)| method.to_uppercase()).collect();
+        if methods.iter().any(|method| method == "GET") && !methods.iter().any(|method| method == "HEAD") {
+            methods.push("HEAD".to_owned());
+        }
+        methods.sort();
+        (path.clone(), methods.join(","))
+    });
+    listed.collect()
+});
+
+/// What `Allow` says about a route; `None` when the contract does not have it.
+pub(super) fn allow(route: &str) -> Option<HeaderValue> {
+    METHODS.get(route).and_then(|methods| HeaderValue::from_str(methods).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::allow;
+
+    #[test]
+    fn a_path_of_several_functions_has_the_methods_of_all() {
+        assert_eq!(allow("/api/files/{id}").unwrap(), "DELETE,GET,HEAD,PATCH");
+        assert_eq!(allow("/api/files/upload").unwrap(), "POST");
+        assert_eq!(allow("/nowhere"), None);
+    }
+}
