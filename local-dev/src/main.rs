@@ -4,6 +4,7 @@
 
 mod issuer;
 mod layout;
+mod nginx;
 mod output;
 mod postgres;
 mod router;
