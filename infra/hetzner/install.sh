@@ -150,7 +150,7 @@ install_nginx() {
     root=$(setting USER_STORAGE_ROOT)
     make_certificate
     install -d -m 755 /etc/nginx/jam-storage /var/www/jam-storage
-    cp "$release/hetzner/nginx/routes.conf" /etc/nginx/jam-storage/
+    cp "$release/hetzner/nginx/routes.conf" "$release/hetzner/nginx/limits.conf" /etc/nginx/jam-storage/
     sed "s|@STORAGE_ROOT@|$root|g" "$release/hetzner/nginx/service.conf.in" >/etc/nginx/jam-storage/service.conf
     sed "s|@DOMAIN@|$domain|g" "$release/hetzner/nginx/site.conf.in" >/etc/nginx/conf.d/jam-storage.conf
     # Files on the volume are mode 600: to send them, nginx's workers must be the service's user.

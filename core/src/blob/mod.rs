@@ -8,7 +8,7 @@ mod volume;
 mod writer;
 
 pub use reader::ByteStream;
-pub use volume::{Entry, Listing, Look, Place, Space, Stat, Volume};
+pub use volume::{Entry, Head, Listing, Look, Place, Source, Space, Stat, Taken, Volume};
 pub use writer::{Staged, Writer};
 
 use crate::error::{Error, Result};

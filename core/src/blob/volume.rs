@@ -3,8 +3,10 @@
 //! empty file under the final name after a power cut; a rename without the last may be lost.
 
 mod inventory;
+mod take_over;
 
 pub use inventory::{Entry, Listing, Look, Place, Stat};
+pub use take_over::{Head, Source, Taken};
 
 use super::{BlobKey, ByteStream, Writer, blocking, fault, reader};
 use crate::error::{Error, Result};

@@ -16,6 +16,7 @@ mod kill;
 mod ledger;
 mod limits;
 mod list;
+mod nginx;
 mod organize;
 mod quota;
 mod running;

@@ -8,6 +8,7 @@ mod doors;
 mod form;
 mod invariants;
 pub(crate) mod media;
+pub(crate) mod nginx;
 pub(crate) mod process;
 mod raw;
 pub(crate) mod rows;
