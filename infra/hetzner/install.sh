@@ -26,7 +26,7 @@ health_seconds=60
 say() { echo "install: $*"; }
 die() { echo "install: $*" >&2; exit 1; }
 
-functions_of() { sed -n 's/^upstream jam_\([a-z]*\) .*/\1/p' "$1/hetzner/nginx/routes.conf"; }
+functions_of() { sed -n 's/^upstream jam_\([a-z]*\) .*/\1/p' "$1/nginx/routes.conf"; }
 
 setting() { sed -n "s/^$1=//p" "$settings"; }
 
@@ -110,19 +110,17 @@ make_database() {
 
 # Lays the release down under a name that its content decides, and says the name.
 lay_down_release() {
-    local digest version release
+    local programs digest version release
+    mapfile -t programs < <(printf 'jam-%s\n' admin worker; functions_of "$here" | sed 's/^/jam-/')
     [ -x "$binaries/jam-admin" ] || die "$binaries has no jam-admin: give --binaries"
-    digest=$(cd "$here" && find . -type f -exec sha256sum {} + | cat - <(cd "$binaries" && sha256sum jam-*[a-z]) |
+    digest=$({ (cd "$here" && find . -type f -exec sha256sum {} +); (cd "$binaries" && sha256sum "${programs[@]}"); } |
         sort | sha256sum | cut -c 1-12)
     version=$("$binaries/jam-admin" --version | cut -d ' ' -f 2)
     release=$releases/$version-$digest
     if [ ! -d "$release" ]; then
         rm -rf "$release.new"
         install -d "$release.new/bin" "$release.new/hetzner"
-        local function
-        for function in admin worker $(sed -n 's/^upstream jam_\([a-z]*\) .*/\1/p' "$here/nginx/routes.conf"); do
-            install -m 755 "$binaries/jam-$function" "$release.new/bin/"
-        done
+        (cd "$binaries" && install -m 755 "${programs[@]}" "$release.new/bin/")
         install -m 755 "$here/jam-storage-backup" "$release.new/bin/"
         cp -R "$here/." "$release.new/hetzner/"
         sync --file-system "$release.new"
@@ -133,16 +131,22 @@ lay_down_release() {
     echo "$release"
 }
 
-admin() { /usr/local/sbin/jam-admin "$@"; }
+install_commands() {
+    install -m 755 "$1/as-service" /usr/local/sbin/jam-admin
+    install -m 755 "$1/as-service" /usr/local/sbin/jam-storage-backup
+}
 
 install_units() {
     local release=$1 unit
     for unit in "$release"/hetzner/systemd/jam-storage*; do
         cp -R "$unit" /etc/systemd/system/
     done
-    install -D -m 644 "$release/hetzner/systemd/journald.conf" /etc/systemd/journald.conf.d/jam-storage.conf
     systemctl daemon-reload
-    systemctl try-restart systemd-journald.service
+    local journal=/etc/systemd/journald.conf.d/jam-storage.conf
+    if ! cmp -s "$release/hetzner/systemd/journald.conf" "$journal"; then
+        install -D -m 644 "$release/hetzner/systemd/journald.conf" "$journal"
+        systemctl try-restart systemd-journald.service
+    fi
 }
 
 install_nginx() {
@@ -176,7 +180,7 @@ make_certificate() {
 # One function after the other. Their sockets stay open, so connections wait and none is refused.
 restart_services() {
     local release=$1 function
-    for function in $(functions_of "$release"); do
+    for function in $(functions_of "$release/hetzner"); do
         systemctl enable --quiet --now "jam-storage@$function.socket"
         systemctl enable --quiet "jam-storage@$function.service"
         systemctl restart "jam-storage@$function.service"
@@ -185,7 +189,7 @@ restart_services() {
     systemctl enable --quiet jam-storage-worker.service
     systemctl restart jam-storage-worker.service
     await_health worker /run/jam-storage/worker/worker.sock || return 1
-    systemctl enable --quiet --now jam-storage.target jam-storage-backup.timer
+    systemctl enable --quiet --now jam-storage.target jam-storage-backup.timer jam-storage-check.timer
 }
 
 await_health() {
@@ -205,7 +209,7 @@ point_to() { ln -sfn "$1" "$current.new" && mv -T "$current.new" "$current"; }
 activate() {
     local release=$1
     point_to "$release"
-    install -m 755 "$release/hetzner/jam-admin" /usr/local/sbin/jam-admin
+    install_commands "$release/hetzner"
     install_units "$release"
     restart_services "$release" || return 1
     install_nginx "$release"
@@ -230,10 +234,10 @@ install_release() {
     before=$(readlink "$current" 2>/dev/null || true)
     release=$(lay_down_release)
     [ -n "$before" ] || point_to "$release"
-    install -m 755 "$here/jam-admin" /usr/local/sbin/jam-admin
+    install_commands "$here"
     # Migrations are such that the release before works on with them, so they come first.
-    RELEASE=$release admin migrate
-    RELEASE=$release admin init-volume
+    RELEASE=$release jam-admin migrate
+    RELEASE=$release jam-admin init-volume
     if ! activate "$release"; then
         [ -n "$before" ] && [ "$before" != "$release" ] || exit 1
         say "going back to $before"
@@ -249,20 +253,20 @@ rollback() {
     target=${target:-$(find "$releases" -mindepth 1 -maxdepth 1 -type d ! -path "$(readlink "$current")" \
         -printf '%T@ %p\n' | sort -rn | head -n 1 | cut -d ' ' -f 2-)}
     [ -d "$target" ] || die "there is no such release; $releases has: $(ls "$releases")"
-    domain=$(setting PUBLIC_BASE_URL)
-    domain=${domain#https://}
+    domain=$(sed -n 's/^ *server_name \(.*\);/\1/p' /etc/nginx/conf.d/jam-storage.conf | head -n 1)
     activate "$target"
     say "$(basename "$target") is serving again"
 }
 
 status() {
     say "release $(basename "$(readlink "$current")")"
-    local function
+    local function failed=0
     health_seconds=0
-    for function in $(functions_of "$current"); do
-        await_health "$function" "/run/jam-storage/$function.sock" && say "$function is healthy"
+    for function in $(functions_of "$current/hetzner"); do
+        await_health "$function" "/run/jam-storage/$function.sock" && say "$function is healthy" || failed=1
     done
-    await_health worker /run/jam-storage/worker/worker.sock && say "worker is healthy"
+    await_health worker /run/jam-storage/worker/worker.sock && say "worker is healthy" || failed=1
+    return $failed
 }
 
 domain='' environment='' device='' allow_root_disk='' accel=on binaries=''

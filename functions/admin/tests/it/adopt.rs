@@ -171,8 +171,8 @@ async fn an_installation_in_our_own_storage_root_is_adopted_in_place(pool: PgPoo
     old.fill().await;
     let answer = old.adopt(&["--apply"]).await;
     assert_eq!(answer.code, 0, "{answer:?}");
-    // The folder `image`, the scene's old name, the old thumbnail.
-    assert_eq!((&answer.json()["quarantined"], &answer.json()["findings"]), (&json!(3), &json!(0)));
+    // The folder `image` and the scene's old name. A thumbnail that is seconds old could be the worker's.
+    assert_eq!((&answer.json()["quarantined"], &answer.json()["findings"]), (&json!(2), &json!(0)));
     assert!(!old.jam.path("user_a/image").exists());
     let file = old.file("user_b", SCENE).await.unwrap();
     assert_eq!(std::fs::read(old.jam.path(&file.file_path)).unwrap(), b"a scene");

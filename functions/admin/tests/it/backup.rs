@@ -2,6 +2,7 @@
 //! service again, in a fresh database and on a fresh volume, and a check that reads every byte finds nothing.
 
 use crate::jam::{Jam, PNG, receive, run, user_id, variables};
+use jam_core::ids::FileId;
 use sqlx::{AssertSqlSafe, PgPool};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,13 +13,13 @@ use tokio::process::Command;
 struct Drill {
     jam: Jam,
     directory: TempDir,
-    /// The databases that are made for restores, by name.
+    /// The database that is made for a restore.
     fresh: String,
 }
 
 impl Drill {
     async fn new(pool: PgPool) -> Self {
-        let fresh = format!("{}_restored", pool.connect_options().get_database().unwrap());
+        let fresh = format!("restored_{}", FileId::new());
         let jam = Jam::new(pool).await;
         jam.store("user_a", "a.png", PNG).await;
         jam.store("user_b", "b.scene", b"bytes of a scene").await;
