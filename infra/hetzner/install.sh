@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # Makes a Debian or Ubuntu server serve Jam Storage, or brings it to another release. Safe to repeat.
 #
-#   install.sh --domain NAME [--environment FILE] [--volume-device DEVICE | --allow-root-disk]
+#   install.sh [--domain NAME] [--environment FILE] [--volume-device DEVICE | --allow-root-disk]
 #              [--binaries DIRECTORY] [--accel on|off]
 #   install.sh rollback [RELEASE]     back to the release before, or to a named one
 #   install.sh status
 #
+# --domain           the service's name; needed the first time.
 # --environment      lines NAME=value that go into /etc/jam-storage/env; the first time at least CLERK_PUBLISHABLE_KEY,
 #                    JAM_AUTHORIZED_PARTIES and CORS_ORIGIN. With DATABASE_URL an external PostgreSQL is used, otherwise
 #                    one is installed here.
 # --volume-device    ext4 on a block device, mounted at /mnt/user-storage; without it something must be mounted there.
 # --allow-root-disk  keep the files on the server's own disk: for a trial.
 # --binaries         where jam-upload and the others are; default: bin beside this directory, else target/release.
-# --accel            whether nginx sends the bytes itself (default on); its workers then run as the service's user.
+# --accel            whether nginx sends the bytes itself (on, the first time); its workers then run as the service's user.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -27,6 +28,10 @@ say() { echo "install: $*"; }
 die() { echo "install: $*" >&2; exit 1; }
 
 functions_of() { sed -n 's/^upstream jam_\([a-z]*\) .*/\1/p' "$1/nginx/routes.conf"; }
+
+installed_domain() {
+    sed -n 's/^ *server_name \(.*\);/\1/p' /etc/nginx/conf.d/jam-storage.conf 2>/dev/null | head -n 1 || true
+}
 
 setting() { sed -n "s/^$1=//p" "$settings"; }
 
@@ -78,7 +83,11 @@ complete_settings() {
     default_setting JAM_TRUSTED_PROXIES unix
     default_setting JAM_URL_KEYS "k1:$(openssl rand -base64 48)"
     default_setting PUBLIC_BASE_URL "https://$domain"
-    case $accel in on) set_setting JAM_ACCEL nginx ;; off) set_setting JAM_ACCEL '' ;; esac
+    case $accel in
+        on) set_setting JAM_ACCEL nginx ;;
+        off) set_setting JAM_ACCEL '' ;;
+        *) grep -q '^JAM_ACCEL=' "$settings" || set_setting JAM_ACCEL nginx ;;
+    esac
     chmod 600 "$settings"
 }
 
@@ -253,7 +262,7 @@ rollback() {
     target=${target:-$(find "$releases" -mindepth 1 -maxdepth 1 -type d ! -path "$(readlink "$current")" \
         -printf '%T@ %p\n' | sort -rn | head -n 1 | cut -d ' ' -f 2-)}
     [ -d "$target" ] || die "there is no such release; $releases has: $(ls "$releases")"
-    domain=$(sed -n 's/^ *server_name \(.*\);/\1/p' /etc/nginx/conf.d/jam-storage.conf | head -n 1)
+    domain=$(installed_domain)
     activate "$target"
     say "$(basename "$target") is serving again"
 }
@@ -269,7 +278,7 @@ status() {
     return $failed
 }
 
-domain='' environment='' device='' allow_root_disk='' accel=on binaries=''
+domain='' environment='' device='' allow_root_disk='' accel='' binaries=''
 [ "$(id -u)" = 0 ] || die "must be run as root"
 case ${1:-} in
     rollback) rollback "${2:-}"; exit ;;
@@ -286,8 +295,9 @@ while [ $# -gt 0 ]; do
         *) die "unknown option $1; the head of $0 lists them" ;;
     esac
 done
-[ -n "$domain" ] || die "--domain is needed"
-[[ $accel =~ ^(on|off)$ ]] || die "--accel is on or off"
+domain=${domain:-$(installed_domain)}
+[ -n "$domain" ] || die "--domain is needed the first time"
+[[ $accel =~ ^(on|off|)$ ]] || die "--accel is on or off"
 if [ -z "$binaries" ]; then
     binaries=$here/../bin
     [ -d "$binaries" ] || binaries=$here/../../target/release
