@@ -22,7 +22,7 @@ current=/opt/jam-storage/current
 settings=/etc/jam-storage/env
 mount_point=/mnt/user-storage
 kept_releases=5
-health_seconds=60
+health_seconds=30
 
 say() { echo "install: $*"; }
 die() { echo "install: $*" >&2; exit 1; }
@@ -244,7 +244,9 @@ install_release() {
     release=$(lay_down_release)
     [ -n "$before" ] || point_to "$release"
     install_commands "$here"
-    # Migrations are such that the release before works on with them, so they come first.
+    # A setting that the new release does not take ends here. Migrations are such that the release before works on with
+    # them, so they come first.
+    RELEASE=$release jam-admin config >/dev/null
     RELEASE=$release jam-admin migrate
     RELEASE=$release jam-admin init-volume
     if ! activate "$release"; then
