@@ -4,7 +4,7 @@
 use super::files::NewFile;
 use crate::blob::BlobKey;
 use crate::error::Result;
-use crate::ids::{FileId, InstanceId, UploadId};
+use crate::ids::{FileId, InstanceId, UploadId, UserId};
 use crate::model::{AssetCategory, AudioCategory, ByteSize};
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -32,13 +32,12 @@ pub struct Past {
 /// When Postgres does not answer.
 pub async fn intend(
     conn: &mut PgConnection,
-    file: (&crate::ids::UserId, FileId),
+    (user, file): (&UserId, FileId),
     id: UploadId,
     key: &BlobKey,
     instance: InstanceId,
     expires_at: OffsetDateTime,
 ) -> Result<bool> {
-    let (user, file) = file;
     let intended = sqlx::query!(
         "INSERT INTO uploads (user_id, id, file_id, reserved_bytes, staging_path, final_path, instance_id, expires_at)
          SELECT $1, $2, $3, 0, $4, $4, $5, $6
