@@ -25,8 +25,7 @@ pub struct Past {
     pub is_favorite: bool,
 }
 
-/// Names the file's path before it exists, by an upload that the janitor cancels if this process dies. `false` when the
-/// file is here already.
+/// Names the file's path before it exists, by an upload that the janitor cancels if this process dies.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -37,11 +36,10 @@ pub async fn intend(
     key: &BlobKey,
     instance: InstanceId,
     expires_at: OffsetDateTime,
-) -> Result<bool> {
-    let intended = sqlx::query!(
+) -> Result<()> {
+    sqlx::query!(
         "INSERT INTO uploads (user_id, id, file_id, reserved_bytes, staging_path, final_path, instance_id, expires_at)
-         SELECT $1, $2, $3, 0, $4, $4, $5, $6
-          WHERE NOT EXISTS (SELECT 1 FROM user_files WHERE user_id = $1 AND id = $3)",
+         VALUES ($1, $2, $3, 0, $4, $4, $5, $6)",
         user.as_str(),
         id as UploadId,
         file as FileId,
@@ -51,7 +49,7 @@ pub async fn intend(
     )
     .execute(conn)
     .await?;
-    Ok(intended.rows_affected() == 1)
+    Ok(())
 }
 
 /// Adds an adopted file.

@@ -9,7 +9,7 @@ mod record;
 pub use record::Problem;
 
 use crate::app::App;
-use crate::blob::{BlobKey, Folder, Head, Look, Source, Taken};
+use crate::blob::{BlobKey, Folder, Look, Source, Taken};
 use crate::db::files::NewFile;
 use crate::db::replaced::{Replaced, ReplacedFile, ReplacedUser, Row};
 use crate::db::uploads::Ending;
@@ -69,6 +69,8 @@ struct Adoption<'a> {
     app: &'a App,
     database: &'a Replaced,
     source: &'a Source,
+    /// Whether the source is our own storage root.
+    is_in_place: bool,
     /// Only look.
     is_dry_run: bool,
     tally: Tally,
@@ -94,7 +96,9 @@ pub async fn adopt(
         // What an interrupted run left behind would be in the way.
         janitor::pass(app).await?;
     }
-    let mut adoption = Adoption { app, database, source, is_dry_run, tally: Tally::default(), watch };
+    let is_in_place = source.is_root_of(&app.volume).map_err(|error| Error::Internal(error.into()))?;
+    let tally = Tally::default();
+    let mut adoption = Adoption { app, database, source, is_in_place, is_dry_run, tally, watch };
     adoption.users().await?;
     adoption.files().await?;
     Ok(adoption.tally)
@@ -144,12 +148,11 @@ impl Adoption<'_> {
         let mut after = Uuid::nil();
         loop {
             let page = self.database.files(after, PAGE).await?;
-            let last = page.last().map(|row| match row {
+            let Some(last) = page.last() else { return Ok(()) };
+            after = match last {
                 Ok(file) => file.id,
-                Err((id, _)) => Uuid::try_parse(id).unwrap_or(Uuid::max()),
-            });
-            let Some(last) = last else { return Ok(()) };
-            after = last;
+                Err((id, _)) => Uuid::try_parse(id).map_err(|error| Error::Internal(error.into()))?,
+            };
             for row in page {
                 self.tally.files += 1;
                 if let Err(problem) = self.file(row).await? {
@@ -174,6 +177,12 @@ impl Adoption<'_> {
             Ok(record) => record,
             Err(problem) => return Ok(Err(problem)),
         };
+        let (user, ids) = (&record.user, [record.id]);
+        let here = db::audit::remaining_files(&mut *self.app.db.conn().await?, user, &ids).await?;
+        if !here.is_empty() {
+            self.tally.already_here += 1;
+            return Ok(Ok(()));
+        }
         let Some(path) = self.source.relative(&record.path) else {
             return Ok(Err(record.missing("its path is outside the storage root")));
         };
@@ -186,43 +195,52 @@ impl Adoption<'_> {
         for problem in record.differences(&head) {
             self.report(problem);
         }
+        let sniffed = media::sniff(&head.bytes, record.name.as_str());
+        let name = format!("{}.{}", record.id, sniffed.extension);
+        let key = BlobKey::new(record.user.as_str(), Folder::Files(record.file_type), &name)?;
+        let has_our_name = self.is_in_place && path == key.as_str();
+        if !has_our_name && self.app.volume.stat(&key).await? != Look::Missing {
+            return Ok(Err(record.name_taken(&key)));
+        }
         if self.is_dry_run {
-            let conn = &mut *self.app.db.conn().await?;
-            let here = db::audit::remaining_files(conn, &record.user, &[record.id]).await?;
-            match here.is_empty() {
-                true => self.count(head.size, false),
-                false => self.tally.already_here += 1,
-            }
+            self.count(head.size, false);
             return Ok(Ok(()));
         }
-        self.take(&mut record, &path, &head).await?;
+        if has_our_name {
+            self.keep(&mut record, &key, sniffed).await?;
+        } else {
+            self.take(&mut record, &path, &key, sniffed).await?;
+        }
         Ok(Ok(()))
     }
 
-    /// 1 name the path by an upload, 2 link or copy the bytes and read them, 3 in one transaction end the upload, insert
-    /// the file and queue its picture.
-    async fn take(&mut self, record: &mut Record, path: &str, head: &Head) -> Result<()> {
+    /// A file that has our name for it already stays where it is. No upload names it: cancelling one removes the bytes.
+    async fn keep(&mut self, record: &mut Record, key: &BlobKey, sniffed: Sniffed) -> Result<()> {
         let app = self.app;
-        let sniffed = media::sniff(&head.bytes, record.name.as_str());
-        let key = BlobKey::new(
-            record.user.as_str(),
-            Folder::Files(record.file_type),
-            &format!("{}.{}", record.id, sniffed.extension),
-        )?;
+        db::storage::ensure(&mut *app.db.conn().await?, &record.user, app.config.limits.default_quota)
+            .await?;
+        let kept = app.volume.take_as_it_is(key).await?;
+        let size = kept.size;
+        let new = new_file(app, record, key, sniffed, kept).await?;
+        commit(app, record, None, &new).await?;
+        self.count(size, true);
+        Ok(())
+    }
+
+    /// 1 name the path by an upload, 2 link or copy the bytes and read them, 3 in one transaction end the upload, insert
+    /// the file and queue its picture. The path is free: cancelling the upload removes nothing of somebody else.
+    async fn take(&mut self, record: &mut Record, path: &str, key: &BlobKey, sniffed: Sniffed) -> Result<()> {
+        let app = self.app;
         let id = UploadId::new();
         let (instance, expires_at) = (app.volume.instance(), app.clock.now() + PATIENCE);
         let mut conn = app.db.conn().await?;
         db::storage::ensure(&mut conn, &record.user, app.config.limits.default_quota).await?;
-        let file = (&record.user, record.id);
-        if !adopted::intend(&mut conn, file, id, &key, instance, expires_at).await? {
-            self.tally.already_here += 1;
-            return Ok(());
-        }
+        adopted::intend(&mut conn, (&record.user, record.id), id, key, instance, expires_at).await?;
         drop(conn);
-        let taken = app.volume.take_over(self.source, path, &key).await?;
+        let taken = app.volume.take_over(self.source, path, key).await?;
         let (size, is_link) = (taken.size, taken.is_link);
-        let new = new_file(app, record, &key, sniffed, taken).await?;
-        commit(app, record, id, &new).await?;
+        let new = new_file(app, record, key, sniffed, taken).await?;
+        commit(app, record, Some(id), &new).await?;
         self.count(size, is_link);
         Ok(())
     }
@@ -271,9 +289,11 @@ async fn new_file(
     })
 }
 
-async fn commit(app: &App, record: &Record, id: UploadId, new: &NewFile) -> Result<()> {
+async fn commit(app: &App, record: &Record, upload: Option<UploadId>, new: &NewFile) -> Result<()> {
     let mut tx = app.db.begin().await?;
-    if !db::uploads::end(&mut tx, &record.user, id, Ending::Complete).await? {
+    if let Some(id) = upload
+        && !db::uploads::end(&mut tx, &record.user, id, Ending::Complete).await?
+    {
         return Err(Error::Conflict { reason: "The janitor gave the file up meanwhile".to_owned() });
     }
     adopted::insert(&mut tx, new, &record.past).await?;

@@ -56,7 +56,8 @@ pub(crate) async fn adopt(output: &Output, app: &App, options: AdoptOptions) -> 
     let tally = done.context("not everything was taken over; the next run goes on")?;
     let mut report = Report { dry_run: !options.apply, tally, problems, quarantined: 0, findings: 0 };
     if options.apply {
-        if source.is_root_of(&app.volume)? {
+        // What stayed behind must be found again where it was.
+        if source.is_root_of(&app.volume)? && !report.problems.iter().any(Problem::stays_behind) {
             report.quarantined = set_right(app).await?;
         }
         reconcile::check(app, &Scope::default(), &mut |event| {

@@ -115,6 +115,23 @@ impl Volume {
         })
         .await
     }
+
+    /// Restricts a blob that has its name already, and hashes it. Durable on return; safe to repeat.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when it cannot be read or belongs to another user.
+    pub async fn take_as_it_is(&self, key: &BlobKey) -> Result<Taken> {
+        let (inner, key) = (Arc::clone(&self.inner), key.clone());
+        blocking("taking a file over as it is", move || {
+            let file = open_file(&inner.root, key.as_str())?;
+            fchmod(&file, FILE_MODE)?;
+            let taken = hash(file, None, true)?;
+            taken.file.sync_all()?;
+            fsync(&open_directory(&inner.root, key.split().0)?)?;
+            Ok(taken)
+        })
+        .await
+    }
 }
 
 fn open_file(root: &OwnedFd, path: &str) -> io::Result<File> {

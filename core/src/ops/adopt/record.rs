@@ -1,7 +1,7 @@
 //! A file's row of the replaced system in our own terms, and what can be wrong with it.
 //! Never touches a store.
 
-use crate::blob::Head;
+use crate::blob::{BlobKey, Head};
 use crate::db::adopted::Past;
 use crate::db::replaced::ReplacedFile;
 use crate::ids::{FileId, UserId};
@@ -27,6 +27,8 @@ pub enum Problem {
     RefusedUser { user_id: String },
     /// Stays behind: a row without its file.
     MissingFile { user_id: UserId, file_id: FileId, path: String, reason: String },
+    /// Stays behind: something else has the name that the file would get.
+    NameTaken { user_id: UserId, file_id: FileId, path: String, name: String },
     /// Comes along with the size that it has.
     WrongSize {
         user_id: UserId,
@@ -109,6 +111,15 @@ impl Record {
         }
     }
 
+    pub(super) fn name_taken(&self, key: &BlobKey) -> Problem {
+        Problem::NameTaken {
+            user_id: self.user.clone(),
+            file_id: self.id,
+            path: self.path.clone(),
+            name: key.to_string(),
+        }
+    }
+
     /// Where the file is not what its row says.
     pub(super) fn differences(&self, head: &Head) -> Vec<Problem> {
         let (user_id, file_id, path) = (self.user.clone(), self.id, self.path.clone());
@@ -168,6 +179,12 @@ fn parse_duration(text: &str) -> Option<f64> {
 }
 
 impl Problem {
+    /// Whether the file, or its owner, was not adopted.
+    #[must_use]
+    pub const fn stays_behind(&self) -> bool {
+        !matches!(self, Self::WrongSize { .. } | Self::RefusedContent { .. })
+    }
+
     /// What kind of problem it is, as in its JSON.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -175,6 +192,7 @@ impl Problem {
             Self::UnreadableRow { .. } => "unreadableRow",
             Self::RefusedUser { .. } => "refusedUser",
             Self::MissingFile { .. } => "missingFile",
+            Self::NameTaken { .. } => "nameTaken",
             Self::WrongSize { .. } => "wrongSize",
             Self::RefusedContent { .. } => "refusedContent",
         }
@@ -187,6 +205,7 @@ impl fmt::Display for Problem {
             Self::UnreadableRow { table, row, reason } => write!(f, "{table} {row}: {reason}"),
             Self::RefusedUser { user_id } => write!(f, "{user_id:?} cannot be a user id"),
             Self::MissingFile { file_id, path, reason, .. } => write!(f, "{file_id} {path}: {reason}"),
+            Self::NameTaken { path, name, .. } => write!(f, "{path}: something else is {name}"),
             Self::WrongSize { path, expected_bytes, found_bytes, .. } => {
                 write!(f, "{path}: has {found_bytes} bytes instead of {expected_bytes}")
             }

@@ -178,6 +178,30 @@ async fn an_installation_in_our_own_storage_root_is_adopted_in_place(pool: PgPoo
     assert_eq!(std::fs::read(old.jam.path(&file.file_path)).unwrap(), b"a scene");
     let check = old.jam.admin(&["check", "--read-data", "--json"]).await;
     assert_eq!((check.findings(), check.code), (vec![], 0));
+    let again = old.adopt(&["--apply"]).await;
+    assert_eq!((again.code, &again.json()["alreadyHere"]), (0, &json!(2)), "{again:?}");
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn in_place_a_file_keeps_the_name_that_it_would_get_and_nobody_loses_theirs(pool: PgPool) {
+    let old = Installation::new(pool, true).await;
+    old.add_user("user_a", 1 << 20).await;
+    let (ours, taken) = (format!("user_a/images/{PICTURE}.png"), format!("user_a/images/{SCENE}.png"));
+    old.add(PICTURE, "user_a", "image", &ours, Some(PNG)).await;
+    old.add(SCENE, "user_a", "image", "user_a/image/b.png", Some(PNG)).await;
+    old.lay(&taken, b"somebody else's");
+    for run in 0..2 {
+        let answer = old.adopt(&[]).await;
+        assert_eq!(answer.json()["problems"][0]["kind"], "nameTaken", "{answer:?}");
+        assert_eq!(std::fs::read(old.jam.path(&taken)).unwrap(), b"somebody else's", "run {run}");
+        assert_eq!(std::fs::read(old.jam.path(&ours)).unwrap(), PNG);
+    }
+    std::fs::rename(old.jam.path(&taken), old.jam.path("user_a/elsewhere")).unwrap();
+    let answer = old.adopt(&["--apply"]).await;
+    assert_eq!((answer.code, &answer.json()["adopted"]), (0, &json!(2)), "{answer:?}");
+    assert_eq!(old.file("user_a", PICTURE).await.unwrap().file_path, ours);
+    let check = old.jam.admin(&["check", "--read-data", "--json"]).await;
+    assert_eq!((check.findings(), check.json()["filesRead"].as_u64()), (vec![], Some(2)));
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
