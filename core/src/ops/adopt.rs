@@ -48,8 +48,6 @@ pub struct Tally {
     pub already_here: u64,
     /// Adopted files that share their bytes with the replaced system's.
     pub linked: u64,
-    /// Files that were not adopted, or not as their row has it.
-    pub problems: u64,
 }
 
 /// What an adoption says while it runs.
@@ -164,7 +162,6 @@ impl Adoption<'_> {
     }
 
     fn report(&mut self, problem: Problem) {
-        self.tally.problems += 1;
         (self.watch)(Event::Found(problem));
     }
 
