@@ -6,6 +6,7 @@ mod dashboard;
 mod issuer;
 mod lambda;
 mod layout;
+mod nginx;
 mod output;
 mod postgres;
 mod router;

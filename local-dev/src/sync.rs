@@ -1,10 +1,11 @@
 //! The generated files: `.sqlx` (what PostgreSQL says about each query), `migrations/schema.sql`, `.env.example`,
-//! `docs/{openapi.json,errors.md,configuration.md}`.
+//! `docs/{openapi.json,errors.md,configuration.md}`, nginx's routes.
 //! Invariant: each is a function of the tree alone, so that CI can compare what is committed with what is made anew.
 //! Never runs against a database that keeps data.
 #![expect(clippy::disallowed_methods, reason = "this module writes the generated files, with cargo's help")]
 
 use crate::layout::Layout;
+use crate::nginx;
 use crate::output::say;
 use crate::postgres::{Cluster, Purpose, Started, run};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -61,7 +62,10 @@ fn generate(layout: &Layout, cluster: &Cluster) -> Result<Generated> {
     generated.insert(".env.example".into(), printed(layout.root(), cluster, "env-example")?);
     generated.insert("docs/configuration.md".into(), printed(layout.root(), cluster, "configuration")?);
     generated.insert("docs/errors.md".into(), printed(layout.root(), cluster, "errors")?);
-    generated.insert("docs/openapi.json".into(), printed(layout.root(), cluster, "openapi")?);
+    let contract = printed(layout.root(), cluster, "openapi")?;
+    let routes = nginx::routes(std::str::from_utf8(&contract).context("the contract is not UTF-8")?)?;
+    generated.insert("infra/hetzner/nginx/routes.conf".into(), routes.into_bytes());
+    generated.insert("docs/openapi.json".into(), contract);
     Ok(generated)
 }
 

@@ -10,7 +10,9 @@ mod writer;
 
 pub use midpoint::Midpoint;
 pub use reader::ByteStream;
-pub use volume::{Boot, Entry, Listing, Lock, Locked, Look, Place, Recovered, Space, Stat, Volume};
+pub use volume::{
+    Boot, Entry, Head, Listing, Lock, Locked, Look, Place, Recovered, Source, Space, Stat, Taken, Volume,
+};
 pub use writer::{Staged, Writer};
 
 use crate::error::{Error, Result};

@@ -4,9 +4,11 @@
 
 mod inventory;
 mod staging;
+mod take_over;
 
 pub use inventory::{Entry, Listing, Look, Place, Stat};
 pub use staging::{Boot, Lock, Locked, Recovered};
+pub use take_over::{Head, Source, Taken};
 
 use super::{BlobKey, ByteStream, blocking, fault, reader};
 use crate::error::{Error, Result};

@@ -194,6 +194,8 @@ pub struct Limits {
 pub struct Config {
     /// PostgreSQL.
     pub database_url: Secret,
+    /// The replaced system's PostgreSQL, to take it over.
+    pub adopt_database_url: Option<Secret>,
     /// Connections one process holds at most.
     pub database_connections: u32,
     /// The volume.
@@ -222,6 +224,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// Prefix of URLs in answers.
     pub public_base_url: String,
+    /// nginx in front sends the bytes that this service has allowed.
+    pub accel: bool,
     /// Origins that may call from a browser.
     pub cors_origins: Vec<String>,
     /// Jobs at once.
@@ -266,6 +270,7 @@ impl Config {
         let lambda = parse::lambda(&env)?;
         let config = Self {
             database_url: Secret::new(env.required("DATABASE_URL")?),
+            adopt_database_url: env.optional("JAM_ADOPT_DATABASE_URL").map(Secret::new),
             database_connections: match env.optional("JAM_DATABASE_CONNECTIONS") {
                 None if lambda.is_some() => LAMBDA_DATABASE_CONNECTIONS,
                 _ => env.number("JAM_DATABASE_CONNECTIONS", 1, 100)? as u32,
@@ -289,6 +294,11 @@ impl Config {
             },
             trusted_proxies: parse::proxies(&env)?,
             public_base_url: env.text("PUBLIC_BASE_URL")?.trim_end_matches('/').to_owned(),
+            accel: match env.optional("JAM_ACCEL").as_deref() {
+                None => false,
+                Some("nginx") => true,
+                Some(_) => return Err(env.fault("JAM_ACCEL", "is not nginx")),
+            },
             cors_origins: parse::origins(&env, "CORS_ORIGIN")?,
             worker_concurrency: env.number("JAM_WORKER_CONCURRENCY", 1, 64)? as usize,
             janitor_interval: Duration::from_secs(env.number("JAM_JANITOR_SECONDS", 1, 3600)?),

@@ -134,6 +134,11 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "Prefix of the URLs in answers, such as https://files.example.com; unset: they are relative.",
     ),
+    plain(
+        "JAM_ACCEL",
+        "",
+        "`nginx`: nginx in front sends the bytes (X-Accel-Redirect to /_volume/, see infra/hetzner); unset: the service does.",
+    ),
     plain("CORS_ORIGIN", "", "Comma list of exact origins that may call from a browser."),
     plain(
         "RATE_LIMIT_WINDOW_MS",
@@ -150,6 +155,10 @@ pub const SETTINGS: &[Setting] = &[
         "JAM_RATE_UPLOADS_PER_MINUTE",
         "1200",
         "Files a user may create per minute; bursts of as many; 0: no limit.",
+    ),
+    secret(
+        "JAM_ADOPT_DATABASE_URL",
+        "PostgreSQL connection string of the replaced system; only read by `jam-admin adopt`.",
     ),
     plain("JAM_WORKER_CONCURRENCY", "2", "Jobs the worker runs at once (1 to 64)."),
     plain("JAM_JANITOR_SECONDS", "60", "Seconds between two passes of the janitor (1 to 3600)."),

@@ -205,6 +205,19 @@ pub async fn drift(conn: &mut PgConnection, user: &UserId) -> Result<Vec<Drift>>
     .await?)
 }
 
+/// Bytes that the ledger has reserved beyond what open uploads hold, over all users: 0, unless something is wrong.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn reserved_drift(conn: &mut PgConnection) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT (coalesce((SELECT sum(reserved_bytes) FROM user_storage), 0)
+                 - coalesce((SELECT sum(reserved_bytes) FROM uploads), 0))::bigint AS "drift!""#
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
 /// A file in an operator's list.
 #[derive(Debug, Clone)]
 pub struct FileLine {

@@ -3,11 +3,13 @@
 //!
 //! Functions take `&mut PgConnection` first, so that they run alone or within a transaction.
 
+pub mod adopted;
 pub mod audit;
 pub mod derivatives;
 pub mod files;
 pub mod jobs;
 pub mod listing;
+pub mod replaced;
 pub mod sessions;
 pub mod storage;
 pub mod uploads;

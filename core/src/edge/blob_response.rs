@@ -1,8 +1,10 @@
 //! Bytes of a blob as an answer: whole, one range or several, with validators and the headers that keep them harmless.
 //! Never looks a file up, never decides who may read it.
 
+use super::accel;
 use super::conditional::Validators;
 use super::range::{self, Ranges};
+use crate::app::App;
 use crate::blob::{BlobKey, Volume};
 use crate::error::Result;
 use crate::model::ByteSize;
@@ -39,11 +41,13 @@ pub struct BlobResponse {
 }
 
 impl BlobResponse {
-    /// Answers a GET or HEAD: 200, 206, 304 or 416.
+    /// Answers a GET or HEAD: 200, 206, 304 or 416. With `JAM_ACCEL=nginx` the proxy sends the bytes where it would send
+    /// the same ones.
     ///
     /// # Errors
     /// When the blob cannot be read.
-    pub async fn send(self, volume: &Volume, method: &Method, request: &HeaderMap) -> Result<Response> {
+    pub async fn send(self, app: &App, method: &Method, request: &HeaderMap) -> Result<Response> {
+        let volume = &app.volume;
         if self.validators.is_not_modified(request) {
             let mut response = StatusCode::NOT_MODIFIED.into_response();
             self.put_validators(response.headers_mut());
@@ -58,6 +62,11 @@ impl BlobResponse {
         };
         let mut response = Response::new(Body::empty());
         self.put_headers(response.headers_mut());
+        if app.config.accel && accel::understands(request, self.size) {
+            accel::require_whole(volume, &self.key, self.size).await?;
+            accel::hand_over(response.headers_mut(), &self.key);
+            return Ok(response);
+        }
         let wants_body = method != Method::HEAD;
         match ranges.as_deref() {
             None => {

@@ -19,7 +19,10 @@ const BUCKETS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0];
 /// # Errors
 /// When a recorder is installed already.
 pub(super) fn install() -> std::result::Result<PrometheusHandle, BuildError> {
-    PrometheusBuilder::new().set_buckets(BUCKETS)?.install_recorder()
+    let handle = PrometheusBuilder::new().set_buckets(BUCKETS)?.install_recorder()?;
+    // A rate needs the nothing that came before the first one.
+    metrics::counter!("jam_jwks_stale_total").increment(0);
+    Ok(handle)
 }
 
 pub(super) fn router(app: App, handle: PrometheusHandle) -> Router {
@@ -46,6 +49,7 @@ async fn refresh(app: &App) -> Result<()> {
     let (uploads, reserved_bytes) = db::uploads::open_totals(&mut conn).await?;
     metrics::gauge!("jam_uploads_open").set(uploads as f64);
     metrics::gauge!("jam_uploads_reserved_bytes").set(reserved_bytes as f64);
+    metrics::gauge!("jam_reserved_drift_bytes").set(db::audit::reserved_drift(&mut conn).await? as f64);
     let totals = db::storage::totals(&mut conn).await?;
     metrics::gauge!("jam_users").set(totals.users as f64);
     metrics::gauge!("jam_files").set(totals.files as f64);

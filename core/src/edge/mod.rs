@@ -1,6 +1,7 @@
 //! The HTTP kit: everything between a socket and a handler that is the same for every function.
 //! Never holds a route of the API or a decision about files.
 
+mod accel;
 mod allow;
 mod blob_response;
 mod body;

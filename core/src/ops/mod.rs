@@ -2,6 +2,7 @@
 //! Order of truth: intent row, durable bytes, commit row, answer. No transaction spans file I/O or a child process.
 //! Never knows HTTP, never holds SQL or a path of its own.
 
+pub mod adopt;
 pub mod janitor;
 pub mod organize;
 pub mod reconcile;

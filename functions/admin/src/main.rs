@@ -2,6 +2,7 @@
 //! Invariant: a verb that is interrupted leaves a consistent state; standard output holds the answer and nothing else.
 //! Never holds SQL, a path or a rule of its own: those are the core's.
 
+mod adopt;
 mod arguments;
 mod jobs;
 mod output;
@@ -74,6 +75,8 @@ enum Verb {
     Retry(jobs::RetryOptions),
     /// Remove a user's files for good
     Purge(purge::PurgeOptions),
+    /// Take over an installation of the replaced system, whose database JAM_ADOPT_DATABASE_URL names
+    Adopt(adopt::AdoptOptions),
     /// One pass of the janitor now: abandoned uploads, files whose time in the trash is over
     Janitor,
 }
@@ -129,6 +132,7 @@ async fn run(verb: Verb, output: &Output) -> Result<Ended> {
         Verb::Check(options) => reconcile::check(output, &App::open(config)?, options).await,
         Verb::Repair(options) => reconcile::repair(output, &App::open(config)?, options).await,
         Verb::Purge(options) => purge::purge(output, &App::open(config)?, options).await,
+        Verb::Adopt(options) => adopt::adopt(output, &App::open(config)?, options).await,
         Verb::Janitor => jobs::janitor(output, &App::open(config)?).await,
         Verb::Config => setup::config(output),
     }

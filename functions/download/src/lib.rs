@@ -129,5 +129,5 @@ async fn send(
         disposition,
         cache_control,
     };
-    response.send(&app.volume, method, headers).await
+    response.send(app, method, headers).await
 }

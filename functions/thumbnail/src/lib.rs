@@ -102,7 +102,7 @@ async fn send(
         disposition: disposition::inline(&FileName::sanitize("thumbnail")),
         cache_control,
     };
-    let mut response = response.send(&app.volume, method, headers).await?;
+    let mut response = response.send(app, method, headers).await?;
     response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
     Ok(response)
 }

@@ -356,7 +356,7 @@ fn drop_cached(file: &File) {
 #[cfg(not(target_os = "linux"))]
 fn drop_cached(_file: &File) {}
 
-fn look<T>(found: io::Result<T>) -> Look<T> {
+pub(super) fn look<T>(found: io::Result<T>) -> Look<T> {
     match found {
         Ok(found) => Look::There(found),
         Err(cause) if is_no_directory(&cause) => Look::Missing,

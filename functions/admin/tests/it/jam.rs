@@ -53,9 +53,7 @@ impl Jam {
 
     /// Starts `jam-admin` and kills it after a while, unless it was faster.
     pub(crate) async fn kill_admin(&self, arguments: &[&str], after: Duration) {
-        let mut child = command(&self.variables, arguments).spawn().unwrap();
-        let _killed = tokio::time::timeout(after, child.wait()).await;
-        child.kill().await.unwrap();
+        kill(&self.variables, arguments, after).await;
     }
 
     /// Stores a file as an upload does.
@@ -128,6 +126,13 @@ pub(crate) async fn run(variables: &BTreeMap<String, String>, arguments: &[&str]
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Starts `jam-admin` and kills it after a while, unless it was faster.
+pub(crate) async fn kill(variables: &BTreeMap<String, String>, arguments: &[&str], after: Duration) {
+    let mut child = command(variables, arguments).spawn().unwrap();
+    let _killed = tokio::time::timeout(after, child.wait()).await;
+    child.kill().await.unwrap();
 }
 
 pub(crate) async fn store(app: &App, user: &UserId, name: &str, bytes: &'static [u8]) -> File {

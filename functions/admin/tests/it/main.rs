@@ -6,7 +6,9 @@
     reason = "tests run the real binary, damage real files and drift real counters"
 )]
 
+mod adopt;
 mod answers;
+mod backup;
 mod check;
 mod jam;
 mod live;

@@ -17,6 +17,7 @@ mod kill;
 mod ledger;
 mod limits;
 mod list;
+mod nginx;
 mod organize;
 mod quota;
 mod resumable;

@@ -5,6 +5,8 @@ use crate::app::process::{Site, client_over, session_token};
 use crate::app::{ANN, As, Form};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use std::collections::BTreeSet;
+use std::path::Path;
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn a_start_that_cannot_work_says_why(pool: PgPool) {
@@ -71,13 +73,13 @@ async fn what_is_counted_is_read_on_a_socket_of_its_own(pool: PgPool) {
     ann.store("a.txt", &[b'x'; 1234]).await;
     ann.get("/metrics").await.refused(404, "not_found");
     drop(ann);
-    let scraped = client_over(&socket).get("http://localhost/metrics").send().await.unwrap();
-    let text = scraped.error_for_status().unwrap().text().await.unwrap();
+    let text = scrape(&socket).await;
     let expected = [
         "jam_used_bytes 1234",
         "jam_files 1",
         "jam_users 1",
         "jam_uploads_open 0",
+        "jam_reserved_drift_bytes 0",
         "jam_jobs{state=\"dead\"} 0",
         "jam_http_requests_total{method=\"POST\",route=\"/api/files/upload\",status=\"200\"} 1",
     ];
@@ -86,4 +88,42 @@ async fn what_is_counted_is_read_on_a_socket_of_its_own(pool: PgPool) {
     }
     process.stop().await;
     site.assert_clean().await;
+}
+
+/// Everything that a process counts.
+async fn scrape(socket: &Path) -> String {
+    let scraped = client_over(socket).get("http://localhost/metrics").send().await.unwrap();
+    scraped.error_for_status().unwrap().text().await.unwrap()
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn alerts_and_dashboard_ask_for_metrics_that_exist(pool: PgPool) {
+    let site = Site::new(pool);
+    let socket = site.path("metrics.sock");
+    let process =
+        site.start("jam-all", &[("JAM_METRICS_LISTEN", &format!("unix:{}", socket.display()))]).await;
+    process.user(ANN).get("/api/files").await.expect(200);
+    let text = scrape(&socket).await;
+    let exists = |name: &str| text.lines().any(|line| line.starts_with(&format!("# TYPE {name} ")));
+    for file in ["rules.yml", "dashboard.json"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/monitoring").join(file);
+        let asked = metric_names(&std::fs::read_to_string(path).unwrap());
+        assert!(asked.len() > 5, "{file}: {asked:?}");
+        for name in asked {
+            let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+            assert!(
+                exists(&name) || family.is_some_and(exists),
+                "{file} asks for {name}, which is not in:\n{text}"
+            );
+        }
+    }
+    process.stop().await;
+    site.assert_clean().await;
+}
+
+/// Words that start as our metrics do.
+fn metric_names(text: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+    let words = text.split(|c| !is_part(c)).filter(|word| word.starts_with("jam_"));
+    words.map(str::to_owned).collect()
 }

@@ -9,6 +9,7 @@ mod form;
 pub(crate) mod gateway;
 mod invariants;
 pub(crate) mod media;
+pub(crate) mod nginx;
 pub(crate) mod process;
 mod raw;
 pub(crate) mod rows;

@@ -52,7 +52,7 @@ impl Site {
         site
     }
 
-    fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.path("volume")
     }
 

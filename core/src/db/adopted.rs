@@ -1,0 +1,95 @@
+//! Files that come from the replaced system, with their ids and times; see `ops::adopt`.
+//! Never reserves anything: their owners have the room already, or had it in the replaced system.
+
+use super::files::NewFile;
+use crate::blob::BlobKey;
+use crate::error::Result;
+use crate::ids::{FileId, InstanceId, UploadId, UserId};
+use crate::model::{AssetCategory, AudioCategory, ByteSize};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use time::OffsetDateTime;
+
+/// What an adopted file has beyond a new one.
+#[derive(Debug, Clone)]
+pub struct Past {
+    /// When its upload was complete.
+    pub upload_date: OffsetDateTime,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// When its metadata changed last.
+    pub updated_at: OffsetDateTime,
+    /// When it went to the trash.
+    pub deleted_at: Option<OffsetDateTime>,
+    /// Whether its owner likes it.
+    pub is_favorite: bool,
+}
+
+/// Names the file's path before it exists, by an upload that the janitor cancels if this process dies.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn intend(
+    conn: &mut PgConnection,
+    (user, file): (&UserId, FileId),
+    id: UploadId,
+    key: &BlobKey,
+    instance: InstanceId,
+    expires_at: OffsetDateTime,
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO uploads (user_id, id, file_id, reserved_bytes, staging_path, final_path, instance_id, expires_at)
+         VALUES ($1, $2, $3, 0, $4, $4, $5, $6)",
+        user.as_str(),
+        id as UploadId,
+        file as FileId,
+        key.as_str(),
+        instance as InstanceId,
+        expires_at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Adds an adopted file.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn insert(conn: &mut PgConnection, file: &NewFile, past: &Past) -> Result<()> {
+    let metadata = &file.metadata;
+    sqlx::query!(
+        "INSERT INTO user_files (
+             user_id, id, file_name, original_name, file_type, mime_type, file_size, file_path, sha256, width, height
+           , duration_seconds, package_name, tags, asset_category, usage_tags, character_names, audio_category, asset_details
+           , is_favorite, upload_date, created_at, updated_at, deleted_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
+        file.user_id.as_str(),
+        file.id as FileId,
+        file.file_name,
+        file.original_name.as_str(),
+        file.file_type.as_str(),
+        file.mime_type,
+        file.size as ByteSize,
+        file.file_path,
+        file.sha256.0.as_slice(),
+        file.width,
+        file.height,
+        file.duration_seconds,
+        metadata.package_name,
+        metadata.tags.as_slice(),
+        metadata.asset_category as Option<AssetCategory>,
+        metadata.usage_tags.as_slice(),
+        metadata.character_names.as_slice(),
+        metadata.audio_category as Option<AudioCategory>,
+        Json(&metadata.details) as _,
+        past.is_favorite,
+        past.upload_date,
+        past.created_at,
+        past.updated_at,
+        past.deleted_at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Taking over an installation of the replaced system.
+
+use crate::Ended;
+use crate::output::{Output, progress, table};
+use anyhow::{Context as _, Result};
+use clap::Args;
+use jam_core::app::App;
+use jam_core::blob::Source;
+use jam_core::db::replaced::Replaced;
+use jam_core::ops::adopt::{self, Event, Problem, Tally};
+use jam_core::ops::reconcile::{self, Scope};
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub(crate) struct AdoptOptions {
+    /// Storage root of the replaced system; may be USER_STORAGE_ROOT itself
+    #[arg(long, value_name = "DIRECTORY")]
+    root: PathBuf,
+    /// Do it; without this only say what would be done
+    #[arg(long)]
+    apply: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    dry_run: bool,
+    #[serde(flatten)]
+    tally: Tally,
+    problems: Vec<Problem>,
+    /// Things of the replaced system that moved to the quarantine, when it shared our storage root.
+    quarantined: u64,
+    /// What a check found afterwards.
+    findings: u64,
+}
+
+/// Adopts, sets the volume right if both systems shared it, and checks.
+pub(crate) async fn adopt(output: &Output, app: &App, options: AdoptOptions) -> Result<Ended> {
+    let url = app.config.adopt_database_url.as_ref().context("JAM_ADOPT_DATABASE_URL is not set")?;
+    let database = Replaced::connect(url).await?;
+    let source =
+        Source::open(&options.root).with_context(|| format!("{} cannot be read", options.root.display()))?;
+    let bar = progress("files")?;
+    let mut problems = Vec::new();
+    let mut watch = |event| match event {
+        Event::Progress(tally) => {
+            bar.set_length(tally.files_expected.max(tally.files));
+            bar.set_position(tally.files);
+            bar.set_message(format!("{} adopted", tally.adopted));
+        }
+        Event::Found(problem) => problems.push(problem),
+    };
+    let done = adopt::adopt(app, &database, &source, !options.apply, &mut watch).await;
+    bar.finish_and_clear();
+    let tally = done.context("not everything was taken over; the next run goes on")?;
+    let mut report = Report { dry_run: !options.apply, tally, problems, quarantined: 0, findings: 0 };
+    if options.apply {
+        // What stayed behind must be found again where it was.
+        if source.is_root_of(&app.volume)? && !report.problems.iter().any(Problem::stays_behind) {
+            report.quarantined = set_right(app).await?;
+        }
+        reconcile::check(app, &Scope::default(), &mut |event| {
+            report.findings += u64::from(matches!(event, reconcile::Event::Found(..)));
+        })
+        .await
+        .context("failed to check what was taken over")?;
+    }
+    let is_fine = report.problems.is_empty() && report.findings == 0;
+    output.answer(&report, text)?;
+    Ok(if is_fine { Ended::Done } else { Ended::Findings })
+}
+
+/// The old names beside ours, old thumbnails and whatever else no row names go to the quarantine.
+async fn set_right(app: &App) -> Result<u64> {
+    let mut quarantined = 0;
+    let mut watch = |event| {
+        if let reconcile::Event::Found(_, reconcile::Outcome::MovedTo(_)) = event {
+            quarantined += 1;
+        }
+    };
+    reconcile::repair(app, &Scope::default(), &mut watch).await.context("failed to set the volume right")?;
+    Ok(quarantined)
+}
+
+fn text(report: &Report) -> String {
+    let Tally { users, files, adopted, adopted_bytes, already_here, linked, .. } = report.tally;
+    let size = jam_core::model::ByteSize::new(adopted_bytes).formatted();
+    let mut text = match report.dry_run {
+        true => format!("Users: {users}. Files: {files}. Would be adopted: {adopted} ({size})."),
+        false => {
+            format!("Users: {users}. Files: {files}. Adopted: {adopted} ({size}), {linked} of them as links.")
+        }
+    };
+    text.push_str(&format!(" Already here: {already_here}."));
+    if !report.problems.is_empty() {
+        let rows = report.problems.iter().map(|problem| [problem.kind().to_owned(), problem.to_string()]);
+        text =
+            format!("{}\n\n{text} Problems: {}.", table(["PROBLEM", "WHERE"], rows), report.problems.len());
+    }
+    if report.dry_run {
+        return format!("{text} Nothing was changed: --apply does it.");
+    }
+    if report.quarantined > 0 {
+        text.push_str(&format!(" Moved to the quarantine: {}.", report.quarantined));
+    }
+    match report.findings {
+        0 => format!("{text} Everything agrees."),
+        findings => format!("{text} A check finds {findings} things: jam-admin check."),
+    }
+}

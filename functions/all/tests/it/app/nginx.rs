@@ -1,0 +1,96 @@
+//! A real nginx in front of the functions' sockets, with the configuration that a server gets (infra/hetzner/nginx).
+#![expect(clippy::disallowed_methods, reason = "starts nginx with a configuration of its own")]
+
+use super::process::{Process, Site, client_over, session_token};
+use super::{As, Service, eventually};
+use reqwest::{Method, RequestBuilder};
+use std::path::Path;
+use tokio::process::{Child, Command};
+
+/// Every function but the worker.
+const FUNCTIONS: [&str; 6] = ["upload", "list", "download", "thumbnail", "quota", "organize"];
+
+/// nginx and what is behind it.
+pub(crate) struct Nginx {
+    child: Child,
+    http: reqwest::Client,
+    pub(crate) functions: Vec<(&'static str, Process)>,
+}
+
+impl Nginx {
+    /// Starts the functions with `JAM_ACCEL=nginx`, and nginx in front of them.
+    pub(crate) async fn start(site: &Site) -> Self {
+        let mut functions = Vec::new();
+        for function in FUNCTIONS {
+            let process = site.start(&format!("jam-{function}"), &[("JAM_ACCEL", "nginx")]).await;
+            functions.push((function, process));
+        }
+        let (home, socket) = (site.path("nginx"), site.path("nginx.sock"));
+        std::fs::create_dir_all(&home).unwrap();
+        std::fs::write(home.join("nginx.conf"), configuration(site, &home, &socket)).unwrap();
+        let mut command = Command::new("nginx");
+        command
+            .arg("-p")
+            .arg(&home)
+            .arg("-c")
+            .arg(home.join("nginx.conf"))
+            .arg("-e")
+            .arg(home.join("error.log"));
+        let child = command.kill_on_drop(true).spawn().expect("nginx is installed by local-dev/install");
+        let http = client_over(&socket);
+        let nginx = Self { child, http, functions };
+        eventually("nginx answers", async || {
+            nginx.http.get("http://localhost/health").send().await.ok()?.status().is_success().then_some(())
+        })
+        .await;
+        nginx
+    }
+
+    pub(crate) fn user(&self, name: &str) -> As<'_> {
+        As::new(self, Some(session_token(name)))
+    }
+
+    pub(crate) fn nobody(&self) -> As<'_> {
+        As::new(self, None)
+    }
+
+    /// One of the functions, without nginx.
+    pub(crate) fn function(&self, name: &str) -> &Process {
+        &self.functions.iter().find(|(function, _)| *function == name).unwrap().1
+    }
+
+    /// Ends nginx and the functions.
+    pub(crate) async fn stop(mut self) {
+        self.child.kill().await.unwrap();
+        for (_, process) in self.functions {
+            process.stop().await;
+        }
+    }
+}
+
+impl Service for Nginx {
+    fn request(&self, method: Method, target: &str) -> RequestBuilder {
+        self.http.request(method, format!("http://localhost{target}"))
+    }
+}
+
+/// What a server's nginx has, on sockets and paths of the test.
+fn configuration(site: &Site, home: &Path, socket: &Path) -> String {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/hetzner/nginx");
+    let read = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap();
+    let mut routes = read("routes.conf");
+    for function in FUNCTIONS {
+        let ours = site.path(&format!("jam-{function}.sock"));
+        routes = routes.replace(&format!("/run/jam-storage/{function}.sock"), ours.to_str().unwrap());
+    }
+    assert!(!routes.contains("/run/jam-storage/"), "a function is not started: {routes}");
+    let service = read("service.conf.in").replace("@STORAGE_ROOT@", site.root().to_str().unwrap());
+    let (home, socket, limits) = (home.display(), socket.display(), read("limits.conf"));
+    // One process: it ends when the test does, and may read what the test may.
+    format!(
+        "daemon off;\nmaster_process off;\npid {home}/nginx.pid;\nevents {{}}\nhttp {{\n\
+         access_log off;\nclient_body_temp_path {home}/body;\nproxy_temp_path {home}/proxy;\n\
+         fastcgi_temp_path {home}/fastcgi;\nuwsgi_temp_path {home}/uwsgi;\nscgi_temp_path {home}/scgi;\n\
+         {routes}\n{limits}\nserver {{\nlisten unix:{socket};\nserver_tokens off;\n{service}\n}}\n}}\n"
+    )
+}

@@ -1,0 +1,156 @@
+//! nginx in front, with the server's own configuration: it routes by the contract, and sends the bytes that the service
+//! has allowed exactly as the service would.
+
+use crate::app::media::{bytes, png};
+use crate::app::nginx::Nginx;
+use crate::app::process::Site;
+use crate::app::{ANN, Answer, As, BOB, Form, send};
+use reqwest::Method;
+use serde_json::json;
+use sqlx::PgPool;
+
+const SIZE: usize = 1_300_000;
+
+/// Everything that tells one answer from another, but what is new in each answer and what nginx says of itself.
+fn essence(answer: &Answer) -> (u16, Vec<(String, String)>, Vec<u8>) {
+    let own = ["connection", "date", "server", "transfer-encoding", "x-request-id", "keep-alive", "vary"];
+    let mut headers: Vec<(String, String)> = answer
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .filter(|(name, _)| !own.contains(&name.as_str()))
+        // nginx does not repeat with a part that it can send parts.
+        .filter(|(name, _)| answer.status != 206 || name != "accept-ranges")
+        .collect();
+    headers.sort();
+    (answer.status, headers, answer.body.to_vec())
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn what_nginx_sends_is_what_the_service_would_send(pool: PgPool) {
+    let site = Site::new(pool);
+    let origin = ("CORS_ORIGIN", "https://app.example.com");
+    let plain = site.start("jam-all", &[origin]).await;
+    let nginx = Nginx::start(&site).await;
+    let file = nginx.user(ANN).store("Gr\u{fc}\u{df}e \"\u{5199}\u{771f}\".bin", &bytes(1, SIZE)).await;
+    let path = format!("/api/files/{}/download", file["id"].as_str().unwrap());
+    let whole = plain.user(ANN).get(&path).await.expect(200);
+    let (etag, date) = (whole.header("etag").unwrap(), whole.header("last-modified").unwrap());
+    let requests: [&[(&str, &str)]; 17] = [
+        &[],
+        &[("range", "bytes=0-0")],
+        &[("range", "bytes=524287-524289")],
+        &[("range", "bytes=1299990-")],
+        &[("range", "bytes=-10")],
+        &[("range", "bytes=1299999-9999999")],
+        &[("range", "bytes=9-5")],
+        &[("range", "bytes=5000000-")],
+        &[("range", "bytes=2-3"), ("if-range", etag)],
+        &[("range", "bytes=2-3"), ("if-range", date)],
+        &[("range", "bytes=2-3"), ("if-range", "\"other\"")],
+        &[("range", "bytes=2-3"), ("if-range", "Sat, 01 Jan 2000 00:00:00 GMT")],
+        &[("if-none-match", etag)],
+        &[("if-none-match", "\"other\"")],
+        &[("if-modified-since", date)],
+        &[("if-modified-since", "Sat, 01 Jan 2000 00:00:00 GMT")],
+        &[("if-match", "\"other\"")],
+    ];
+    for headers in requests {
+        for method in [Method::GET, Method::HEAD] {
+            let ask = async |user: &As<'_>| {
+                let request = user.request(method.clone(), &path);
+                send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
+                    .await
+            };
+            let (expected, found) = (ask(&plain.user(ANN)).await, ask(&nginx.user(ANN)).await);
+            assert!(essence(&found) == essence(&expected), "{method} {headers:?}: {:?}", found.headers);
+            assert!(found.header_values("vary").concat().contains("Origin"));
+            assert!(found.header("x-request-id").is_some());
+        }
+    }
+    let parts = nginx.user(ANN).get_with(&path, "range", "bytes=0-1,5-6").await.expect(206);
+    assert!(parts.header("content-type").unwrap().starts_with("multipart/byteranges"));
+    nginx.stop().await;
+    plain.stop().await;
+    site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn the_bytes_are_sent_by_nginx_and_by_nobody_without_the_services_leave(pool: PgPool) {
+    let site = Site::new(pool);
+    let nginx = Nginx::start(&site).await;
+    let content = png(300, 200);
+    let file = nginx.user(ANN).store("a.png", &content).await;
+    let (id, file_path) = (file["id"].as_str().unwrap(), file["filePath"].as_str().unwrap());
+    for what in ["download", "stream"] {
+        let path = format!("/api/files/{id}/{what}");
+        let handed_over = nginx.function("download").user(ANN).get(&path).await.expect(200);
+        assert_eq!(handed_over.header("x-accel-redirect"), Some(format!("/_volume/{file_path}").as_str()));
+        assert!(handed_over.body.is_empty());
+        let sent = nginx.user(ANN).get(&path).await.expect(200);
+        assert_eq!((sent.header("x-accel-redirect"), &*sent.body), (None, &content[..]));
+        nginx.user(BOB).get(&path).await.refused(404, "not_found");
+        nginx.nobody().get(&path).await.refused(401, "unauthenticated");
+    }
+    let signed = nginx.nobody().get(file["streamUrl"].as_str().unwrap()).await.expect(200);
+    assert_eq!(signed.body, content);
+    let picture = nginx.user(ANN).get(&format!("/api/files/{id}/thumbnail")).await.expect(200);
+    assert_eq!(picture.header("content-type"), Some("image/webp"));
+    assert!(picture.header_values("vary").concat().contains("Accept"));
+    for direct in [format!("/_volume/{file_path}"), "/_volume/".to_owned(), "/_volume/.jam-volume".to_owned()]
+    {
+        let refused = nginx.user(ANN).get(&direct).await.expect(404);
+        assert_eq!(refused.json()["code"], "not_found", "{direct}");
+    }
+    nginx.stop().await;
+    run_jobs(&site).await;
+    site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_damaged_file_is_not_handed_over(pool: PgPool) {
+    let site = Site::new(pool);
+    let nginx = Nginx::start(&site).await;
+    let content = bytes(1, 1000);
+    let file = nginx.user(ANN).store("a.bin", &content).await;
+    let on_volume = site.on_volume(file["filePath"].as_str().unwrap());
+    let open = || std::fs::OpenOptions::new().write(true).open(&on_volume).unwrap();
+    open().set_len(500).unwrap();
+    let path = format!("/api/files/{}/download", file["id"].as_str().unwrap());
+    nginx.user(ANN).get(&path).await.refused(500, "internal");
+    std::io::Write::write_all(&mut open(), &content).unwrap();
+    assert_eq!(nginx.user(ANN).get(&path).await.expect(200).body, content);
+    nginx.stop().await;
+    site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn every_operation_reaches_its_function_through_nginx(pool: PgPool) {
+    let site = Site::new(pool);
+    let nginx = Nginx::start(&site).await;
+    let ann = nginx.user(ANN);
+    let form = Form::new().file("a.txt", b"0123456789").field("tags", r#"["one"]"#);
+    let file = ann.upload(form).await.expect(200).json()["files"][0].clone();
+    let id = file["id"].as_str().unwrap();
+    assert_eq!(ann.get("/api/files?tags=one").await.expect(200).json()["count"], 1);
+    ann.patch(&format!("/api/files/{id}"), json!({ "originalName": "b.txt" })).await.expect(200);
+    assert_eq!(ann.file(id).await["originalName"], "b.txt");
+    ann.put(&format!("/api/files/{id}/tags"), json!({ "tags": ["two"] })).await.expect(200);
+    ann.post(&format!("/api/files/{id}/favorite"), json!({ "favorite": true })).await.expect(200);
+    ann.delete(&format!("/api/files/{id}")).await.expect(200);
+    ann.post(&format!("/api/files/{id}/restore"), json!({})).await.expect(200);
+    assert_eq!(ann.counters().await, json!([10, 0, 0, 1]));
+    ann.get("/api/storage/stats").await.refused(403, "admin_only");
+    ann.get("/openapi.json").await.expect(200);
+    ann.get("/nowhere").await.refused(404, "not_found");
+    ann.put(&format!("/api/files/{id}"), json!({})).await.refused(405, "method_not_allowed");
+    drop(ann);
+    nginx.stop().await;
+    site.assert_clean().await;
+}
+
+/// Does what the worker would do, until nothing is due.
+async fn run_jobs(site: &Site) {
+    let app = site.app();
+    while jam_core::ops::work::run_next(&app).await.unwrap() {}
+}

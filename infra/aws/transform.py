@@ -1,0 +1,103 @@
+"""Transforms template.yaml as AWS SAM does, compares its routes with the contract, and prints the CloudFormation template.
+
+`sam validate --lint` alone lets misspelt events and bad references pass: cfn-lint gets what this prints.
+With the argument `renew` it writes the contract's routes into the template instead.
+"""
+
+import json
+import pathlib
+import re
+import sys
+
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+HERE = pathlib.Path(__file__).parent
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+class Policies:
+    """The translator asks AWS for managed policies by name; this template names those it needs itself."""
+
+    def load(self):
+        return {
+            name: f"arn:aws:iam::aws:policy/{path}{name}"
+            for name, path in [
+                ("AWSLambdaBasicExecutionRole", "service-role/"),
+                ("AWSLambdaVPCAccessExecutionRole", "service-role/"),
+                ("AWSXrayWriteOnlyAccess", ""),
+            ]
+        }
+
+
+def routes_of_template(template):
+    """Method and path of every route, with the name of its function in lower case."""
+    routes = {}
+    for name, resource in template["Resources"].items():
+        for event in resource.get("Properties", {}).get("Events", {}).values():
+            if event["Type"] == "HttpApi":
+                key = (event["Properties"]["Method"].lower(), event["Properties"]["Path"])
+                routes[key] = name.removesuffix("Function").lower()
+    return routes
+
+
+def routes_of_contract(contract):
+    """The same from the tags of docs/openapi.json; /health is every function's and goes to the list function."""
+    return {
+        (method, path): "list" if path == "/health" else operation["tags"][0]
+        for path, item in contract["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+
+
+def event(method, path):
+    """A route as the template writes it, named after its words."""
+    words = re.findall("[A-Za-z]+", path.removesuffix(".json"))
+    name = method.capitalize() + "".join(word[0].upper() + word[1:] for word in words)
+    return f'        {name}: {{ Type: HttpApi, Properties: {{ ApiId: !Ref Api, Method: {method.upper()}, Path: "{path}" }} }}\n'
+
+
+def renew(text, expected):
+    """The template with the contract's routes; what sends bytes also answers HEAD, which API Gateway does not imply."""
+    for function in sorted(set(expected.values())):
+        routes = sorted((path, method) for (method, path), owner in expected.items() if owner == function)
+        if function in ("download", "thumbnail"):
+            routes += [(path, "head") for path, method in routes if method == "get"]
+        block = "".join(event(method, path) for path, method in routes)
+        head = rf"(  {function.capitalize()}Function:\n(?:    .*\n)*?      Events:\n)"
+        text, count = re.subn(head + r"(?:        [A-Z]\w+: \{ Type: HttpApi,.*Method: (?!ANY).*\n)+", r"\g<1>" + block, text)
+        if count != 1:
+            sys.exit(f"infra/aws/template.yaml has no {function.capitalize()}Function with routes")
+    return text
+
+
+def main():
+    text = (HERE / "template.yaml").read_text()
+    expected = routes_of_contract(json.loads((HERE / "../../docs/openapi.json").read_text()))
+    if sys.argv[1:] == ["renew"]:
+        (HERE / "template.yaml").write_text(renew(text, expected))
+        return
+    template = yaml_parse(text)
+    found = routes_of_template(template)
+    wrong = [
+        f"{method.upper()} {path}: {found.get((method, path))} instead of {function}"
+        for (method, path), function in expected.items()
+        if found.get((method, path)) != function
+    ]
+    gone = [
+        f"{method.upper()} {path} is not in the contract"
+        for method, path in found
+        if method in METHODS and (method, path) not in expected
+    ]
+    if wrong or gone:
+        sys.exit("infra/aws/template.yaml and docs/openapi.json disagree:\n" + "\n".join(wrong + gone))
+    for resource in template["Resources"].values():
+        if "CodeUri" in resource.get("Properties", {}):
+            # What `sam package` puts in place of a directory.
+            resource["Properties"]["CodeUri"] = "s3://packaged/code.zip"
+    json.dump(transform(template, {}, Policies()), sys.stdout, indent=2, sort_keys=True)
+
+
+main()
