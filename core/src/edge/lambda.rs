@@ -294,8 +294,10 @@ async fn whole(response: Response) -> anyhow::Result<Value> {
         _ => (STANDARD.encode(&bytes), true),
     };
     let headers = joined(&parts.headers);
-    let headers: Map<String, Value> =
-        headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().into())).collect();
+    let headers: Map<String, Value> = headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().into()))
+        .collect();
     let listed: Map<String, Value> =
         headers.iter().map(|(name, value)| (name.clone(), json!([value]))).collect();
     Ok(json!({
