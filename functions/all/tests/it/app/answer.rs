@@ -49,8 +49,8 @@ impl Answer {
         self.headers.get(name).or_else(renamed).map(|value| value.to_str().unwrap())
     }
 
-    /// Every value of a header, in order.
+    /// Every value of a header that is a list, in order, whether it came as one or as several.
     pub(crate) fn header_values(&self, name: &str) -> Vec<&str> {
-        self.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
+        self.headers.get_all(name).iter().flat_map(|value| value.to_str().unwrap().split(", ")).collect()
     }
 }

@@ -85,6 +85,25 @@ impl Site {
         self.run(binary, shell).await
     }
 
+    /// Starts a binary as systemd does for a socket unit: the socket is there before it, as descriptor 3.
+    pub(crate) async fn start_activated(&self, binary: &str, settings: &[(&str, &str)]) -> Process {
+        let inner = self.command(binary, settings);
+        let mut systemd = Command::new("python3");
+        systemd.arg("-c").arg(
+            "import os, socket, sys\n\
+             listener = socket.socket(socket.AF_UNIX)\n\
+             listener.bind(sys.argv[1])\n\
+             listener.listen()\n\
+             os.dup2(listener.fileno(), 3)\n\
+             os.set_inheritable(3, True)\n\
+             os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n\
+             os.execv(sys.argv[2], sys.argv[2:])",
+        );
+        systemd.arg(self.path(&format!("{binary}.sock"))).arg(inner.as_std().get_program());
+        systemd.env_clear().envs(inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.run(binary, systemd).await
+    }
+
     /// Starts a binary that listens to nobody.
     pub(crate) fn spawn(&self, binary: &str, settings: &[(&str, &str)]) -> Child {
         let log = File::create(self.path(&format!("{binary}.log"))).unwrap();
@@ -183,9 +202,11 @@ impl Process {
         assert!(self.ended().await.success());
     }
 
-    /// Waits for the process to end.
-    pub(crate) async fn ended(mut self) -> ExitStatus {
-        tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await.expect("it ends").unwrap()
+    /// Waits for the process to end; no connection to it is kept.
+    pub(crate) async fn ended(self) -> ExitStatus {
+        let Self { mut child, http, .. } = self;
+        drop(http);
+        tokio::time::timeout(Duration::from_secs(20), child.wait()).await.expect("it ends").unwrap()
     }
 }
 
