@@ -16,3 +16,7 @@ pub mod ops;
 pub mod rates;
 
 pub use error::{Error, Result};
+
+/// Gives the large buffers of uploads and downloads back, which glibc's allocator keeps or maps anew for each.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -10,9 +10,9 @@ use std::fs::File;
 use std::io::{self, IoSlice, Write};
 
 /// Bytes that are gathered before a blocking thread is asked to write them.
-const BATCH_BYTES: usize = 256 * 1024;
-/// Bytes after which what was written is forced out, so that the last sync is short.
-const SYNC_BYTES: u64 = 64 * 1024 * 1024;
+const BATCH_BYTES: usize = 128 * 1024;
+/// Bytes after which what was written is forced out, beside the next writes, so that the last sync is short.
+const SYNC_BYTES: u64 = 32 * 1024 * 1024;
 
 /// A file on its way in.
 pub struct Writer {
@@ -34,6 +34,8 @@ struct Open {
     digest: Sha256,
     written_bytes: u64,
     unsynced_bytes: u64,
+    /// A sync of what was written so far. Its error is the file's: the kernel reports it once.
+    syncing: Option<tokio::task::JoinHandle<io::Result<()>>>,
 }
 
 /// A file that arrived whole: on disk under its staging name.
@@ -49,7 +51,7 @@ pub struct Staged {
 
 impl Writer {
     pub(super) fn new(file: File) -> Self {
-        let open = Open { file, digest: Sha256::new(), written_bytes: 0, unsynced_bytes: 0 };
+        let open = Open { file, digest: Sha256::new(), written_bytes: 0, unsynced_bytes: 0, syncing: None };
         Self { batch: Vec::new(), batch_bytes: 0, writing: Writing::Idle(Box::new(open)) }
     }
 
@@ -70,6 +72,7 @@ impl Writer {
     pub async fn finish(mut self) -> Result<Staged> {
         let mut open = self.idle().await?;
         let batch = std::mem::take(&mut self.batch);
+        open.join_sync().await.map_err(|cause| super::fault("syncing an upload", cause))?;
         let open = blocking("writing the end of an upload", move || {
             open.write(&batch)?;
             open.file.sync_data()?;
@@ -83,6 +86,9 @@ impl Writer {
 
     async fn write_batch(&mut self) -> Result<()> {
         let mut open = self.idle().await?;
+        if open.unsynced_bytes >= SYNC_BYTES {
+            open.start_sync().await.map_err(|cause| super::fault("syncing an upload", cause))?;
+        }
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
         self.writing = Writing::Busy(tokio::task::spawn_blocking(move || {
@@ -108,6 +114,22 @@ impl Writer {
 }
 
 impl Open {
+    /// One sync at a time: a disk slower than the network holds the upload up here.
+    async fn start_sync(&mut self) -> io::Result<()> {
+        self.join_sync().await?;
+        let file = self.file.try_clone()?;
+        self.syncing = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+        self.unsynced_bytes = 0;
+        Ok(())
+    }
+
+    async fn join_sync(&mut self) -> io::Result<()> {
+        match self.syncing.take() {
+            Some(syncing) => syncing.await.map_err(io::Error::other).and_then(|synced| synced),
+            None => Ok(()),
+        }
+    }
+
     fn write(&mut self, batch: &[Bytes]) -> io::Result<()> {
         let mut slices: Vec<IoSlice<'_>> = batch.iter().map(|chunk| IoSlice::new(chunk)).collect();
         let mut rest = slices.as_mut_slice();
@@ -122,10 +144,6 @@ impl Open {
             self.digest.update(chunk);
             self.written_bytes += chunk.len() as u64;
             self.unsynced_bytes += chunk.len() as u64;
-        }
-        if self.unsynced_bytes >= SYNC_BYTES {
-            self.file.sync_data()?;
-            self.unsynced_bytes = 0;
         }
         Ok(())
     }
