@@ -2,6 +2,7 @@
 
 import { StorageMeter, useStorageUsage } from "@jam-storage/react";
 import {
+  CircleUserRound,
   Images,
   LogOut,
   type LucideIcon,
@@ -14,6 +15,7 @@ import {
   Upload,
 } from "lucide-react";
 import { type ReactNode, useState } from "react";
+import { Dialog } from "./dialog.js";
 import markUrl from "./mark.svg";
 import { usePlace, type View, withoutFilters } from "./place.js";
 import type { Session } from "./session.js";
@@ -31,6 +33,7 @@ const VIEWS: readonly [View, string, LucideIcon][] = [
 
 export function Shell({ session, children }: { session: Session; children: ReactNode }) {
   const [isUploading, setUploading] = useState(false);
+  const [showsYou, setShowsYou] = useState(false);
   const views = VIEWS.filter(([view]) => view !== "admin" || session.isAdmin);
   return (
     <div className="shell">
@@ -70,9 +73,18 @@ export function Shell({ session, children }: { session: Session; children: React
         <button type="button" className="view-link" onClick={() => setUploading(true)}>
           <Upload aria-hidden size={20} /> <span>Upload</span>
         </button>
+        <button type="button" className="view-link" onClick={() => setShowsYou(true)}>
+          <CircleUserRound aria-hidden size={20} /> <span>You</span>
+        </button>
       </nav>
       <UploadTray />
       <DropAnywhere isOff={isUploading} />
+      {showsYou && (
+        <Dialog title="You" onClose={() => setShowsYou(false)}>
+          <Usage />
+          <Who session={session} />
+        </Dialog>
+      )}
       {isUploading && <UploadDialog onClose={() => setUploading(false)} />}
     </div>
   );

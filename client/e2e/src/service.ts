@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { TestProject } from "vitest/node";
 
@@ -25,16 +26,16 @@ export default async function setup(project: TestProject) {
     env: ownEnvironment(),
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const ended = new Promise<void>((resolve) => service.once("exit", () => resolve()));
+  const ended = new Promise<void>((done) => service.once("exit", () => done()));
   let output = "";
-  await new Promise<void>((resolve, reject) => {
+  await new Promise<void>((done, reject) => {
     const fail = (reason: string) => reject(new Error(`${reason}\n${output}`));
     const timer = setTimeout(() => fail("The service does not start."), START_MS);
     const read = (chunk: Buffer) => {
       output += chunk;
       if (!output.includes("Jam Storage runs on")) return;
       clearTimeout(timer);
-      resolve();
+      done();
     };
     service.stdout.on("data", read);
     service.stderr.on("data", read);
@@ -58,7 +59,7 @@ function ownEnvironment(): NodeJS.ProcessEnv {
 function program(): string {
   const given = process.env.E2E_PROGRAMS;
   const places = given === undefined ? ["target/release", "target/debug"] : [given];
-  const found = places.map((place) => `${ROOT}${place}/jam-dev`).find((path) => existsSync(path));
+  const found = places.map((place) => resolve(ROOT, place, "jam-dev")).find((path) => existsSync(path));
   if (found === undefined)
     throw new Error("Build the service first: ./local-dev/up or cargo build --workspace");
   return found;
@@ -66,8 +67,8 @@ function program(): string {
 
 async function freePort(): Promise<number> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
+  await new Promise((done) => server.close(done));
   return port;
 }

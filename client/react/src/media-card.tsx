@@ -12,7 +12,7 @@ import {
   type LucideIcon,
   Star,
 } from "lucide-react";
-import { type ReactNode, useEffect, useState } from "react";
+import { useEffect, useState } from "react";
 
 export interface MediaCardProps {
   file: UserFile;
@@ -23,6 +23,8 @@ export interface MediaCardProps {
   onFavorite?: ((favorite: boolean) => void) | undefined;
   /** The thumbnail's URL does not work any more. */
   onStale?: (() => void) | undefined;
+  /** Id for the text that says what it is. */
+  textId?: string;
   /** Whether its buttons can be reached with Tab. */
   reachable?: boolean;
 }
@@ -57,16 +59,18 @@ export function MediaCard({
       onPointerLeave={() => setHovered(false)}
     >
       {/* The name is read first and shown below. */}
-      <div className="jam-card-text">
-        <h3 title={file.originalName}>{file.originalName}</h3>
-        <p>{[file.packageName, file.fileSizeFormatted].filter(Boolean).join(" · ")}</p>
+      <div className="jam-card-text" id={on.textId}>
+        <h3 title={file.originalName}>{file.originalName}</h3>{" "}
+        <p>{[file.packageName, file.fileSizeFormatted].filter(Boolean).join(" · ")}</p>{" "}
+        {file.durationSeconds !== null && (
+          <span className="jam-card-badge">{formatDuration(file.durationSeconds)}</span>
+        )}
       </div>
       <div className="jam-card-picture">
         <Thumbnail file={file} onStale={on.onStale} />
         {isHovered && file.fileType === "video" && file.streamUrl !== null && (
           <MovingPreview url={file.streamUrl} />
         )}
-        {file.durationSeconds !== null && <Badge>{formatDuration(file.durationSeconds)}</Badge>}
         {on.onSelect && (
           <button
             type="button"
@@ -123,10 +127,6 @@ function MovingPreview({ url }: { url: string }) {
     return () => clearTimeout(timer);
   }, []);
   return isPlaying ? <video src={url} muted autoPlay loop playsInline aria-hidden tabIndex={-1} /> : null;
-}
-
-function Badge({ children }: { children: ReactNode }) {
-  return <span className="jam-card-badge">{children}</span>;
 }
 
 /** A button on a card does not also open the card. */

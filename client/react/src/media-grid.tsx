@@ -2,7 +2,15 @@
 
 import type { UserFile } from "@jam-storage/client";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type KeyboardEvent, type MouseEvent, useEffect, useLayoutEffect, useRef, useState } from "react";
+import {
+  type KeyboardEvent,
+  type MouseEvent,
+  useEffect,
+  useId,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react";
 import { MediaCard } from "./media-card.js";
 
 export interface MediaGridProps {
@@ -39,6 +47,7 @@ export function MediaGrid({
   ...props
 }: MediaGridProps) {
   const scroller = useRef<HTMLDivElement>(null);
+  const textIds = useId();
   const width = useWidth(scroller);
   // Two beside each other fit every phone.
   const narrowest = Math.min(minCardWidth, (width - GAP) / 2);
@@ -139,6 +148,7 @@ export function MediaGrid({
                   key={file.id}
                   className="jam-grid-cell"
                   role="gridcell"
+                  aria-labelledby={`${textIds}${file.id}`}
                   aria-selected={props.onSelectionChange ? selection.has(file.id) : undefined}
                   aria-colindex={column + 1}
                   data-index={index}
@@ -149,6 +159,7 @@ export function MediaGrid({
                 >
                   <MediaCard
                     file={file}
+                    textId={`${textIds}${file.id}`}
                     selected={selection.has(file.id)}
                     selecting={selection.size > 0}
                     reachable={index === focus.index}

@@ -48,7 +48,7 @@ describe.skipIf(browserPath === undefined)("for everybody", () => {
       await page.getByRole("button", { name: "Zoom in" }).waitFor();
       expect(await findings(page), "picture").toEqual([]);
       await page.keyboard.press("Escape");
-      await page.getByRole("button", { name: "Upload" }).locator("visible=true").click();
+      await page.getByRole("button", { name: "Upload", exact: true }).click();
       await page.getByRole("dialog").waitFor();
       expect(await findings(page), "upload").toEqual([]);
       await page.goto("/?view=trash");

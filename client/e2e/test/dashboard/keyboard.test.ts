@@ -34,7 +34,7 @@ describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
     }
     expect(await focused()).toBe("picture-59.png");
     await page.keyboard.press("ArrowRight");
-    expect(await focused()).toBe("picture-58.png");
+    await expect.poll(focused).toBe("picture-58.png");
     await page.keyboard.press("End");
     await expect.poll(focused).toBe("picture-0.png");
     await page.keyboard.press("ArrowUp");
@@ -43,10 +43,14 @@ describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
     await page.keyboard.press("f");
     await expect.poll(async () => (await ann.client.getFiles({ favorite: true })).length).toBe(1);
     await page.keyboard.press(" ");
+    await page.getByText("1 selected").waitFor();
     await page.keyboard.press("Shift+ArrowRight");
     await page.getByText("2 selected").waitFor();
+    await expect.poll(focused).toBe("picture-3.png");
     await page.keyboard.press(" ");
+    await page.getByText("1 selected").waitFor();
     await page.keyboard.press("ArrowLeft");
+    await expect.poll(focused).toBe("picture-4.png");
     await page.keyboard.press(" ");
     await page.getByText("selected").waitFor({ state: "detached" });
 

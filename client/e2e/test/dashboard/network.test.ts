@@ -1,6 +1,10 @@
 // A large upload while the network is cut.
 
-import { describe, expect, test } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { JamClient } from "@jam-storage/client";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
 import { bigPng } from "../../src/media.js";
 import { person } from "../../src/people.js";
@@ -38,4 +42,39 @@ describe.skipIf(browserPath === undefined)("when the network is cut", () => {
     expect(names).toHaveLength(FILES);
     await expect.poll(async () => (await ann.client.getStorageUsage()).reservedBytes).toBe(0);
   });
+
+  test("a file that is added again after a reload goes on where it was", async ({ skip }) => {
+    const ann = person("reload");
+    if (!(await speaksTus(ann.client))) skip("this service has no resumable uploads");
+    const path = join(mkdtempSync(join(tmpdir(), "jam-")), "long.png");
+    onTestFinished(() => rmSync(path));
+    writeFileSync(path, bigPng(1, 8 << 20));
+    const page = await browser.signedIn(ann);
+    const network = await page.context().newCDPSession(page);
+    const slow = { offline: false, latency: 20, downloadThroughput: -1, uploadThroughput: 1 << 20 };
+    await network.send("Network.emulateNetworkConditions", slow);
+    const add = async () => {
+      await page.getByRole("button", { name: "Upload", exact: true }).first().click();
+      await page.getByRole("dialog").getByLabel("Files to upload").first().setInputFiles(path);
+      await page.getByRole("button", { name: /Upload 1 file/ }).click();
+    };
+    await add();
+    await page.getByText(/^[3-6]\d % of/).waitFor();
+    page.on("dialog", (question) => void question.accept());
+    await page.reload();
+    const offsets: number[] = [];
+    page.on("request", (request) => {
+      const offset = request.headers()["upload-offset"];
+      if (request.method() === "PATCH" && offset !== undefined) offsets.push(Number(offset));
+    });
+    await add();
+    await page.getByText("1 file uploaded").waitFor();
+    expect(offsets[0]).toBeGreaterThan(0);
+    expect(await ann.client.getFiles()).toHaveLength(1);
+  });
 });
+
+async function speaksTus(client: JamClient): Promise<boolean> {
+  const answer = await client.transport.fetch("OPTIONS", "/api/uploads").catch(() => null);
+  return answer?.headers.has("Tus-Version") ?? false;
+}

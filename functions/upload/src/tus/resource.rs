@@ -74,7 +74,7 @@ async fn send_file(
         mime_type: content.mime_type,
         cache_control: PRIVATE.to_owned(),
     };
-    response.send(&app.volume, method, headers).await
+    response.send(app, method, headers).await
 }
 
 /// How far an upload is. Whoever is still sending to it is stopped, and what only lacks its file becomes it.
