@@ -6,6 +6,7 @@ pub mod auth;
 pub mod blob;
 pub mod clock;
 pub mod config;
+pub mod crash;
 pub mod db;
 pub mod edge;
 pub mod error;
@@ -17,3 +18,7 @@ pub mod rates;
 pub mod writers;
 
 pub use error::{Error, Result};
+
+/// Gives the large buffers of uploads and downloads back, which glibc's allocator keeps or maps anew for each.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

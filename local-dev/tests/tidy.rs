@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("model", &["ids"]),
     ("error", &["model"]),
     ("clock", &[]),
+    ("crash", &[]),
     ("config", &["ids", "model"]),
     ("blob", &["error", "ids", "model"]),
     ("db", &["blob", "config", "error", "ids", "model"]),
@@ -25,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rates", &["config", "error", "ids"]),
     ("writers", &["ids"]),
     ("app", &["auth", "blob", "clock", "config", "db", "media", "rates", "writers"]),
-    ("ops", &["app", "blob", "db", "error", "ids", "media", "model"]),
+    ("ops", &["app", "blob", "crash", "db", "error", "ids", "media", "model"]),
     ("edge", &["app", "auth", "blob", "config", "db", "error", "ids", "media", "model"]),
 ];
 

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::unix::fs::FileExt as _;
+use tokio::task::JoinHandle;
 
 /// Bytes that are gathered before a blocking thread is asked to write them.
-const BATCH_BYTES: usize = 256 * 1024;
-/// Bytes after which what was written is forced out, so that the last sync is short.
-const SYNC_BYTES: u64 = 64 * 1024 * 1024;
+const BATCH_BYTES: usize = 128 * 1024;
+/// Bytes after which what was written is forced out, beside the next writes, so that the last sync is short.
+const SYNC_BYTES: u64 = 32 * 1024 * 1024;
 
 /// A file on its way in.
 pub struct Writer {
@@ -26,7 +27,7 @@ pub struct Writer {
 /// The open file is either at hand or with the blocking thread.
 enum Writing {
     Idle(Box<Open>),
-    Busy(tokio::task::JoinHandle<io::Result<Box<Open>>>),
+    Busy(JoinHandle<io::Result<Box<Open>>>),
     /// A write failed: never written to again (a failed fsync must not be repeated on the same file).
     Broken,
 }
@@ -36,6 +37,10 @@ struct Open {
     at: Midpoint,
     /// The latest midpoint that was forced out.
     synced: Midpoint,
+    /// Where the latest sync was started. What was written so far is forced out beside the next writes; an error is
+    /// the file's: the kernel reports it once.
+    started: Midpoint,
+    syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
 /// A file that arrived whole: on disk under its staging name.
@@ -65,7 +70,7 @@ impl Staged {
 impl Writer {
     /// Goes on with a file that is durable up to `at`, which is where its cursor stands and where it ends.
     pub(super) fn new(file: File, at: Midpoint) -> Self {
-        let open = Open { file, synced: at.clone(), at: at.clone() };
+        let open = Open { file, synced: at.clone(), started: at.clone(), at: at.clone(), syncing: None };
         Self { batch: Vec::new(), batch_bytes: 0, durable: at, writing: Writing::Idle(Box::new(open)) }
     }
 
@@ -110,7 +115,8 @@ impl Writer {
     /// # Errors
     /// As [`Writer::push`].
     pub async fn take_back(mut self, point: &Midpoint) -> Result<()> {
-        let (open, end) = (self.idle().await?, point.offset().bytes());
+        let (mut open, end) = (self.idle().await?, point.offset().bytes());
+        open.join_sync().await.map_err(|cause| super::fault("syncing an upload", cause))?;
         blocking("taking back the end of an upload", move || {
             open.file.set_len(end)?;
             open.file.sync_data()
@@ -122,6 +128,7 @@ impl Writer {
         let mut open = self.idle().await?;
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
+        open.join_sync().await.map_err(|cause| super::fault("syncing an upload", cause))?;
         blocking("writing the end of an upload", move || {
             open.write(&batch)?;
             open.sync()?;
@@ -132,6 +139,7 @@ impl Writer {
 
     async fn write_batch(&mut self) -> Result<()> {
         let mut open = self.idle().await?;
+        open.sync_beside().await.map_err(|cause| super::fault("syncing an upload", cause))?;
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
         self.writing = Writing::Busy(tokio::task::spawn_blocking(move || {
@@ -161,6 +169,29 @@ impl Writer {
 }
 
 impl Open {
+    /// Takes note of a sync that is done and starts one when there is enough for it. One at a time: a disk slower than
+    /// the network holds the upload up here.
+    async fn sync_beside(&mut self) -> io::Result<()> {
+        let is_due = self.at.offset().bytes() - self.started.offset().bytes() >= SYNC_BYTES;
+        if is_due || self.syncing.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.join_sync().await?;
+        }
+        if is_due {
+            let file = self.file.try_clone()?;
+            self.started = self.at.clone();
+            self.syncing = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+        }
+        Ok(())
+    }
+
+    async fn join_sync(&mut self) -> io::Result<()> {
+        if let Some(syncing) = self.syncing.take() {
+            syncing.await.map_err(io::Error::other).and_then(|synced| synced)?;
+            self.synced = self.started.clone();
+        }
+        Ok(())
+    }
+
     fn write(&mut self, batch: &[Bytes]) -> io::Result<()> {
         let mut slices: Vec<IoSlice<'_>> = batch.iter().map(|chunk| IoSlice::new(chunk)).collect();
         let mut rest = slices.as_mut_slice();
@@ -174,14 +205,12 @@ impl Open {
         for chunk in batch {
             self.at.pass(chunk);
         }
-        if self.at.offset().bytes() - self.synced.offset().bytes() >= SYNC_BYTES {
-            self.sync()?;
-        }
         Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
+        self.started = self.at.clone();
         self.synced = self.at.clone();
         Ok(())
     }

@@ -4,10 +4,12 @@
 use crate::blob::BlobKey;
 use crate::error::Result;
 use crate::ids::{FileId, UserId};
-use crate::model::{ByteSize, DerivativeKind, DerivativeState, UrlEpochs};
+use crate::model::{ByteSize, Derivative, DerivativeKind, DerivativeState, UrlEpochs};
 use sqlx::PgConnection;
+use std::collections::HashMap;
 use std::time::Duration;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 /// Names one derivative.
 #[derive(Debug, Clone)]
@@ -70,6 +72,40 @@ pub async fn find(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<Fou
         is_trashed: row.is_trashed,
         url_epochs: UrlEpochs { user: row.user_url_epoch, file: row.url_epoch },
     }))
+}
+
+/// The derivatives of some of a user's files, by file.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn of_files(
+    conn: &mut PgConnection,
+    user: &UserId,
+    files: &[FileId],
+) -> Result<HashMap<FileId, Vec<Derivative>>> {
+    let ids: Vec<Uuid> = files.iter().map(|file| file.0).collect();
+    let rows = sqlx::query!(
+        r#"SELECT file_id AS "file_id: FileId", kind AS "kind: DerivativeKind", mime_type
+                , state AS "state: DerivativeState", error, path
+             FROM derivatives
+            WHERE user_id = $1 AND file_id = ANY($2)"#,
+        user.as_str(),
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut found: HashMap<FileId, Vec<Derivative>> = HashMap::with_capacity(files.len());
+    for row in rows {
+        let derivative = Derivative {
+            kind: row.kind,
+            mime_type: row.mime_type,
+            state: row.state,
+            error: row.error,
+            path: row.path,
+        };
+        found.entry(row.file_id).or_default().push(derivative);
+    }
+    Ok(found)
 }
 
 /// Records that a derivative is to be made, and where. Keeps an existing row as it is; does nothing without the file.

@@ -41,6 +41,8 @@ pub(super) struct FileRow {
     deleted_at: Option<OffsetDateTime>,
     url_epoch: i32,
     user_url_epoch: i32,
+    /// A listing asks for those of all its files at once.
+    #[sqlx(default)]
     derivatives: Json<Vec<Derivative>>,
 }
 

@@ -2,6 +2,7 @@
 //! The one query here is assembled at run time from a closed set of fragments, because a sort order cannot be a bound
 //! parameter and still use its index; a test prepares and explains every combination. Values are always bound.
 
+use super::derivatives;
 use super::files::FileRow;
 use crate::error::Result;
 use crate::ids::{FileId, UserId};
@@ -201,17 +202,28 @@ pub struct Page {
 /// When Postgres does not answer.
 pub async fn page(conn: &mut PgConnection, user: &UserId, request: &Request) -> Result<Page> {
     let mut query = select(user, request);
-    let rows: Vec<FileRow> = query.build_query_as().fetch_all(conn).await?;
+    let rows: Vec<FileRow> = query.build_query_as().fetch_all(&mut *conn).await?;
     let mut files = rows.into_iter().map(File::try_from).collect::<Result<Vec<_>>>()?;
     // One row more than asked for tells whether another page follows.
     let has_more = files.len() as i64 > request.limit;
     files.truncate(request.limit as usize);
+    put_derivatives(conn, user, &mut files).await?;
     let next = if has_more {
         files.last().map(|last| Place { key: request.sort.key(last), id: last.id })
     } else {
         None
     };
     Ok(Page { files, next })
+}
+
+/// A query of its own, because a subquery in every row of a page cost as much as the rest of the listing.
+async fn put_derivatives(conn: &mut PgConnection, user: &UserId, files: &mut [File]) -> Result<()> {
+    let ids: Vec<FileId> = files.iter().map(|file| file.id).collect();
+    let mut found = derivatives::of_files(conn, user, &ids).await?;
+    for file in files {
+        file.derivatives = found.remove(&file.id).unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// How many files a filter finds. Reads them all: only for filters that no counter answers.
@@ -249,13 +261,7 @@ fn push_select(query: &mut QueryBuilder<Postgres>, user: &UserId, request: &Requ
               , f.url_epoch, (SELECT s.url_epoch FROM user_storage s WHERE s.user_id = ",
     );
     query.push_bind(user.as_str().to_owned());
-    query.push(
-        ") AS user_url_epoch
-              , coalesce((SELECT jsonb_agg(jsonb_build_object('kind', d.kind, 'mime_type', d.mime_type, 'state', d.state, 'error', d.error, 'path', d.path))
-                            FROM derivatives d WHERE d.user_id = f.user_id AND d.file_id = f.id), '[]') AS derivatives
-           FROM user_files f
-          WHERE ",
-    );
+    query.push(") AS user_url_epoch FROM user_files f WHERE ");
     narrow(query, user, &request.filter);
     let (expression, comparison, direction) = match request.order {
         Order::Asc => (request.sort.expression(), ">", "ASC"),

@@ -13,6 +13,7 @@ pub mod session;
 
 use crate::app::App;
 use crate::blob::{BlobKey, Folder, Staged, Writer};
+use crate::crash;
 use crate::db;
 use crate::db::uploads::{Ending, NewOwner, NewUpload};
 use crate::error::{Error, Result};
@@ -366,9 +367,11 @@ pub async fn cancel(app: &App, user: &UserId, id: UploadId) -> Result<bool> {
     let Some(paths) = db::uploads::set_cancelling(&mut *app.db.conn().await?, user, id).await? else {
         return Ok(false);
     };
+    crash::point("cancel.marked");
     app.writers.evict(id);
     // The staging name first: its receiver may be about to rename it, which then fails or is undone right after.
     app.volume.remove(paths.into()).await?;
+    crash::point("cancel.removed");
     db::uploads::end(&mut *app.db.conn().await?, user, id, Ending::Cancelled).await
 }
 

@@ -6,6 +6,7 @@ use super::lock::{self, Persistence, Taken};
 use super::{HEAD_BYTES, LAST_STEP, content, finish, quota_exceeded};
 use crate::app::App;
 use crate::blob::{Midpoint, Writer};
+use crate::crash;
 use crate::db;
 use crate::db::sessions::{Checkpoint, Open, Session};
 use crate::error::{Error, Result};
@@ -76,7 +77,7 @@ pub async fn append(app: &App, session: &Session, piece: Piece, chunks: Chunks) 
     let appending = tokio::spawn(async move {
         match lock::take(&app, id, Persistence::Evict).await? {
             Taken::Busy => Err(Error::UploadLocked),
-            Taken::Ended(session) => at_its_end(session, &piece),
+            Taken::Ended(session) => at_its_end(*session, &piece),
             Taken::Held(held) => {
                 let (session, open, writer) = held.recover(&app).await?;
                 if open.is_finalizing {
@@ -110,6 +111,7 @@ async fn run(
 ) -> Result<Session> {
     let start = writer.durable().clone();
     let epoch = lock::claim(app, &session, &writer, piece.checksum.is_none()).await?;
+    crash::point("append.claimed");
     if piece.offset != start.offset() {
         return Err(Error::OffsetMismatch { offset: start.offset() });
     }
@@ -354,9 +356,11 @@ impl<'a> Appending<'a> {
             at,
             expires_at: expires_at(self.app, self.session.created_at),
         };
+        crash::point("append.synced");
         if !db::sessions::checkpoint(&mut *self.app.db.conn().await?, &checkpoint).await? {
             return Err(self.why_not_latest().await);
         }
+        crash::point("append.recorded");
         self.recorded = at.offset();
         self.recorded_at = Instant::now();
         Ok(())

@@ -5,6 +5,7 @@ use super::content::{self, Content};
 use super::{HEAD_BYTES, lock};
 use crate::app::App;
 use crate::blob::{BlobKey, Staged, Writer};
+use crate::crash;
 use crate::db;
 use crate::db::sessions::{Open, Session};
 use crate::error::{Error, Result};
@@ -46,9 +47,11 @@ async fn publish(app: &App, session: &Session, open: &Open, staged: Staged) -> R
         app.volume.remove(vec![open.final_key.clone()]).await?;
     }
     settle_path(app, session, open, &key).await?;
+    crash::point("finish.settled");
     if !app.volume.publish(&open.staging, &key).await? {
         return Err(Error::Gone);
     }
+    crash::point("finish.renamed");
     let file = content.into_file((user.clone(), open.file_id), &key, file_type, session.metadata.clone());
     let mut tx = app.db.begin().await?;
     if !content::record(&mut tx, id, &file).await? {
@@ -56,6 +59,7 @@ async fn publish(app: &App, session: &Session, open: &Open, staged: Staged) -> R
     }
     db::sessions::set_file(&mut tx, user, id, file.id).await?;
     tx.commit().await?;
+    crash::point("finish.done");
     tracing::info!(user.id = %user, upload.id = %id, file.id = %file.id, size_bytes = file.size.bytes(), "an upload became a file");
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::session::{self, New, Paths};
 use super::{cancel, finish, lock};
 use crate::app::App;
 use crate::blob::{BlobKey, Writer};
+use crate::crash;
 use crate::db;
 use crate::db::sessions::{self, Open, Session};
 use crate::error::{Error, Result};
@@ -17,7 +18,7 @@ use std::ops::Range;
 /// Parts of one file at most.
 pub const MAX_PARTS: usize = 100;
 
-/// Joins parts in their order and ends them.
+/// Joins parts in their order and ends them. Under an idempotency key that is known, answers that join instead.
 ///
 /// # Crash
 /// After the rows: whoever asks for the upload goes on with it, or the janitor. After the file: its parts expire.
@@ -30,7 +31,12 @@ pub async fn join(app: &App, mut new: New, parts: &[Session]) -> Result<Session>
     let ids: Vec<UploadId> = parts.iter().map(|part| part.id).collect();
     let mut tx = app.db.begin().await?;
     session::lock_owner(app, &mut tx, &new.user).await?;
-    session::require_few(app, &mut tx, &new.user).await?;
+    if let Some(key) = &new.idempotency_key
+        && let Some(known) = session::known_by_key(&mut tx, &new.user, key).await?
+    {
+        tx.commit().await?;
+        return session::repeat(app, known, &new, &ids).await;
+    }
     // Looked at again under the owner's row: two joins cannot have the same part.
     let mut length = ByteSize::ZERO;
     for id in &ids {
@@ -50,14 +56,16 @@ pub async fn join(app: &App, mut new: New, parts: &[Session]) -> Result<Session>
     db::uploads::create_reserved(&mut tx, &row).await?;
     sessions::insert(&mut tx, &session::session_row(&new, id, &ids)).await?;
     tx.commit().await?;
+    crash::point("join.rows");
     let staged = match app.volume.require_room(length).await {
         Ok(()) => app.volume.stage_empty(&paths.staging, length).await,
         full => full,
     };
     if let Err(error) = staged {
-        cancel(app, &new.user, id).await?;
+        session::discard(app, &new.user, id).await?;
         return Err(error);
     }
+    crash::point("join.file");
     let (app, session) = (app.clone(), lock::load(app, id).await?);
     let joining = tokio::spawn(async move { session::refresh(&app, session).await });
     joining.await.map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("joining")))?
@@ -83,9 +91,11 @@ pub(super) async fn go_on(app: &App, mut session: Session, open: Open, writer: W
     let mut joining = Appending::new(app, &session, writer, epoch, open.reserved);
     let copied = joining.copy(chunks).await;
     joining.settle(copied).await?;
+    crash::point("join.copied");
     let Appending { writer, .. } = joining;
     session.durable = writer.durable().clone();
     let finished = finish::finish(app, session, open, writer).await?;
+    crash::point("join.finished");
     for part in &finished.part_ids {
         cancel(app, &finished.user_id, *part).await?;
     }

@@ -7,6 +7,7 @@ use super::finish;
 use super::lock::{self, Persistence, Taken};
 use crate::app::App;
 use crate::blob::{BlobKey, Folder};
+use crate::crash;
 use crate::db;
 use crate::db::files::NewFile;
 use crate::db::sessions::{self, Open, Session};
@@ -62,7 +63,7 @@ async fn find(app: &App, session: &Session) -> Result<Option<FileId>> {
 /// staging file, 4 in one transaction end the upload and add the file.
 ///
 /// # Crash
-/// After 1 or 2: the upload is as it was, and its bytes can be sent. After 3: it is gone, and expires. After 4: done.
+/// After 1, 2 or 3: the upload is as it was, and takes a proof or its bytes. After 4: done.
 ///
 /// # Errors
 /// [`Error::ChecksumMismatch`] for a wrong proof, [`Error::Conflict`] when the known file is gone or cannot be shared:
@@ -70,7 +71,7 @@ async fn find(app: &App, session: &Session) -> Result<Option<FileId>> {
 pub async fn prove(app: &App, session: &Session, proof: Sha256Digest) -> Result<Session> {
     let held = match lock::take(app, session.id, Persistence::Evict).await? {
         Taken::Busy => return Err(Error::UploadLocked),
-        Taken::Ended(session) if session.file_id.is_some() => return Ok(session),
+        Taken::Ended(session) if session.file_id.is_some() => return Ok(*session),
         Taken::Ended(_) => return Err(Error::Gone),
         Taken::Held(held) => held,
     };
@@ -109,10 +110,13 @@ async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, know
     if !db::uploads::name_final(&mut *app.db.conn().await?, user, id, &key).await? {
         return Err(Error::Gone);
     }
+    crash::point("known.named");
     if !app.volume.share(source, &key).await? {
         return Err(not_known());
     }
+    crash::point("known.shared");
     app.volume.remove(vec![open.staging.clone()]).await?;
+    crash::point("known.removed");
     let file = NewFile {
         id: open.file_id,
         user_id: user.clone(),
@@ -133,7 +137,9 @@ async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, know
         return Err(Error::Gone);
     }
     sessions::set_file(&mut tx, user, id, file.id).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    crash::point("known.done");
+    Ok(())
 }
 
 async fn digest(app: &App, key: &BlobKey, size: ByteSize, challenge: &Challenge) -> Result<Sha256Digest> {

@@ -7,6 +7,7 @@ use crate::db;
 use crate::db::sessions::{Claim, Open, Session};
 use crate::error::{Error, Result};
 use crate::ids::UploadId;
+use crate::model::ByteSize;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -14,8 +15,10 @@ use tokio::time::Instant;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A writer of this process lets go within so long; after it, writers of other processes are asked.
 const LOCAL_PATIENCE: Duration = Duration::from_millis(150);
-/// Between two attempts.
-const PAUSE: Duration = Duration::from_millis(5);
+/// Between two attempts while a writer of this process lets go ...
+const LOCAL_PAUSE: Duration = Duration::from_millis(5);
+/// ... and while one of another process does.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What to do when somebody else holds the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +34,7 @@ pub(super) enum Taken {
     /// It is ours.
     Held(Box<Held>),
     /// It has ended, one way or the other.
-    Ended(Session),
+    Ended(Box<Session>),
     /// Somebody else holds it.
     Busy,
 }
@@ -49,19 +52,31 @@ pub(super) struct Held {
 /// [`Error::UploadLocked`] when its holder does not let go, [`Error::Gone`] when its bytes are lost.
 pub(super) async fn take(app: &App, id: UploadId, persistence: Persistence) -> Result<Taken> {
     let started = Instant::now();
-    let (mut asked_others, mut missed) = (false, false);
+    let (mut asked_others, mut missed, mut is_made) = (false, false, false);
     loop {
         let session = load(app, id).await?;
-        let Some(open) = session.open.clone() else { return Ok(Taken::Ended(session)) };
+        let Some(open) = session.open.clone() else { return Ok(Taken::Ended(Box::new(session))) };
         match lock(app, &open).await? {
             Lock::Held(locked) => {
                 // What was loaded before the lock may be old.
                 let session = load(app, id).await?;
-                let Some(open) = session.open.clone() else { return Ok(Taken::Ended(session)) };
+                let Some(open) = session.open.clone() else {
+                    if is_made {
+                        app.volume.remove(vec![open.staging]).await?;
+                    }
+                    return Ok(Taken::Ended(Box::new(session)));
+                };
                 return Ok(Taken::Held(Box::new(Held { session, open, locked })));
             }
             // Its rename or its end may have come between the row and the look.
             Lock::Missing if !missed => missed = true,
+            // Whoever made the row did not live to make the file.
+            Lock::Missing
+                if !is_made && session.durable.offset() == ByteSize::ZERO && !open.is_finalizing =>
+            {
+                app.volume.stage_empty(&open.staging, session.length.unwrap_or_default()).await?;
+                is_made = true;
+            }
             Lock::Missing => return Err(lost(&session)),
             Lock::Busy if persistence == Persistence::Yield => return Ok(Taken::Busy),
             Lock::Busy => app.writers.evict(id),
@@ -73,7 +88,7 @@ pub(super) async fn take(app: &App, id: UploadId, persistence: Persistence) -> R
             db::sessions::evict(&mut *app.db.conn().await?, &session.user_id, id).await?;
             asked_others = true;
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(if asked_others { PAUSE } else { LOCAL_PAUSE }).await;
     }
 }
 

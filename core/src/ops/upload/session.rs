@@ -5,6 +5,7 @@ use super::lock::{self, Persistence, Taken};
 use super::{LAST_STEP, cancel, finish, join, quota_exceeded};
 use crate::app::App;
 use crate::blob::{BlobKey, Folder};
+use crate::crash;
 use crate::db;
 use crate::db::sessions::{self, NewSession, Session};
 use crate::db::uploads::NewUpload;
@@ -49,7 +50,7 @@ pub struct New {
 /// idempotency key that is known, answers that upload instead, which then goes by the new secret.
 ///
 /// # Crash
-/// After the rows: the upload has no bytes and expires. With its file: the same, and the file goes with it.
+/// After the rows, with the file or without: the same key finds the upload, otherwise it expires.
 ///
 /// # Errors
 /// [`Error::FileTooLarge`], [`Error::VolumeFull`], [`Error::QuotaExceeded`], [`Error::TooManyUploads`],
@@ -66,10 +67,10 @@ pub async fn create(app: &App, new: New) -> Result<Session> {
     let mut tx = app.db.begin().await?;
     lock_owner(app, &mut tx, &new.user).await?;
     if let Some(key) = &new.idempotency_key
-        && let Some(known) = sessions::id_by_key(&mut tx, &new.user, key).await?
+        && let Some(known) = known_by_key(&mut tx, &new.user, key).await?
     {
         tx.commit().await?;
-        return repeat(app, known, &new).await;
+        return repeat(app, known, &new, &[]).await;
     }
     require_few(app, &mut tx, &new.user).await?;
     let id = UploadId::new();
@@ -81,20 +82,40 @@ pub async fn create(app: &App, new: New) -> Result<Session> {
     }
     sessions::insert(&mut tx, &session_row(&new, id, &[])).await?;
     tx.commit().await?;
+    crash::point("create.rows");
     if let Err(error) = app.volume.stage_empty(&paths.staging, new.length.unwrap_or_default()).await {
-        cancel(app, &new.user, id).await?;
+        discard(app, &new.user, id).await?;
         return Err(error);
     }
+    crash::point("create.file");
     let session = lock::load(app, id).await?;
     // Nothing more will come for an empty file.
     if new.length == Some(ByteSize::ZERO) { refresh(app, session).await } else { Ok(session) }
 }
 
+/// The upload that was made under this key. One that was given up is forgotten: the key makes another.
+pub(super) async fn known_by_key(
+    conn: &mut PgConnection,
+    user: &UserId,
+    key: &str,
+) -> Result<Option<UploadId>> {
+    let Some(id) = sessions::id_by_key(conn, user, key).await? else { return Ok(None) };
+    let session = sessions::get(conn, id).await?;
+    if session.is_some_and(|session| session.open.is_some() || session.file_id.is_some()) {
+        return Ok(Some(id));
+    }
+    if sessions::forget(conn, user, id).await? {
+        return Ok(None);
+    }
+    Err(Error::Conflict { reason: "The upload of this idempotency key is being cancelled".to_owned() })
+}
+
 /// The same creation again: its answer was lost.
-async fn repeat(app: &App, id: UploadId, new: &New) -> Result<Session> {
+pub(super) async fn repeat(app: &App, id: UploadId, new: &New, part_ids: &[UploadId]) -> Result<Session> {
     let session = lock::load(app, id).await?;
-    let is_same = session.length == new.length
+    let is_same = (session.length == new.length || new.role == UploadRole::Joined)
         && session.role == new.role
+        && session.part_ids == part_ids
         && session.sent_metadata == new.description.sent
         && session.expected_sha256 == new.expected_sha256;
     if !is_same {
@@ -162,6 +183,15 @@ pub(super) fn session_row<'a>(new: &'a New, id: UploadId, part_ids: &'a [UploadI
     }
 }
 
+/// Undoes a creation that is refused: nobody knows of it.
+///
+/// # Errors
+/// When Postgres or the volume does not answer: then it expires.
+pub async fn discard(app: &App, user: &UserId, id: UploadId) -> Result<()> {
+    cancel(app, user, id).await?;
+    sessions::forget(&mut *app.db.conn().await?, user, id).await.map(drop)
+}
+
 /// Takes the owner's row, making it if there is none: creations of one user come one after the other.
 pub(super) async fn lock_owner(app: &App, conn: &mut PgConnection, user: &UserId) -> Result<()> {
     if !db::storage::lock(conn, user).await? {
@@ -172,7 +202,7 @@ pub(super) async fn lock_owner(app: &App, conn: &mut PgConnection, user: &UserId
 }
 
 /// Refuses a user who has too many uploads open. The caller holds their row.
-pub(super) async fn require_few(app: &App, conn: &mut PgConnection, user: &UserId) -> Result<()> {
+async fn require_few(app: &App, conn: &mut PgConnection, user: &UserId) -> Result<()> {
     let max_open = app.config.limits.max_open_uploads;
     let open = sessions::count_open(conn, user).await?;
     if usize::try_from(open).is_ok_and(|open| open < max_open) {
@@ -208,7 +238,7 @@ pub async fn refresh(app: &App, session: Session) -> Result<Session> {
         if session.role == UploadRole::Joined { Persistence::Yield } else { Persistence::Evict };
     match lock::take(app, session.id, persistence).await? {
         Taken::Busy => Ok(session),
-        Taken::Ended(session) if session.file_id.is_some() => Ok(session),
+        Taken::Ended(session) if session.file_id.is_some() => Ok(*session),
         Taken::Ended(_) => Err(Error::Gone),
         Taken::Held(held) => advance(app, *held).await,
     }

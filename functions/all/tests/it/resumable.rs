@@ -1,10 +1,8 @@
 //! Resumable uploads as a client lives with them: pieces, breaks, takeovers, second thoughts.
 
 use crate::app::media::{bytes, png, sha256};
-use crate::app::tus::{BYTES, UPLOADS, location, metadata, offset, piece_head};
+use crate::app::tus::{BYTES, UPLOADS, location, metadata, offset, piece_head, proof, repr_digest};
 use crate::app::{ANN, As, Raw, TestApp, eventually, rows, send};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jam_core::ops::janitor;
 use reqwest::Method;
 use serde_json::json;
@@ -263,22 +261,13 @@ async fn the_whole_content_must_be_what_was_announced(pool: PgPool) {
     app.finish().await;
 }
 
-/// The proof that a challenge asks for, of somebody who has this content.
-fn proof(challenge: &str, content: &[u8]) -> String {
-    let (nonce, range) = challenge.strip_prefix("nonce=:").unwrap().split_once(":, range=").unwrap();
-    let (start, end) = range.split_once('-').unwrap();
-    let range = start.parse().unwrap()..=end.parse::<usize>().unwrap();
-    let proven = [&STANDARD.decode(nonce).unwrap(), &content[range]].concat();
-    format!("sha-256=:{}:", STANDARD.encode(hex::decode(sha256(&proven)).unwrap()))
-}
-
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn content_that_its_owner_has_is_proven_instead_of_sent(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let ann = app.ann();
     let content = [png(300, 200), bytes(1, 200_000)].concat();
     let first = ann.store("a.png", &content).await;
-    let digest = format!("sha-256=:{}:", STANDARD.encode(hex::decode(sha256(&content)).unwrap()));
+    let digest = repr_digest(&content);
     let announced = |caller: &As<'_>| send(caller.creation(content.len()).header("repr-digest", &digest));
     let answer = announced(&ann).await.expect(201);
     let (url, challenge) = (location(&answer), answer.header("upload-known").unwrap());
@@ -313,7 +302,7 @@ async fn content_that_is_known_may_be_sent_all_the_same(pool: PgPool) {
     let ann = app.ann();
     let content = bytes(1, 100_000);
     let first = ann.store_id("a.bin", &content).await;
-    let digest = format!("sha-256=:{}:", STANDARD.encode(hex::decode(sha256(&content)).unwrap()));
+    let digest = repr_digest(&content);
     let answer = send(ann.creation(content.len()).header("repr-digest", &digest)).await.expect(201);
     let (url, challenge) = (location(&answer), answer.header("upload-known").unwrap().to_owned());
     ann.delete(&format!("/api/files/{first}?permanent=true")).await.expect(200);

@@ -168,7 +168,7 @@ async fn append_first(app: &App, session: Session, piece: Piece, chunks: append:
             | Error::OffsetMismatch { .. },
         ) => session::find(app, session.id, Some(session.secret_hash), None).await,
         Err(error) => {
-            session::end(app, &session).await?;
+            session::discard(app, &session.user_id, session.id).await?;
             Err(error)
         }
         appended => appended,

@@ -1,5 +1,6 @@
 //! A client of resumable uploads that says what it is told to, header by header.
 
+use super::media::sha256;
 use super::{Answer, As, send};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -96,4 +97,18 @@ pub(crate) fn piece_head(url: &str, offset: usize, body_bytes: usize) -> String 
         "PATCH {url} HTTP/1.1\r\nHost: localhost\r\nTus-Resumable: 1.0.0\r\nContent-Type: {BYTES}\r\n\
          Upload-Offset: {offset}\r\nContent-Length: {body_bytes}\r\n\r\n"
     )
+}
+
+/// `Repr-Digest` of this content.
+pub(crate) fn repr_digest(content: &[u8]) -> String {
+    format!("sha-256=:{}:", STANDARD.encode(hex::decode(sha256(content)).unwrap()))
+}
+
+/// The proof that a challenge asks for, of somebody who has this content.
+pub(crate) fn proof(challenge: &str, content: &[u8]) -> String {
+    let (nonce, range) = challenge.strip_prefix("nonce=:").unwrap().split_once(":, range=").unwrap();
+    let (start, end) = range.split_once('-').unwrap();
+    let range = start.parse().unwrap()..=end.parse::<usize>().unwrap();
+    let proven = [&STANDARD.decode(nonce).unwrap(), &content[range]].concat();
+    format!("sha-256=:{}:", STANDARD.encode(hex::decode(sha256(&proven)).unwrap()))
 }
