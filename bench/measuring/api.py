@@ -3,7 +3,7 @@
 import http.client
 import json
 import urllib.parse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 BOUNDARY = "side-by-side-form-boundary"
@@ -11,10 +11,11 @@ BOUNDARY = "side-by-side-form-boundary"
 
 @dataclass(frozen=True)
 class Answer:
-    """A status and a body. Status 0: the connection ended without an answer."""
+    """A status, a body, and headers by their names in lower case. Status 0: the connection ended without an answer."""
 
     status: int
     body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_success(self) -> bool:
@@ -46,7 +47,8 @@ def exchange(connection: http.client.HTTPConnection, method: str, path: str, tok
             response.begin()
         else:
             response = connection.getresponse()
-        return Answer(response.status, response.read())
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, response.read(), headers)
     except (OSError, http.client.HTTPException):
         return Answer(0)
 

@@ -89,3 +89,10 @@ def upload(target: Target, token: str, path: Path, media_type: str, fields: dict
     options = [option for name, value in fields.items() for option in ("--form", f"{name}={value}")]
     file = f"{target.upload_field}=@{path};type={media_type}"
     return Curl(f"{target.base_url}/api/files/upload", token, *options, "--form", file)
+
+
+def append(url: str, token: str, path: Path) -> Curl:
+    """Starts sending a file as the whole of a resumable upload."""
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+    options = [option for name, value in headers.items() for option in ("--header", f"{name}: {value}")]
+    return Curl(url, token, "--request", "PATCH", "--upload-file", str(path), *options)

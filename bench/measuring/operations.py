@@ -8,7 +8,9 @@ from pathlib import Path
 
 from . import api, inputs, launch, load
 from .race import race
+from .resumable import resumable
 from .sample import Sample, observe
+from .settings import Settings
 from .target import Target, Unmeasurable
 
 MIB = inputs.MIB
@@ -17,17 +19,6 @@ WRITER = "bench_writer"
 
 class Failed(Exception):
     """The service did not answer as it must; the message says how."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How long and how patiently to measure, and where the uploaded files lie."""
-
-    seconds: int
-    transfers: int
-    """Transfers in one sample of a big download."""
-    patience_seconds: float
-    directory: Path
 
 
 @dataclass(frozen=True)
@@ -167,6 +158,8 @@ OPERATIONS = [
               _small_uploads("plain.zip", *inputs.PLAIN, lambda path: inputs.blob(path, 88 * 1024))),
     Operation("upload-512m", "upload 512 MiB", " MiB/s", _upload_512m),
     Operation("upload-32", "peak RSS, 32 x 32 MiB uploads", " MiB", _upload_32_at_once),
+    Operation("resumable-512m", "resumable upload of 512 MiB", " MiB/s", resumable(1, 512)),
+    Operation("resumable-10", "10 resumable uploads of 64 MiB at once", " MiB/s", resumable(10, 64)),
     Operation("start", "start to first answer", " ms", _start),
     Operation("idle", "idle RSS", " MiB", _idle),
     Operation("race", "quota race, 50 parallel uploads: overshoot", " %", _race),

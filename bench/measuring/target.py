@@ -40,6 +40,8 @@ class Target:
     """The number's name in PUT /api/storage/quota."""
     used_bytes: list[str] = field(default_factory=lambda: ["storage", "totalBytes"])
     """Where GET /api/storage/usage answers the stored bytes."""
+    uploads_path: str | None = None
+    """Where resumable uploads are created by tus 1.0."""
     launch: Launch | None = None
 
     @staticmethod

@@ -52,6 +52,7 @@ class Recipe:
     prepare: Callable[[Room, argparse.Namespace], Launch]
     quota_field: str
     used_bytes: list[str]
+    uploads_path: str | None = None
 
 
 def run(recipe: Recipe, doc: str) -> None:
@@ -98,6 +99,7 @@ def start(recipe: Recipe, room: Room, arguments: argparse.Namespace) -> Target:
             admin_token=room.key.token(ADMIN, admin=True),
             quota_field=recipe.quota_field,
             used_bytes=recipe.used_bytes,
+            uploads_path=recipe.uploads_path,
             launch=how,
         )
         with tempfile.TemporaryDirectory(dir=room.state) as directory:
@@ -126,10 +128,15 @@ def start_process(how: Launch, port: int, room: Room) -> int:
 
 def stop(room: Room) -> None:
     """Ends the service, then its database. Does nothing about what does not run."""
+    stop_process(room)
+    room.cluster.stop()
+
+
+def stop_process(room: Room) -> None:
+    """Ends the service, if it runs."""
     if room.process.exists():
         pid, started = map(int, room.process.read_text().split())
         deadline = time.monotonic() + STOP_SECONDS_MAX
         while machine.start_ticks(pid) == started and time.monotonic() < deadline:
             os.kill(pid, signal.SIGTERM)
             time.sleep(0.2)
-    room.cluster.stop()

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::unix::fs::FileExt as _;
+use tokio::task::JoinHandle;
 
 /// Bytes that are gathered before a blocking thread is asked to write them.
 const BATCH_BYTES: usize = 128 * 1024;
@@ -18,16 +19,15 @@ const SYNC_BYTES: u64 = 32 * 1024 * 1024;
 pub struct Writer {
     batch: Vec<Bytes>,
     batch_bytes: usize,
-    /// As the last finished sync left it.
+    /// As the last finished write left it.
     durable: Midpoint,
-    syncing: Option<Syncing>,
     writing: Writing,
 }
 
 /// The open file is either at hand or with the blocking thread.
 enum Writing {
     Idle(Box<Open>),
-    Busy(tokio::task::JoinHandle<io::Result<Box<Open>>>),
+    Busy(JoinHandle<io::Result<Box<Open>>>),
     /// A write failed: never written to again (a failed fsync must not be repeated on the same file).
     Broken,
 }
@@ -35,12 +35,12 @@ enum Writing {
 struct Open {
     file: File,
     at: Midpoint,
-}
-
-/// What was written up to a point being forced out. Its error is the file's: the kernel reports it once.
-struct Syncing {
-    point: Midpoint,
-    done: tokio::task::JoinHandle<io::Result<()>>,
+    /// The latest midpoint that was forced out.
+    synced: Midpoint,
+    /// Where the latest sync was started. What was written so far is forced out beside the next writes; an error is
+    /// the file's: the kernel reports it once.
+    started: Midpoint,
+    syncing: Option<JoinHandle<io::Result<()>>>,
 }
 
 /// A file that arrived whole: on disk under its staging name.
@@ -70,9 +70,8 @@ impl Staged {
 impl Writer {
     /// Goes on with a file that is durable up to `at`, which is where its cursor stands and where it ends.
     pub(super) fn new(file: File, at: Midpoint) -> Self {
-        let open = Open { file, at: at.clone() };
-        let writing = Writing::Idle(Box::new(open));
-        Self { batch: Vec::new(), batch_bytes: 0, durable: at, syncing: None, writing }
+        let open = Open { file, synced: at.clone(), started: at.clone(), at: at.clone(), syncing: None };
+        Self { batch: Vec::new(), batch_bytes: 0, durable: at, writing: Writing::Idle(Box::new(open)) }
     }
 
     /// Takes the next bytes. Returns once they are accepted, not once they are durable.
@@ -90,7 +89,7 @@ impl Writer {
     /// # Errors
     /// As [`Writer::push`]; the file must then be discarded.
     pub async fn finish(mut self) -> Result<Staged> {
-        let Open { file, at } = *self.synced().await?;
+        let Open { file, at, .. } = *self.synced().await?;
         Ok(Staged { file, size: at.offset(), sha256: at.sha256() })
     }
 
@@ -100,6 +99,7 @@ impl Writer {
     /// As [`Writer::push`]; what was written since the last success must then be discarded.
     pub async fn sync(&mut self) -> Result<Midpoint> {
         let open = self.synced().await?;
+        self.durable = open.synced.clone();
         self.writing = Writing::Idle(open);
         Ok(self.durable.clone())
     }
@@ -115,8 +115,8 @@ impl Writer {
     /// # Errors
     /// As [`Writer::push`].
     pub async fn take_back(mut self, point: &Midpoint) -> Result<()> {
-        let (open, end) = (self.idle().await?, point.offset().bytes());
-        self.end_sync().await?;
+        let (mut open, end) = (self.idle().await?, point.offset().bytes());
+        open.join_sync().await.map_err(|cause| super::fault("syncing an upload", cause))?;
         blocking("taking back the end of an upload", move || {
             open.file.set_len(end)?;
             open.file.sync_data()
@@ -128,20 +128,18 @@ impl Writer {
         let mut open = self.idle().await?;
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
-        self.end_sync().await?;
-        let open = blocking("writing the end of an upload", move || {
+        open.join_sync().await.map_err(|cause| super::fault("syncing an upload", cause))?;
+        blocking("writing the end of an upload", move || {
             open.write(&batch)?;
-            open.file.sync_data()?;
+            open.sync()?;
             Ok(open)
         })
-        .await?;
-        self.durable = open.at.clone();
-        Ok(open)
+        .await
     }
 
     async fn write_batch(&mut self) -> Result<()> {
         let mut open = self.idle().await?;
-        self.sync_beside(&open).await?;
+        open.sync_beside().await.map_err(|cause| super::fault("syncing an upload", cause))?;
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
         self.writing = Writing::Busy(tokio::task::spawn_blocking(move || {
@@ -151,46 +149,49 @@ impl Writer {
         Ok(())
     }
 
-    /// Forces out what is due while the next bytes are written. One sync at a time: a disk slower than the network holds
-    /// the upload up here.
-    async fn sync_beside(&mut self, open: &Open) -> Result<()> {
-        let started = self.syncing.as_ref().map_or(self.durable.offset(), |syncing| syncing.point.offset());
-        let is_due = open.at.offset().saturating_sub(started).bytes() >= SYNC_BYTES;
-        if is_due || self.syncing.as_ref().is_some_and(|syncing| syncing.done.is_finished()) {
-            self.end_sync().await?;
-        }
-        if is_due {
-            let file = open.file.try_clone().map_err(|cause| super::fault("syncing an upload", cause))?;
-            let done = tokio::task::spawn_blocking(move || file.sync_data());
-            self.syncing = Some(Syncing { point: open.at.clone(), done });
-        }
-        Ok(())
-    }
-
-    async fn end_sync(&mut self) -> Result<()> {
-        let Some(Syncing { point, done }) = self.syncing.take() else { return Ok(()) };
-        let synced = done.await.map_err(io::Error::other).and_then(|synced| synced);
-        synced.map_err(|cause| super::fault("syncing an upload", cause))?;
-        self.durable = point;
-        Ok(())
-    }
-
     /// The open file, after the batch before has been written.
     async fn idle(&mut self) -> Result<Box<Open>> {
-        match std::mem::replace(&mut self.writing, Writing::Broken) {
-            Writing::Idle(open) => Ok(open),
+        let open = match std::mem::replace(&mut self.writing, Writing::Broken) {
+            Writing::Idle(open) => open,
             Writing::Busy(handle) => {
                 let written = handle.await.map_err(io::Error::other).and_then(|written| written);
-                written.map_err(|cause| super::fault("writing an upload", cause))
+                written.map_err(|cause| super::fault("writing an upload", cause))?
             }
             Writing::Broken => {
-                Err(super::fault("writing an upload", io::Error::from_raw_os_error(nix::libc::EIO)))
+                return Err(super::fault("writing an upload", io::Error::from_raw_os_error(nix::libc::EIO)));
             }
+        };
+        if open.synced.offset() > self.durable.offset() {
+            self.durable = open.synced.clone();
         }
+        Ok(open)
     }
 }
 
 impl Open {
+    /// Takes note of a sync that is done and starts one when there is enough for it. One at a time: a disk slower than
+    /// the network holds the upload up here.
+    async fn sync_beside(&mut self) -> io::Result<()> {
+        let is_due = self.at.offset().bytes() - self.started.offset().bytes() >= SYNC_BYTES;
+        if is_due || self.syncing.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.join_sync().await?;
+        }
+        if is_due {
+            let file = self.file.try_clone()?;
+            self.started = self.at.clone();
+            self.syncing = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+        }
+        Ok(())
+    }
+
+    async fn join_sync(&mut self) -> io::Result<()> {
+        if let Some(syncing) = self.syncing.take() {
+            syncing.await.map_err(io::Error::other).and_then(|synced| synced)?;
+            self.synced = self.started.clone();
+        }
+        Ok(())
+    }
+
     fn write(&mut self, batch: &[Bytes]) -> io::Result<()> {
         let mut slices: Vec<IoSlice<'_>> = batch.iter().map(|chunk| IoSlice::new(chunk)).collect();
         let mut rest = slices.as_mut_slice();
@@ -204,6 +205,13 @@ impl Open {
         for chunk in batch {
             self.at.pass(chunk);
         }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()?;
+        self.started = self.at.clone();
+        self.synced = self.at.clone();
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod admin;
 mod app;
 mod auth;
 mod batch;
+mod clients;
 mod contract;
 mod download;
 mod events;

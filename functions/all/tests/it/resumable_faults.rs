@@ -150,7 +150,7 @@ async fn an_upload_whose_last_byte_was_written_and_not_answered_is_finished_by_a
     app.finish().await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "writes as a process would that does not live to record it")]
+/// Writes as a process does that is killed before it can record it.
 async fn write_beyond(app: &TestApp, url: &str, more: &[u8]) {
     let staging = session(&app.app, url).await.open.unwrap().staging;
     let path = app.on_volume(staging.as_str());

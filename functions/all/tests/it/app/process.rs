@@ -1,7 +1,7 @@
 //! The service as processes of its own, as an operator runs it: binaries, settings, sockets, tokens and signals.
 #![expect(clippy::disallowed_methods, reason = "starts the service's binaries and keeps their logs")]
 
-use super::{As, Service, URL_KEY, assemble, config, eventually, invariants};
+use super::{ANN, As, Service, URL_KEY, assemble, config, eventually, invariants};
 use jam_core::app::App;
 use jam_core::blob::Volume;
 use jam_core::clock::Clock;
@@ -108,6 +108,20 @@ impl Site {
     pub(crate) fn spawn(&self, binary: &str, settings: &[(&str, &str)]) -> Child {
         let log = File::create(self.path(&format!("{binary}.log"))).unwrap();
         self.command(binary, settings).stderr(log).kill_on_drop(true).spawn().unwrap()
+    }
+
+    /// Runs a client that starts, kills and ends the service itself, within two minutes; fails with what it said.
+    pub(crate) async fn run_client(&self, directory: &Path, program: &str, arguments: &[&str]) {
+        let inner = self.command("jam-all", &[]);
+        let mut client = Command::new(program);
+        client.args(arguments).current_dir(directory).env_clear();
+        client.envs(inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+        client.env("SERVICE_PROGRAM", inner.as_std().get_program());
+        client.env("SERVICE_LOG", self.path("jam-all.log")).env("SERVICE_TOKEN", session_token(ANN));
+        let output = client.kill_on_drop(true).output();
+        let output = tokio::time::timeout(Duration::from_secs(120), output).await.expect("it ends").unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}\n{}", self.log_of("jam-all"));
     }
 
     async fn run(&self, binary: &str, mut command: Command) -> Process {
