@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn every_operation_of_the_contract_belongs_to_a_function_that_lambda_runs() {
-        let contract = contract(&Layout::find().unwrap()).unwrap();
+        let contract = contract(&Layout::find(std::path::Path::new(".jam")).unwrap()).unwrap();
         let functions = FUNCTIONS.map(|name| Upstream::emulated(name, ([127, 0, 0, 1], 9).into()));
         let routes = Routes::of_functions(functions.into(), &contract).unwrap();
         let owner = |method: &str, path| routes.find(&method.parse().unwrap(), path).name();
