@@ -1,6 +1,6 @@
 // What can go wrong, by a stable code. Never shows a message that was not written for a person.
 
-/** Every code of docs/errors.md. */
+/** Every code of docs/errors.md, those of resumable uploads among them. */
 export const ERROR_CODES = [
   "invalid_parameter",
   "invalid_body",
@@ -18,6 +18,14 @@ export const ERROR_CODES = [
   "request_timeout",
   "conflict",
   "precondition_failed",
+  "offset_mismatch",
+  "gone",
+  "upload_locked",
+  "joined_upload",
+  "checksum_mismatch",
+  "upload_too_long",
+  "too_many_uploads",
+  "unsupported_version",
   "file_too_large",
   "body_too_large",
   "quota_exceeded",

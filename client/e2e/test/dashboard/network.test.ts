@@ -35,13 +35,13 @@ describe.skipIf(browserPath === undefined)("when the network is cut", () => {
     const storedWhenCut = (await ann.client.getStorageUsage()).fileCount;
     expect(storedWhenCut).toBeLessThan(FILES);
     await page.context().setOffline(false);
-    await page.getByText(`${FILES} files uploaded`).waitFor();
+    await page.getByText(`${FILES} files uploaded`).waitFor({ timeout: 120_000 });
     const names: string[] = [];
     for await (const { originalName } of ann.client.iterateFiles()) names.push(originalName);
     expect(new Set(names).size).toBe(FILES);
     expect(names).toHaveLength(FILES);
     await expect.poll(async () => (await ann.client.getStorageUsage()).reservedBytes).toBe(0);
-  });
+  }, 180_000);
 
   test("a file that is added again after a reload goes on where it was", async ({ skip }) => {
     const ann = person("reload");
