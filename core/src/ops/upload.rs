@@ -280,6 +280,9 @@ pub async fn complete(
     let mut tx = app.db.begin().await?;
     for (file, held) in &arrived {
         if !record(&mut tx, held.id, file).await? {
+            tx.rollback().await?;
+            // Who cancelled it may have looked for its bytes before they had this name, which no row has any more.
+            app.volume.remove(vec![held.final_key.clone()]).await?;
             return Err(cancelled());
         }
     }
