@@ -150,14 +150,17 @@ async fn serve_socket(function: Function, config: Config) -> anyhow::Result<()> 
     if let Some(background) = background {
         side.spawn(background(app.clone(), stop.clone()));
     }
-    let listener = match Listener::from_systemd().context("LISTEN_FDS")? {
+    let (listener, listen) = match Listener::from_systemd().context("LISTEN_FDS")? {
         Some(passed) => {
             exit_when_idle(&app, &connections, &stop, &side);
-            passed
+            (passed, "systemd".to_owned())
         }
-        None => Listener::bind(&app.config.listen).await.with_context(|| listen_text(&app.config.listen))?,
+        None => {
+            let listen = listen_text(&app.config.listen);
+            (Listener::bind(&app.config.listen).await.with_context(|| listen.clone())?, listen)
+        }
     };
-    tracing::info!(function = name, listen = listen_text(&app.config.listen), "ready");
+    tracing::info!(function = name, listen, "ready");
     let router = router(app.clone(), routes);
     serve_connections(listener, router, &app.config.limits, stop.clone(), connections).await;
     stop.cancel();
