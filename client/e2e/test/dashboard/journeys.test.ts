@@ -164,8 +164,13 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
     await page.getByText(/Files of this kind are not accepted/).waitFor();
     await page.getByRole("button", { name: "Retry page.html" }).click();
     await page.getByText(/Files of this kind are not accepted/).waitFor();
-    await page.getByRole("button", { name: "Close uploads" }).click();
-    await page.getByRole("region", { name: "Uploads" }).waitFor({ state: "detached" });
+    const close = page.getByRole("button", { name: "Close uploads" });
+    await expect
+      .poll(async () => {
+        if (await close.isVisible()) await close.click();
+        return page.getByRole("region", { name: "Uploads" }).count();
+      })
+      .toBe(0);
   });
 
   test("an administrator sees who stores what, changes a quota and uploads for a user", async () => {

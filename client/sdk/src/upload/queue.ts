@@ -126,8 +126,7 @@ export class UploadQueue {
       if (isSettled(entry.item)) continue;
       this.#set(entry, { state: "cancelled", sent: 0 });
       entry.running?.abort();
-      // The service ends an upload that nobody goes on with by itself; asking is a courtesy that may fail.
-      if (entry.uploadUrl !== null) terminate(this.#client, entry.uploadUrl).catch(() => {});
+      this.#giveUp(entry);
     }
     this.#startNext();
   }
@@ -136,6 +135,11 @@ export class UploadQueue {
   clear(): void {
     for (const [id, entry] of this.#entries) if (isSettled(entry.item)) this.#entries.delete(id);
     this.#changed();
+  }
+
+  /** The service ends an upload that nobody goes on with by itself; asking is a courtesy that may fail. */
+  #giveUp({ uploadUrl }: Entry): void {
+    if (uploadUrl !== null) terminate(this.#client, uploadUrl).catch(() => {});
   }
 
   #chosen(id: string | undefined): Entry[] {
@@ -249,6 +253,7 @@ export class UploadQueue {
       signal,
       onUploadUrl: (url) => {
         entry.uploadUrl = url;
+        if (entry.item.state === "cancelled") this.#giveUp(entry);
       },
       onProgress: (sent) => {
         if (signal.aborted) return;

@@ -94,6 +94,7 @@ function send(
       },
       onUploadUrlAvailable: () => {
         if (upload.url !== null) sending.onUploadUrl(upload.url);
+        if (signal.aborted) void upload.abort();
       },
       onSuccess: () => {
         if (fileId !== undefined) resolve(fileId);
@@ -103,7 +104,8 @@ function send(
       onError: (error) => reject(jamError(error)),
     });
     const abort = () => {
-      void upload.abort();
+      // A creation under way is waited for: ended now, its reservation could not be found again.
+      if (upload.url !== null) void upload.abort();
       reject(signal.reason);
     };
     if (signal.aborted) return abort();
