@@ -16,8 +16,8 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 /// The functions that answer requests. The first also answers what no function claims.
-const FUNCTIONS: [&str; 6] =
-    ["jam-list", "jam-upload", "jam-download", "jam-thumbnail", "jam-quota", "jam-organize"];
+const FUNCTIONS: [&str; 7] =
+    ["jam-list", "jam-upload", "jam-download", "jam-thumbnail", "jam-quota", "jam-organize", "jam-webhook"];
 
 /// Seconds that the emulator waits for a function.
 const TIMEOUT_SECONDS: &str = "300";

@@ -81,7 +81,9 @@ fn functions_do_not_know_each_other() {
         if function == "all" {
             continue;
         }
-        for other in ["upload", "list", "download", "thumbnail", "quota", "organize", "worker", "all"] {
+        for other in
+            ["upload", "list", "download", "thumbnail", "quota", "organize", "webhook", "worker", "all"]
+        {
             let uses = text.contains(&format!("jam_{other}::"));
             assert!(!uses || other == function, "{name}: {function} must not use {other}");
         }

@@ -346,6 +346,69 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's open uploads. */
+        get: operations["list_uploads"];
+        put?: never;
+        /**
+         * Starts a resumable upload. Its URL in `Location` carries a secret: whoever has it can go on without a token.
+         * @description If `Repr-Digest` names content that the caller has stored already, `Upload-Known: nonce=:N:, range=A-B` comes back:
+         *     an empty PATCH at offset 0 with `Upload-Proof: sha-256=:P:`, where P is the SHA-256 of N followed by the bytes A to B
+         *     of the content, makes the upload a file without sending it. Both N and P are base64.
+         */
+        post: operations["create_upload"];
+        delete?: never;
+        /** What the protocol can do here: versions, extensions, limits. */
+        options: operations["upload_options"];
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/uploads/{upload}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An upload for a user interface. Of a finished one its owner gets the file instead, unless `Tus-Resumable` is sent. */
+        get: operations["upload_state"];
+        put?: never;
+        /** For clients whose network lets nothing but GET and POST pass: the method is in `X-HTTP-Method-Override`. */
+        post: operations["override_upload_method"];
+        /** Ends an upload, whatever its state, and gives back what it reserved. A finished file stays. */
+        delete: operations["delete_upload"];
+        /** The same for one upload. */
+        options: operations["upload_options_of_one"];
+        /** How far an upload is. Whoever is still sending to it is stopped, and what only lacks its file becomes it. */
+        head: operations["upload_offset"];
+        /** Appends bytes. They are on disk when this answers; with the last one the upload is a file. */
+        patch: operations["append_upload"];
+        trace?: never;
+    };
+    "/api/webhooks/clerk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes an event of Clerk: `user.created` sets storage up, `user.deleted` removes everything, for good. */
+        post: operations["clerk_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/f/{id}/download": {
         parameters: {
             query?: never;
@@ -435,6 +498,10 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description The event has been acted on, now or before, or is none of ours. */
+        Acknowledged: {
+            success: boolean;
+        };
         /** @enum {string} */
         ActionName: "delete" | "restore" | "purge" | "favorite" | "unfavorite" | "tag" | "untag" | "move";
         /**
@@ -580,6 +647,12 @@ export interface components {
              * @description Files removed for good.
              */
             deletedCount: number;
+        };
+        /** @description What happened to whom. Events about anything but users have other fields, and are not for us. */
+        Event: {
+            /** @description `user.created`, `user.deleted` or another. */
+            type: string;
+            data?: components["schemas"]["Subject"];
         };
         /**
          * Format: uuid
@@ -763,6 +836,10 @@ export interface components {
             byType: components["schemas"]["ByType"];
             limits: components["schemas"]["UploadLimits"];
         };
+        /** @description Whom an event is about. */
+        Subject: {
+            id?: string | null;
+        };
         /** @description Bytes and files of one type. */
         TypeUsage: {
             /** @description Bytes of these files. */
@@ -772,6 +849,30 @@ export interface components {
              * @description How many there are.
              */
             count: number;
+        };
+        /** @description An upload for a user interface. */
+        Upload: {
+            id: components["schemas"]["UploadId"];
+            state: components["schemas"]["UploadState"];
+            fileName: string;
+            fileType: components["schemas"]["FileType"] | null;
+            role: components["schemas"]["UploadRole"];
+            length: components["schemas"]["ByteSize"] | null;
+            /** @description Bytes that are on disk. */
+            offset: components["schemas"]["ByteSize"];
+            fileId: components["schemas"]["FileId"] | null;
+            /** Format: date-time */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description When it is given up if nothing more comes.
+             */
+            expiresAt: string | null;
+        };
+        /** @description One upload. */
+        UploadAnswer: {
+            success: boolean;
+            upload: components["schemas"]["Upload"];
         };
         /** @description A form with files and what the client says about them. */
         UploadForm: {
@@ -784,12 +885,27 @@ export interface components {
             /** @description JSON text of a list; for all files. */
             tags?: string | null;
         };
+        /**
+         * Format: uuid
+         * @description An upload session: one file on its way in.
+         */
+        UploadId: string;
         /** @description What one upload may be. */
         UploadLimits: {
             maxFileBytes: components["schemas"]["ByteSize"];
             maxAppendBytes: components["schemas"]["ByteSize"] | null;
             maxFilesPerUpload: number;
         };
+        /**
+         * @description What a resumable upload becomes.
+         * @enum {string}
+         */
+        UploadRole: "file" | "part" | "joined";
+        /**
+         * @description How far an upload is.
+         * @enum {string}
+         */
+        UploadState: "open" | "complete";
         /** @description What became of an upload. */
         Uploaded: {
             success: boolean;
@@ -797,6 +913,13 @@ export interface components {
             files: components["schemas"]["UserFile"][];
             /** @description Files that are not, and why. */
             errors?: components["schemas"]["NotStored"][];
+        };
+        /** @description The caller's open uploads. */
+        UploadsAnswer: {
+            success: boolean;
+            /** @description The latest first. */
+            uploads: components["schemas"]["Upload"][];
+            count: number;
         };
         /** @description A URL that works without a token. */
         UrlAnswer: {
@@ -1882,6 +2005,664 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["StorageAnswer"];
                 };
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_uploads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadsAnswer"];
+                };
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_upload: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description `1.0.0` */
+                "Tus-Resumable": string;
+                /** @description Bytes in all */
+                "Upload-Length"?: number | null;
+                /** @description `1` instead: not known yet */
+                "Upload-Defer-Length"?: number | null;
+                /** @description `filename`, `fileType`, `packageName`, `tags`, asset fields */
+                "Upload-Metadata"?: string | null;
+                /** @description `partial`, or `final;` and the URLs of parts */
+                "Upload-Concat"?: string | null;
+                /** @description Of the bytes that come along */
+                "Upload-Checksum"?: string | null;
+                /** @description `sha-256=:...:` of the whole content */
+                "Repr-Digest"?: string | null;
+                /** @description The same key answers the same upload */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `Location`, `Upload-Expires`, `Upload-Limit`; `Upload-Offset` when bytes came along */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A header that cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A part that is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A part that cannot be joined, or a key used for something else */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Another version of the protocol */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Over the quota or a limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not bytes of an upload, or content that is refused */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Too many uploads */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The bytes do not match their checksum */
+            460: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The volume is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_options: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `Tus-Version`, `Tus-Extension`, `Tus-Max-Size`, `Tus-Checksum-Algorithm`, `Upload-Limit` */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_state: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The last part of its `Location`, or its id */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadAnswer"];
+                };
+            };
+            /** @description The ranges of the file that were asked for */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The file is unchanged */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Neither the secret nor a token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such upload */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Cancelled or expired */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such range */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    override_upload_method: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description `1.0.0` */
+                "Tus-Resumable": string;
+                /** @description `PATCH`, `DELETE` or `HEAD` */
+                "X-HTTP-Method-Override": string;
+            };
+            path: {
+                /** @description The last part of its `Location`, or its id */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As HEAD */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description As PATCH or DELETE */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Neither the secret nor a token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such upload */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Another version of the protocol */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_upload: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description `1.0.0` */
+                "Tus-Resumable": string;
+            };
+            path: {
+                /** @description The last part of its `Location`, or its id */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Neither the secret nor a token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such upload */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Another version of the protocol */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_options_of_one: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The last part of its `Location` */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `Tus-Version`, `Tus-Extension`, `Tus-Max-Size`, `Tus-Checksum-Algorithm`, `Upload-Limit` */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_offset: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description `1.0.0` */
+                "Tus-Resumable": string;
+            };
+            path: {
+                /** @description The last part of its `Location`, or its id */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `Upload-Offset`, `Upload-Length` or `Upload-Defer-Length`, `Upload-Metadata`, `Upload-Expires`; `Upload-File-Id` of a finished one */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Neither the secret nor a token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such upload */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Cancelled or expired */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Another version of the protocol */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Content that is refused */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Somebody is sending to it and does not stop */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    append_upload: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description `1.0.0` */
+                "Tus-Resumable": string;
+                /** @description Where the bytes belong: how far the upload is */
+                "Upload-Offset": number;
+                /** @description Bytes in all, if that was not known so far */
+                "Upload-Length"?: number | null;
+                /** @description `sha1` or `sha256` and the digest of these bytes in base64 */
+                "Upload-Checksum"?: string | null;
+                /** @description Instead of bytes that are known: see the creation */
+                "Upload-Proof"?: string | null;
+            };
+            path: {
+                /** @description The last part of its `Location`, or its id */
+                upload: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/offset+octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description `Upload-Offset`, `Upload-Expires`; `Upload-File-Id` with the last byte */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A header that cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Neither the secret nor a token */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is joined from parts */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such upload */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The bytes stopped coming */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not where the upload is; `Upload-Offset` says where that is */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Cancelled or expired */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Another version of the protocol */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description More bytes than it was said to have, or over the quota or a limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not bytes of an upload, or content that is refused */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Somebody else is sending to it */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The bytes do not match their checksum */
+            460: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The volume is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    clerk_webhook: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The delivery's id */
+                "svix-id": string;
+                /** @description Seconds since 1970 */
+                "svix-timestamp": number;
+                /** @description `v1,` and an HMAC in base64, one or several */
+                "svix-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Event"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Acknowledged"];
+                };
+            };
+            /** @description Not an event */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The signature does not hold */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No webhook is configured */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A failure */
             default: {

@@ -8,7 +8,7 @@ use std::path::Path;
 use tokio::process::{Child, Command};
 
 /// Every function but the worker.
-const FUNCTIONS: [&str; 6] = ["upload", "list", "download", "thumbnail", "quota", "organize"];
+const FUNCTIONS: [&str; 7] = ["upload", "list", "download", "thumbnail", "quota", "organize", "webhook"];
 
 /// nginx and what is behind it.
 pub(crate) struct Nginx {
