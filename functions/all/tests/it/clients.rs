@@ -8,7 +8,10 @@ use std::path::Path;
 /// Runs one file of the clients' tests.
 async fn run(pool: PgPool, file: &str) {
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("../upload/tests/clients");
-    assert!(clients.join("node_modules").exists(), "the clients are not installed: local-dev/install-clients");
+    assert!(
+        clients.join("node_modules").exists(),
+        "the clients are not installed: local-dev/install-clients"
+    );
     let site = Site::new(pool);
     site.run_client(&clients, "node", &["--test", file]).await;
     site.assert_clean().await;
