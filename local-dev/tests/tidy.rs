@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rates", &["config", "error", "ids"]),
     ("writers", &["ids"]),
     ("app", &["auth", "blob", "clock", "config", "db", "media", "rates", "writers"]),
-    ("ops", &["app", "blob", "crash", "db", "error", "ids", "media", "model"]),
+    ("ops", &["app", "blob", "crash", "db", "error", "ids", "media", "model", "writers"]),
     ("edge", &["app", "auth", "blob", "config", "db", "error", "ids", "media", "model"]),
 ];
 
