@@ -19,7 +19,6 @@ mod kill;
 mod ledger;
 mod limits;
 mod list;
-mod model;
 mod organize;
 mod processes;
 mod quota;
