@@ -40,7 +40,7 @@ async fn session(app: &App, url: &str) -> db::sessions::Session {
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn an_upload_survives_kills_at_any_moment_byte_for_byte(pool: PgPool) {
     let site = Site::new(pool);
-    let content = bytes(1, 48 << 20);
+    let content = bytes(1, 256 << 20);
     let mut process = site.start("jam-all", &[]).await;
     let url = process.user(ANN).create("a.bin", content.len()).await;
     let mut known = 0;
@@ -63,11 +63,12 @@ async fn an_upload_survives_kills_at_any_moment_byte_for_byte(pool: PgPool) {
     site.assert_clean().await;
 }
 
-/// Sends slowly, and kills the process at a moment of chance; not the last byte, so that there is something left to do.
+/// Sends so slowly that all kills find something to interrupt, and kills the process at a moment of chance; not the last byte, so that there is something left to do.
 async fn send_until_killed(process: &Process, url: &str, from: usize, content: &[u8]) {
     let chance = u64::from(uuid::Uuid::new_v4().as_fields().0) % 400;
+    let piece_bytes = content.len() / usize::try_from(kills() * 200).unwrap();
     let pieces: Vec<Bytes> =
-        content[from..content.len() - 1].chunks(128 * 1024).map(Bytes::copy_from_slice).collect();
+        content[from..content.len() - 1].chunks(piece_bytes).map(Bytes::copy_from_slice).collect();
     let slowly = futures_util::stream::unfold(pieces.into_iter(), |mut pieces| async {
         tokio::time::sleep(Duration::from_millis(1)).await;
         pieces.next().map(|piece| (Ok::<_, std::io::Error>(piece), pieces))

@@ -4,15 +4,18 @@
 mod answer;
 mod caller;
 mod contract;
+pub(crate) mod disk;
 mod doors;
 mod form;
 pub(crate) mod gateway;
 mod invariants;
 pub(crate) mod media;
 pub(crate) mod nginx;
+pub(crate) mod postgres;
 pub(crate) mod process;
 mod raw;
 pub(crate) mod rows;
+pub(crate) mod syscalls;
 pub(crate) mod tus;
 
 pub(crate) use answer::Answer;

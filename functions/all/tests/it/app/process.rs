@@ -1,7 +1,8 @@
 //! The service as processes of its own, as an operator runs it: binaries, settings, sockets, tokens and signals.
 #![expect(clippy::disallowed_methods, reason = "starts the service's binaries and keeps their logs")]
 
-use super::{ANN, As, Service, URL_KEY, assemble, config, eventually, invariants};
+use super::disk::{Disk, Kind};
+use super::{ANN, As, Service, URL_KEY, assemble, config, eventually, invariants, rows};
 use jam_core::app::App;
 use jam_core::blob::Volume;
 use jam_core::clock::Clock;
@@ -41,15 +42,35 @@ pub(crate) fn session_token(user: &str) -> String {
 
 /// A database and a volume that processes share.
 pub(crate) struct Site {
+    // Unmounted before its directory is removed.
+    pub(crate) disk: Option<Disk>,
     directory: TempDir,
     pool: PgPool,
 }
 
 impl Site {
     pub(crate) fn new(pool: PgPool) -> Self {
-        let site = Self { directory: tempfile::tempdir().unwrap(), pool };
+        let site = Self { disk: None, directory: tempfile::tempdir().unwrap(), pool };
         Volume::initialize(&site.root()).unwrap();
         site
+    }
+
+    /// The same on a disk of its own; `None` where none can be mounted.
+    pub(crate) fn on_disk(pool: PgPool, kind: Kind) -> Option<Self> {
+        let mut site = Self { disk: None, directory: tempfile::tempdir().unwrap(), pool };
+        site.disk = Some(Disk::mount(kind, &site.root())?);
+        Volume::initialize(&site.root()).unwrap();
+        Some(site)
+    }
+
+    /// Ends a process by a power cut of the volume's disk, and gives the disk its power back.
+    pub(crate) async fn cut_power(&mut self, process: Process) {
+        let cut = self.disk.as_mut().unwrap().cut_power();
+        process.signal(Signal::SIGKILL);
+        process.ended().await;
+        cut.remount();
+        // The kernel is another one as well.
+        rows::forget_the_boot(&mut self.pool.acquire().await.unwrap()).await;
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -204,10 +225,14 @@ impl Process {
         UnixStream::connect(&self.socket).await
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap())
+    }
+
     /// Sends a signal: SIGKILL leaves the process no say, after SIGTERM it may finish what it does.
     pub(crate) fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.child.id().unwrap()).unwrap();
-        kill(Pid::from_raw(id), signal).unwrap();
+        kill(self.id(), signal).unwrap();
     }
 
     /// Tells the process to end and waits until it has done so, in order.

@@ -106,3 +106,8 @@ pub(crate) async fn disconnect_others(conn: &mut PgConnection) {
     .await
     .unwrap();
 }
+
+/// Where the programs of this server are.
+pub(crate) async fn programs_of_postgres(conn: &mut PgConnection) -> String {
+    sqlx::query_scalar("SELECT setting FROM pg_config WHERE name = 'BINDIR'").fetch_one(conn).await.unwrap()
+}

@@ -1,0 +1,168 @@
+//! A kill at every step: the process ends as each of its changes to files, database and sockets is about to happen, from
+//! the creation of an upload to the answer that names its file. Whoever asks next finds every byte that was told.
+#![cfg(target_os = "linux")]
+
+use crate::app::media::{bytes, sha256};
+use crate::app::process::{Process, Site};
+use crate::app::syscalls::Doomed;
+use crate::app::tus::{BYTES, UPLOADS};
+use crate::app::{ANN, Answer, As, Form, eventually, rows};
+use jam_core::db;
+use reqwest::{Method, RequestBuilder};
+use serde_json::json;
+use sqlx::PgPool;
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt as _;
+
+/// Every so many changes there is a kill; `TEST_KILL_EVERY=1` has one at each.
+const EVERY: u64 = 3;
+/// More changes than an upload makes.
+const MOST: u64 = 1000;
+
+#[expect(clippy::disallowed_methods, reason = "how long to try is chosen from outside")]
+fn every() -> u64 {
+    std::env::var("TEST_KILL_EVERY").map_or(EVERY, |text| text.parse().unwrap())
+}
+
+/// One upload, and what its client was told of it.
+struct Client {
+    key: String,
+    content: Vec<u8>,
+    url: Option<String>,
+    told: usize,
+}
+
+impl Client {
+    fn new(number: u64) -> Self {
+        let content = bytes(number, 600_000 + usize::try_from(number).unwrap());
+        Self { key: format!("upload-{number}"), content, url: None, told: 0 }
+    }
+
+    /// Goes on until the upload is a file, whose id it answers, or the process is gone.
+    async fn go_on(&mut self, ann: &As<'_>) -> Option<String> {
+        if self.url.is_none() {
+            let request = ann.tus(Method::POST, UPLOADS).header("upload-length", self.content.len());
+            let made = attempt(request.header("idempotency-key", &self.key)).await?.expect(201);
+            self.url = made.header("location").map(str::to_owned);
+        }
+        let url = self.url.clone()?;
+        loop {
+            let asked = attempt(ann.tus(Method::HEAD, &url)).await?.expect(200);
+            let at: usize = asked.header("upload-offset")?.parse().unwrap();
+            assert!(at >= self.told, "told {} before and {at} now", self.told);
+            self.told = at;
+            if at == self.content.len() {
+                return Some(asked.header("upload-file-id").expect("it is whole").to_owned());
+            }
+            let end = self.content.len().min(at + 300_000);
+            let piece = ann.tus(Method::PATCH, &url).header("content-type", BYTES);
+            let piece = piece.header("upload-offset", at).body(self.content[at..end].to_vec());
+            let answer = attempt(piece).await?.expect(204);
+            self.told = answer.header("upload-offset")?.parse().unwrap();
+        }
+    }
+}
+
+/// An answer, unless the process is gone first.
+async fn attempt(request: RequestBuilder) -> Option<Answer> {
+    Answer::read(request.send().await.ok()?).await
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_resumable_upload_survives_a_kill_at_each_of_its_steps(pool: PgPool) {
+    let site = Site::new(pool);
+    let mut stored: Vec<(String, String)> = Vec::new();
+    let mut steps = BTreeSet::new();
+    let mut left: Option<Client> = None;
+    for number in (0..MOST).map(|round| 1 + round * every()) {
+        let process = site.start("jam-all", &[]).await;
+        let ann = process.user(ANN);
+        if let Some(mut client) = left.take() {
+            let id = client.go_on(&ann).await.expect("nobody kills it this time");
+            stored.push((id, sha256(&client.content)));
+        }
+        let mut client = Client::new(number);
+        let doomed = Doomed::at_change(process.id(), number);
+        let finished = client.go_on(&ann).await;
+        drop(ann);
+        if let Some(id) = finished {
+            // More changes were asked for than there are.
+            stored.push((id, sha256(&client.content)));
+            doomed.spare();
+            process.stop().await;
+            break;
+        }
+        steps.insert(doomed.killed_at());
+        assert_eq!(process.ended().await.signal(), Some(9));
+        left = Some(client);
+    }
+    assert!(left.is_none(), "it never came to an end");
+    assert!(stored.len() > 10 && steps.len() > 4, "{} kills at {steps:?}", stored.len() - 1);
+    assert_all_stored(&site, &stored).await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_form_survives_a_kill_at_each_of_its_steps_or_leaves_nothing(pool: PgPool) {
+    let site = Site::new(pool);
+    let mut answered: Vec<(String, String)> = Vec::new();
+    for number in (0..MOST).map(|round| 1 + round * every()) {
+        let process = site.start("jam-all", &[]).await;
+        let ann = process.user(ANN);
+        let content = bytes(number, 600_000);
+        let doomed = Doomed::at_change(process.id(), number);
+        let answer = ann.try_upload(Form::new().file("a.bin", &content)).await;
+        drop(ann);
+        let Some(answer) = answer else {
+            doomed.killed_at();
+            assert_eq!(process.ended().await.signal(), Some(9));
+            continue;
+        };
+        let file = answer.expect(200).json()["files"][0].clone();
+        answered.push((file["id"].as_str().unwrap().to_owned(), sha256(&content)));
+        doomed.spare();
+        process.stop().await;
+        break;
+    }
+    assert_eq!(answered.len(), 1, "it never came to an end");
+    let process = settled(&site).await;
+    let files = process.user(ANN).get("/api/files?limit=100").await.expect(200).json();
+    for file in files["files"].as_array().unwrap() {
+        // Stored and not answered for, or answered for: whole either way.
+        answered.push((file["id"].as_str().unwrap().to_owned(), file["sha256"].as_str().unwrap().to_owned()));
+    }
+    assert_downloads(&process, &answered).await;
+    process.stop().await;
+    site.assert_clean().await;
+}
+
+/// A process of everything, after the janitor and the worker have done what there was to do.
+async fn settled(site: &Site) -> Process {
+    let process = site.start("jam-all", &[("JAM_JANITOR_SECONDS", "1")]).await;
+    let app = site.app();
+    rows::lapse_leases(&mut app.db.conn().await.unwrap()).await;
+    eventually("the janitor and the worker are done", async || {
+        let mut conn = app.db.conn().await.unwrap();
+        let open = db::uploads::list_open(&mut conn, None, 1).await.unwrap();
+        let jobs = db::jobs::counts(&mut conn).await.unwrap();
+        (open.is_empty() && jobs == [0, 0, 0]).then_some(())
+    })
+    .await;
+    process
+}
+
+async fn assert_downloads(process: &Process, files: &[(String, String)]) {
+    for (id, digest) in files {
+        let download = process.user(ANN).get(&format!("/api/files/{id}/download")).await.expect(200);
+        assert_eq!(sha256(&download.body), *digest, "{id}");
+    }
+}
+
+/// One row an upload, the right bytes, and nothing else.
+async fn assert_all_stored(site: &Site, stored: &[(String, String)]) {
+    let process = settled(site).await;
+    assert_downloads(&process, stored).await;
+    let usage = process.user(ANN).usage().await;
+    assert_eq!((&usage["reservedBytes"], &usage["fileCount"]), (&json!(0), &json!(stored.len())));
+    process.stop().await;
+    site.assert_clean().await;
+}

@@ -1,0 +1,158 @@
+//! Processes beside each other: a writer that stands still, clients of two that send the same upload, a database server
+//! that stops.
+
+use crate::app::media::{bytes, sha256};
+use crate::app::postgres::Postgres;
+use crate::app::process::Site;
+use crate::app::tus::{offset, piece_head};
+use crate::app::{ANN, As, Raw, eventually};
+use nix::sys::signal::Signal;
+use sqlx::PgPool;
+use std::time::{Duration, Instant};
+
+/// Bytes of Ann's only upload that are in its file.
+fn staged_bytes(site: &Site) -> u64 {
+    let staged = std::fs::read_dir(site.on_volume(ANN).join(".uploads")).into_iter().flatten().next();
+    staged.map_or(0, |file| file.unwrap().metadata().unwrap().len())
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_process_that_stands_still_keeps_its_upload_from_others_and_loses_no_byte(pool: PgPool) {
+    let site = Site::new(pool);
+    let (first, second) = (site.start("jam-all", &[]).await, site.start("jam-upload", &[]).await);
+    let content = bytes(1, 900_000);
+    let url = first.user(ANN).create("a.bin", content.len()).await;
+    first.user(ANN).append(&url, 0, &content[..100_000]).await.expect(204);
+    let mut stalled = Raw::over(first.connect().await.unwrap());
+    stalled.send(piece_head(&url, 100_000, 800_000).as_bytes()).await.unwrap();
+    stalled.send(&content[100_000..600_000]).await.unwrap();
+    eventually("bytes are written", async || (staged_bytes(&site) > 100_000).then_some(())).await;
+    let other = As::new(&second, None);
+    // As long as its writer could go on writing, nobody else may: the lock is the kernel's, not a promise of time.
+    first.signal(Signal::SIGSTOP);
+    let asked = Instant::now();
+    let busy = other.look_up(&url).await.expect(423);
+    assert_eq!(busy.header("retry-after"), Some("1"));
+    assert!(asked.elapsed() < Duration::from_secs(7), "{:?}", asked.elapsed());
+    other.append(&url, 100_000, &content[100_000..]).await.refused(423, "upload_locked");
+    first.signal(Signal::SIGCONT);
+    let at = eventually("the writer lets go", async || {
+        let answer = other.look_up(&url).await;
+        (answer.status == 200).then(|| offset(&answer))
+    })
+    .await;
+    assert!((100_000..=600_000).contains(&at), "{at}");
+    let last = other.append(&url, at, &content[at..]).await.expect(204);
+    let file = first.user(ANN).file(last.header("upload-file-id").unwrap()).await;
+    assert_eq!(file["sha256"], sha256(&content));
+    drop(other);
+    drop(stalled);
+    first.stop().await;
+    second.stop().await;
+    site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn clients_of_two_processes_that_send_the_same_upload_make_one_file(pool: PgPool) {
+    let site = Site::new(pool);
+    let (first, second) = (site.start("jam-all", &[]).await, site.start("jam-upload", &[]).await);
+    let content = bytes(1, 4_000_000);
+    let url = first.user(ANN).create("a.bin", content.len()).await;
+    let clients = [As::new(&first, None), As::new(&second, None)];
+    let [one, other] = &clients;
+    let (one, other) = tokio::join!(send_all(one, &url, &content), send_all(other, &url, &content));
+    assert_eq!(one, other, "both are told the same file");
+    let ann = first.user(ANN);
+    assert_eq!(ann.file(&one).await["sha256"], sha256(&content));
+    assert_eq!(ann.counters().await, serde_json::json!([content.len(), 0, 0, 1]));
+    drop((ann, clients));
+    first.stop().await;
+    second.stop().await;
+    site.assert_clean().await;
+}
+
+/// Sends pieces from wherever the upload is, until it is whole; the file's id.
+async fn send_all(client: &As<'_>, url: &str, content: &[u8]) -> String {
+    let mut told = 0;
+    loop {
+        let asked = client.look_up(url).await;
+        if asked.status == 423 {
+            continue;
+        }
+        let at = offset(&asked.expect(200));
+        assert!(at >= told, "told {told} before and {at} now");
+        told = at;
+        let end = content.len().min(at + 700_000);
+        let answer = client.append(url, at, &content[at..end]).await;
+        assert!(matches!(answer.status, 204 | 409 | 413 | 423), "{}", answer.status);
+        if let Some(id) = answer.header("upload-file-id") {
+            return id.to_owned();
+        }
+        if answer.status == 413 || offset_of(&answer) == Some(content.len()) {
+            let asked = client.look_up(url).await.expect(200);
+            return asked.header("upload-file-id").expect("it is whole").to_owned();
+        }
+    }
+}
+
+fn offset_of(answer: &crate::app::Answer) -> Option<usize> {
+    answer.header("upload-offset")?.parse().ok()
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_database_server_that_stops_while_bytes_come_costs_no_byte(pool: PgPool) {
+    let postgres = Postgres::beside(&pool).await;
+    let site = Site::new(postgres.pool().await);
+    let process = site.start("jam-all", &[]).await;
+    let (ann, content) = (process.user(ANN), bytes(1, 3_000_000));
+    let url = ann.create("a.bin", content.len()).await;
+    ann.append(&url, 0, &content[..1_000_000]).await.expect(204);
+    let mut sending = Raw::over(process.connect().await.unwrap());
+    sending.send(piece_head(&url, 1_000_000, 2_000_000).as_bytes()).await.unwrap();
+    sending.send(&content[1_000_000..2_000_000]).await.unwrap();
+    postgres.stop();
+    sending.send(&content[2_000_000..]).await.unwrap();
+    assert_eq!(sending.answer().await.refused(503, "unavailable")["part"], "database");
+    postgres.start();
+    let at = eventually("the upload answers", async || {
+        let asked = ann.look_up(&url).await;
+        (asked.status == 200).then(|| offset(&asked))
+    })
+    .await;
+    assert!(at >= 1_000_000, "{at}");
+    if at < content.len() {
+        ann.append(&url, at, &content[at..]).await.expect(204);
+    }
+    let asked = ann.look_up(&url).await.expect(200);
+    let file = ann.file(asked.header("upload-file-id").unwrap()).await;
+    assert_eq!(file["sha256"], sha256(&content));
+    drop(ann);
+    process.stop().await;
+    site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_database_server_that_stops_before_the_last_transaction_costs_no_byte(pool: PgPool) {
+    let postgres = Postgres::beside(&pool).await;
+    let site = Site::new(postgres.pool().await);
+    let process = site.start("jam-all", &[]).await;
+    let (ann, content) = (process.user(ANN), bytes(1, 1_000_000));
+    let url = ann.create("a.bin", content.len()).await;
+    let mut sending = Raw::over(process.connect().await.unwrap());
+    sending.send(piece_head(&url, 0, content.len()).as_bytes()).await.unwrap();
+    sending.send(&content[..999_999]).await.unwrap();
+    eventually("bytes are written", async || (staged_bytes(&site) > 0).then_some(())).await;
+    postgres.stop();
+    sending.send(&content[999_999..]).await.unwrap();
+    assert_eq!(sending.answer().await.refused(503, "unavailable")["part"], "database");
+    postgres.start();
+    let id = eventually("the upload is a file", async || {
+        let asked = ann.look_up(&url).await;
+        asked.header("upload-file-id").map(str::to_owned)
+    })
+    .await;
+    assert_eq!(ann.file(&id).await["sha256"], sha256(&content));
+    drop(ann);
+    process.stop().await;
+    site.assert_clean().await;
+}
