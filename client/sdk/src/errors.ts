@@ -28,6 +28,7 @@ export const ERROR_CODES = [
   "unsupported_version",
   "file_too_large",
   "body_too_large",
+  "answer_too_large",
   "quota_exceeded",
   "type_mismatch",
   "type_refused",
