@@ -2,9 +2,8 @@
 //! Never reserves anything: their owners have the room already, or had it in the replaced system.
 
 use super::files::NewFile;
-use crate::blob::BlobKey;
 use crate::error::Result;
-use crate::ids::{FileId, InstanceId, UploadId, UserId};
+use crate::ids::FileId;
 use crate::model::{AssetCategory, AudioCategory, ByteSize};
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -23,33 +22,6 @@ pub struct Past {
     pub deleted_at: Option<OffsetDateTime>,
     /// Whether its owner likes it.
     pub is_favorite: bool,
-}
-
-/// Names the file's path before it exists, by an upload that the janitor cancels if this process dies.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn intend(
-    conn: &mut PgConnection,
-    (user, file): (&UserId, FileId),
-    id: UploadId,
-    key: &BlobKey,
-    instance: InstanceId,
-    expires_at: OffsetDateTime,
-) -> Result<()> {
-    sqlx::query!(
-        "INSERT INTO uploads (user_id, id, file_id, reserved_bytes, staging_path, final_path, instance_id, expires_at)
-         VALUES ($1, $2, $3, 0, $4, $4, $5, $6)",
-        user.as_str(),
-        id as UploadId,
-        file as FileId,
-        key.as_str(),
-        instance as InstanceId,
-        expires_at,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Adds an adopted file.

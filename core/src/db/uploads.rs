@@ -65,7 +65,7 @@ pub async fn create(conn: &mut PgConnection, new: &NewUpload<'_>) -> Result<Opti
     .await?)
 }
 
-/// Records an upload whose bytes are reserved already, by the parts that it is joined from.
+/// Records an upload whose bytes are reserved already, by the parts that it is joined from, or count for nothing yet.
 ///
 /// # Errors
 /// When Postgres does not answer.

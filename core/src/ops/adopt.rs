@@ -12,13 +12,14 @@ use crate::app::App;
 use crate::blob::{BlobKey, Folder, Look, Source, Taken};
 use crate::db::files::NewFile;
 use crate::db::replaced::{Replaced, ReplacedFile, ReplacedUser, Row};
-use crate::db::uploads::Ending;
-use crate::db::{self, adopted, derivatives, jobs::Task};
+use crate::db::uploads::{Ending, NewUpload};
+use crate::db::{self, adopted};
 use crate::error::{Error, Result};
 use crate::ids::{UploadId, UserId};
-use crate::media::{self, Facts, PictureFormat, Sniffed};
-use crate::model::{ByteSize, DerivativeKind};
+use crate::media::{self, Sniffed};
+use crate::model::ByteSize;
 use crate::ops::upload::HEAD_BYTES;
+use crate::ops::upload::content::{self, Content};
 use crate::ops::{janitor, thumbnail};
 use record::Record;
 use serde::Serialize;
@@ -229,10 +230,20 @@ impl Adoption<'_> {
     async fn take(&mut self, record: &mut Record, path: &str, key: &BlobKey, sniffed: Sniffed) -> Result<()> {
         let app = self.app;
         let id = UploadId::new();
-        let (instance, expires_at) = (app.volume.instance(), app.clock.now() + PATIENCE);
+        let intent = NewUpload {
+            id,
+            user: &record.user,
+            file_id: record.id,
+            staging: key,
+            final_key: key,
+            instance: Some(app.volume.instance()),
+            want: ByteSize::ZERO,
+            at_least: ByteSize::ZERO,
+            expires_at: app.clock.now() + PATIENCE,
+        };
         let mut conn = app.db.conn().await?;
         db::storage::ensure(&mut conn, &record.user, app.config.limits.default_quota).await?;
-        adopted::intend(&mut conn, (&record.user, record.id), id, key, instance, expires_at).await?;
+        db::uploads::create_reserved(&mut conn, &intent).await?;
         drop(conn);
         let taken = app.volume.take_over(self.source, path, key).await?;
         let (size, is_link) = (taken.size, taken.is_link);
@@ -258,32 +269,16 @@ async fn new_file(
     taken: Taken,
 ) -> Result<NewFile> {
     let Taken { file, size, sha256, .. } = taken;
-    let limits = app.media_limits.clone();
-    let facts = tokio::task::spawn_blocking(move || media::facts(&file, &sniffed, &limits)).await;
-    let facts: Facts = facts.map_err(|panicked| {
-        Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts"))
-    })?;
-    let pixels = |side: Option<u32>| side.and_then(|side| i32::try_from(side).ok()).filter(|side| *side > 0);
-    let (width, height) = match (pixels(facts.width), pixels(facts.height)) {
-        (Some(width), Some(height)) => (Some(width), Some(height)),
-        _ => record.resolution.unzip(),
-    };
-    let path = key.as_str();
-    Ok(NewFile {
-        id: record.id,
-        user_id: record.user.clone(),
-        file_name: path.rsplit('/').next().unwrap_or(path).to_owned(),
-        original_name: record.name.clone(),
-        file_type: record.file_type,
-        mime_type: record::mime_type(&sniffed).to_owned(),
-        size,
-        file_path: path.to_owned(),
-        sha256,
-        width,
-        height,
-        duration_seconds: facts.duration_seconds.or(record.duration_seconds),
-        metadata: std::mem::take(&mut record.metadata),
-    })
+    let facts = content::facts(app, file, sniffed).await?;
+    let content = Content { name: record.name.clone(), sniffed, size, sha256, facts };
+    let (ids, metadata) = ((record.user.clone(), record.id), std::mem::take(&mut record.metadata));
+    let mut new = content.into_file(ids, key, record.file_type, metadata);
+    record::mime_type(&sniffed).clone_into(&mut new.mime_type);
+    if new.width.is_none() || new.height.is_none() {
+        (new.width, new.height) = record.resolution.unzip();
+    }
+    new.duration_seconds = new.duration_seconds.or(record.duration_seconds);
+    Ok(new)
 }
 
 async fn commit(app: &App, record: &Record, upload: Option<UploadId>, new: &NewFile) -> Result<()> {
@@ -294,11 +289,8 @@ async fn commit(app: &App, record: &Record, upload: Option<UploadId>, new: &NewF
         return Err(Error::Conflict { reason: "The janitor gave the file up meanwhile".to_owned() });
     }
     adopted::insert(&mut tx, new, &record.past).await?;
-    if record.past.deleted_at.is_none() && thumbnail::can_have(&new.mime_type) {
-        let kind = DerivativeKind::Default;
-        let name = thumbnail::name(&record.user, new.id, kind, PictureFormat::WebP);
-        derivatives::request(&mut tx, &name, &thumbnail::key(&name)?).await?;
-        db::jobs::enqueue(&mut tx, &record.user, &Task::Derive { file: new.id, kind }).await?;
+    if record.past.deleted_at.is_none() {
+        thumbnail::queue(&mut tx, new).await?;
     }
     Ok(tx.commit().await?)
 }

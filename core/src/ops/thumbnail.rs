@@ -5,10 +5,13 @@ use crate::app::App;
 use crate::blob::{BlobKey, Folder};
 use crate::db;
 use crate::db::derivatives::{Found, Name};
+use crate::db::files::NewFile;
+use crate::db::jobs::Task;
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, MediaError, Picture, PictureFormat};
 use crate::model::{ByteSize, DerivativeKind, DerivativeState, File};
+use sqlx::PgConnection;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -52,6 +55,21 @@ pub fn key(name: &Name<'_>) -> Result<BlobKey> {
     let extension = name.mime_type.trim_start_matches("image/");
     let file_name = format!("{}.{}.{extension}", name.file, name.kind.as_str());
     BlobKey::new(name.user.as_str(), Folder::Thumbnails, &file_name)
+}
+
+/// Asks for the picture that a listing shows of a new file, if there can be one. Made once the caller's transaction is
+/// committed.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn queue(conn: &mut PgConnection, file: &NewFile) -> Result<()> {
+    if !can_have(&file.mime_type) {
+        return Ok(());
+    }
+    let kind = DerivativeKind::Default;
+    let name = name(&file.user_id, file.id, kind, PictureFormat::WebP);
+    db::derivatives::request(conn, &name, &key(&name)?).await?;
+    db::jobs::enqueue(conn, &file.user_id, &Task::Derive { file: file.id, kind }).await
 }
 
 /// The picture `found` is about: as it is if it is ready, else made now, by us or by whoever makes it already.

@@ -4,7 +4,7 @@
 //! row that names what to undo.
 
 pub mod append;
-mod content;
+pub(super) mod content;
 mod finish;
 pub mod join;
 pub mod known;
@@ -171,10 +171,7 @@ impl Receiving {
         if held.is_assigned && size != granted {
             held.resize(size).await?;
         }
-        let (limits, kind) = (held.app.media_limits.clone(), sniffed);
-        let facts = tokio::task::spawn_blocking(move || media::facts(&file, &kind, &limits)).await.map_err(
-            |panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")),
-        )?;
+        let facts = content::facts(&held.app, file, sniffed).await?;
         Ok(Received { held, content: Content { name, sniffed, size, sha256, facts } })
     }
 

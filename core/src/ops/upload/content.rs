@@ -1,31 +1,30 @@
 //! What every way in shares once the bytes are here: what they are, where they go, which rows they become.
 //! Never moves a byte.
 
+use crate::app::App;
 use crate::blob::{BlobKey, Folder};
 use crate::db;
-use crate::db::derivatives;
 use crate::db::files::NewFile;
-use crate::db::jobs::Task;
 use crate::db::uploads::Ending;
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
-use crate::media::{Class, Facts, PictureFormat, Sniffed};
-use crate::model::{ByteSize, DerivativeKind, FileMetadata, FileName, FileType, Sha256Digest};
+use crate::media::{self, Class, Facts, Sniffed};
+use crate::model::{ByteSize, FileMetadata, FileName, FileType, Sha256Digest};
 use crate::ops::thumbnail;
 use sqlx::PgConnection;
 
 /// What arrived.
-pub(super) struct Content {
-    pub(super) name: FileName,
-    pub(super) sniffed: Sniffed,
-    pub(super) size: ByteSize,
-    pub(super) sha256: Sha256Digest,
-    pub(super) facts: Facts,
+pub(in crate::ops) struct Content {
+    pub(in crate::ops) name: FileName,
+    pub(in crate::ops) sniffed: Sniffed,
+    pub(in crate::ops) size: ByteSize,
+    pub(in crate::ops) sha256: Sha256Digest,
+    pub(in crate::ops) facts: Facts,
 }
 
 impl Content {
     /// The row that it becomes.
-    pub(super) fn into_file(
+    pub(in crate::ops) fn into_file(
         self,
         (user_id, id): (UserId, FileId),
         key: &BlobKey,
@@ -56,6 +55,13 @@ impl Content {
     }
 }
 
+/// What the headers of a file say about it.
+pub(in crate::ops) async fn facts(app: &App, file: std::fs::File, sniffed: Sniffed) -> Result<Facts> {
+    let limits = app.media_limits.clone();
+    let read = tokio::task::spawn_blocking(move || media::facts(&file, &sniffed, &limits)).await;
+    read.map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")))
+}
+
 /// Ends an upload as complete, adds its file and queues its picture. `false` when the upload was cancelled meanwhile:
 /// then the caller rolls back.
 pub(super) async fn record(conn: &mut PgConnection, upload: UploadId, file: &NewFile) -> Result<bool> {
@@ -64,11 +70,7 @@ pub(super) async fn record(conn: &mut PgConnection, upload: UploadId, file: &New
         return Ok(false);
     }
     db::files::insert(conn, file).await?;
-    if thumbnail::can_have(&file.mime_type) {
-        let name = thumbnail::name(user, file.id, DerivativeKind::Default, PictureFormat::WebP);
-        derivatives::request(conn, &name, &thumbnail::key(&name)?).await?;
-        db::jobs::enqueue(conn, user, &Task::Derive { file: file.id, kind: DerivativeKind::Default }).await?;
-    }
+    thumbnail::queue(conn, file).await?;
     Ok(true)
 }
 
