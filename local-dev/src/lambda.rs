@@ -7,6 +7,7 @@ use crate::layout::Layout;
 use crate::postgres::run;
 use crate::router::Upstream;
 use crate::services::{Places, Service, open_log};
+use crate::up::ANSWERING;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -14,10 +15,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Stdio;
 use tokio::process::Command;
-
-/// The functions that answer requests. The first also answers what no function claims.
-const FUNCTIONS: [&str; 7] =
-    ["jam-list", "jam-upload", "jam-download", "jam-thumbnail", "jam-quota", "jam-organize", "jam-webhook"];
 
 /// Seconds that the emulator waits for a function.
 const TIMEOUT_SECONDS: &str = "300";
@@ -60,7 +57,7 @@ pub(crate) fn start(
         .kill_on_drop(true)
         .spawn()
         .context("failed to start cargo lambda watch")?;
-    let functions: Vec<Upstream> = FUNCTIONS.map(|name| Upstream::emulated(name, address)).into();
+    let functions: Vec<Upstream> = ANSWERING.iter().map(|name| Upstream::emulated(name, address)).collect();
     let first = functions.first().context("there is a first function")?.clone();
     Ok((Service::of_emulator(child, log, first), functions))
 }
@@ -81,7 +78,7 @@ pub(crate) fn contract(layout: &Layout) -> Result<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FUNCTIONS, contract};
+    use super::{ANSWERING, contract};
     use crate::layout::Layout;
     use crate::router::Upstream;
     use crate::routes::Routes;
@@ -89,8 +86,8 @@ mod tests {
     #[test]
     fn every_operation_of_the_contract_belongs_to_a_function_that_lambda_runs() {
         let contract = contract(&Layout::find(std::path::Path::new(".jam")).unwrap()).unwrap();
-        let functions = FUNCTIONS.map(|name| Upstream::emulated(name, ([127, 0, 0, 1], 9).into()));
-        let routes = Routes::of_functions(functions.into(), &contract).unwrap();
+        let upstream = |name: &&'static str| Upstream::emulated(name, ([127, 0, 0, 1], 9).into());
+        let routes = Routes::of_functions(ANSWERING.iter().map(upstream).collect(), &contract).unwrap();
         let owner = |method: &str, path| routes.find(&method.parse().unwrap(), path).name();
         assert_eq!(owner("POST", "/api/files/upload"), "jam-upload");
         assert_eq!(owner("DELETE", "/api/files/7"), "jam-organize");

@@ -30,24 +30,16 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Everything in one process.
-const ONE_PROCESS: &[&str] = &["jam-all"];
+const ONE_PROCESS: &str = "jam-all";
 
 /// Runs jobs; no request is routed to it.
 const WORKER: &str = "jam-worker";
 /// The function that serves the contract.
 const CONTRACT: &str = "jam-list";
 
-/// A process each. The first answers what no function claims.
-const FUNCTIONS: &[&str] = &[
-    "jam-list",
-    "jam-upload",
-    "jam-download",
-    "jam-thumbnail",
-    "jam-quota",
-    "jam-organize",
-    "jam-webhook",
-    WORKER,
-];
+/// The functions that answer requests. The first also answers what no function claims.
+pub(crate) const ANSWERING: &[&str] =
+    &["jam-list", "jam-upload", "jam-download", "jam-thumbnail", "jam-quota", "jam-organize", "jam-webhook"];
 
 /// Which processes make up the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -61,12 +53,12 @@ pub(crate) enum Functions {
 }
 
 impl Functions {
-    fn names(self) -> &'static [&'static str] {
+    fn names(self) -> Vec<&'static str> {
         match self {
-            Self::All => ONE_PROCESS,
-            Self::Sockets => FUNCTIONS,
+            Self::All => vec![ONE_PROCESS],
+            Self::Sockets => [ANSWERING, &[WORKER]].concat(),
             // Jobs wait for a schedule under Lambda; here the worker runs as on a server.
-            Self::Lambda => &[WORKER],
+            Self::Lambda => vec![WORKER],
         }
     }
 }
@@ -308,7 +300,7 @@ pub(crate) fn down(layout: &Layout) -> Result<()> {
 fn find_programs(functions: Functions) -> Result<PathBuf> {
     let program = std::env::current_exe().context("failed to find this program")?;
     let directory = program.parent().context("this program lies in no directory")?;
-    for name in functions.names().iter().chain(&["jam-admin"]) {
+    for name in functions.names().into_iter().chain(["jam-admin"]) {
         if !directory.join(name).is_file() {
             bail!("{} is not built: ./local-dev/up builds what it runs", directory.join(name).display());
         }

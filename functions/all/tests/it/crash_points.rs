@@ -3,11 +3,10 @@
 #![cfg(target_os = "linux")]
 
 use crate::app::media::{bytes, sha256};
-use crate::app::process::{Process, Site};
+use crate::app::process::Site;
 use crate::app::syscalls::Doomed;
 use crate::app::tus::{BYTES, UPLOADS};
-use crate::app::{ANN, Answer, As, Form, eventually, rows};
-use jam_core::db;
+use crate::app::{ANN, Answer, As, Form};
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 use sqlx::PgPool;
@@ -125,43 +124,21 @@ async fn a_form_survives_a_kill_at_each_of_its_steps_or_leaves_nothing(pool: PgP
         break;
     }
     assert_eq!(answered.len(), 1, "it never came to an end");
-    let process = settled(&site).await;
+    let process = site.settled().await;
     let files = process.user(ANN).get("/api/files?limit=100").await.expect(200).json();
     for file in files["files"].as_array().unwrap() {
         // Stored and not answered for, or answered for: whole either way.
         answered.push((file["id"].as_str().unwrap().to_owned(), file["sha256"].as_str().unwrap().to_owned()));
     }
-    assert_downloads(&process, &answered).await;
+    process.assert_downloads(answered.iter().map(|(id, digest)| (id, digest))).await;
     process.stop().await;
     site.assert_clean().await;
 }
 
-/// A process of everything, after the janitor and the worker have done what there was to do.
-async fn settled(site: &Site) -> Process {
-    let process = site.start("jam-all", &[("JAM_JANITOR_SECONDS", "1")]).await;
-    let app = site.app();
-    rows::lapse_leases(&mut app.db.conn().await.unwrap()).await;
-    eventually("the janitor and the worker are done", async || {
-        let mut conn = app.db.conn().await.unwrap();
-        let open = db::uploads::list_open(&mut conn, None, 1).await.unwrap();
-        let jobs = db::jobs::counts(&mut conn).await.unwrap();
-        (open.is_empty() && jobs == [0, 0, 0]).then_some(())
-    })
-    .await;
-    process
-}
-
-async fn assert_downloads(process: &Process, files: &[(String, String)]) {
-    for (id, digest) in files {
-        let download = process.user(ANN).get(&format!("/api/files/{id}/download")).await.expect(200);
-        assert_eq!(sha256(&download.body), *digest, "{id}");
-    }
-}
-
 /// One row an upload, the right bytes, and nothing else.
 async fn assert_all_stored(site: &Site, stored: &[(String, String)]) {
-    let process = settled(site).await;
-    assert_downloads(&process, stored).await;
+    let process = site.settled().await;
+    process.assert_downloads(stored.iter().map(|(id, digest)| (id, digest))).await;
     let usage = process.user(ANN).usage().await;
     assert_eq!((&usage["reservedBytes"], &usage["fileCount"]), (&json!(0), &json!(stored.len())));
     process.stop().await;

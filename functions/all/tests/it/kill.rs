@@ -2,8 +2,7 @@
 
 use crate::app::media::{bytes, png, sha256};
 use crate::app::process::{Process, Site, session_token};
-use crate::app::{ANN, As, Form, Raw, eventually, rows, upload_head};
-use jam_core::db;
+use crate::app::{ANN, As, Form, Raw, eventually, upload_head};
 use nix::sys::signal::Signal;
 use sqlx::PgPool;
 use std::collections::BTreeMap;
@@ -29,21 +28,9 @@ async fn what_was_answered_for_survives_kills_at_any_moment_and_nothing_else_doe
         let process = site.start("jam-all", &settings).await;
         answered.extend(upload_until_killed(process, round).await);
     }
-    let process = site.start("jam-all", &settings).await;
-    let app = site.app();
-    rows::lapse_leases(&mut app.db.conn().await.unwrap()).await;
-    eventually("the janitor and the worker are done", async || {
-        let mut conn = app.db.conn().await.unwrap();
-        let open = db::uploads::list_open(&mut conn, None, 1).await.unwrap();
-        let jobs = db::jobs::counts(&mut conn).await.unwrap();
-        (open.is_empty() && jobs == [0, 0, 0]).then_some(())
-    })
-    .await;
+    let process = site.settled().await;
     assert!(answered.len() as u64 > kills(), "only {} uploads were answered", answered.len());
-    for (id, digest) in &answered {
-        let download = process.user(ANN).get(&format!("/api/files/{id}/download")).await.expect(200);
-        assert_eq!(sha256(&download.body), *digest, "{id}");
-    }
+    process.assert_downloads(&answered).await;
     process.stop().await;
     site.assert_clean().await;
 }

@@ -10,12 +10,6 @@ use nix::sys::signal::Signal;
 use sqlx::PgPool;
 use std::time::{Duration, Instant};
 
-/// Bytes of Ann's only upload that are in its file.
-fn staged_bytes(site: &Site) -> u64 {
-    let staged = std::fs::read_dir(site.on_volume(ANN).join(".uploads")).into_iter().flatten().next();
-    staged.map_or(0, |file| file.unwrap().metadata().unwrap().len())
-}
-
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn a_process_that_stands_still_keeps_its_upload_from_others_and_loses_no_byte(pool: PgPool) {
     let site = Site::new(pool);
@@ -23,10 +17,7 @@ async fn a_process_that_stands_still_keeps_its_upload_from_others_and_loses_no_b
     let content = bytes(1, 900_000);
     let url = first.user(ANN).create("a.bin", content.len()).await;
     first.user(ANN).append(&url, 0, &content[..100_000]).await.expect(204);
-    let mut stalled = Raw::over(first.connect().await.unwrap());
-    stalled.send(piece_head(&url, 100_000, 800_000).as_bytes()).await.unwrap();
-    stalled.send(&content[100_000..600_000]).await.unwrap();
-    eventually("bytes are written", async || (staged_bytes(&site) > 100_000).then_some(())).await;
+    let stalled = first.stalled_sender(&site, &url, &content, 100_000..600_000).await;
     let other = As::new(&second, None);
     // As long as its writer could go on writing, nobody else may: the lock is the kernel's, not a promise of time.
     first.signal(Signal::SIGSTOP);
@@ -138,10 +129,7 @@ async fn a_database_server_that_stops_before_the_last_transaction_costs_no_byte(
     let process = site.start("jam-all", &[]).await;
     let (ann, content) = (process.user(ANN), bytes(1, 1_000_000));
     let url = ann.create("a.bin", content.len()).await;
-    let mut sending = Raw::over(process.connect().await.unwrap());
-    sending.send(piece_head(&url, 0, content.len()).as_bytes()).await.unwrap();
-    sending.send(&content[..999_999]).await.unwrap();
-    eventually("bytes are written", async || (staged_bytes(&site) > 0).then_some(())).await;
+    let mut sending = process.stalled_sender(&site, &url, &content, 0..999_999).await;
     postgres.stop();
     sending.send(&content[999_999..]).await.unwrap();
     assert_eq!(sending.answer().await.refused(503, "unavailable")["part"], "database");

@@ -3,8 +3,8 @@
 
 use crate::app::media::{bytes, sha256};
 use crate::app::process::{Process, Site};
-use crate::app::tus::{location, offset, piece_head};
-use crate::app::{ANN, As, Raw, TestApp, eventually, rows, send, user_id};
+use crate::app::tus::{location, offset};
+use crate::app::{ANN, As, TestApp, eventually, rows, send, user_id};
 use bytes::Bytes;
 use jam_core::Error;
 use jam_core::app::App;
@@ -88,12 +88,7 @@ async fn a_process_told_to_end_records_what_it_has_and_ends_soon(pool: PgPool) {
     let process = site.start("jam-all", &[]).await;
     let content = bytes(1, 900_000);
     let url = process.user(ANN).create("a.bin", content.len()).await;
-    let mut raw = Raw::over(process.connect().await.unwrap());
-    raw.send(piece_head(&url, 0, content.len()).as_bytes()).await.unwrap();
-    raw.send(&content[..600_000]).await.unwrap();
-    let staging = site.on_volume(session(&site.app(), &url).await.open.unwrap().staging.as_str());
-    eventually("bytes are written", async || (std::fs::metadata(&staging).unwrap().len() > 0).then_some(()))
-        .await;
+    let mut raw = process.stalled_sender(&site, &url, &content, 0..600_000).await;
     let told = Instant::now();
     process.signal(Signal::SIGTERM);
     raw.answer().await.refused(503, "draining");
@@ -118,12 +113,7 @@ async fn a_writer_of_another_process_lets_go_as_well(pool: PgPool) {
     let (first, second) = (site.start("jam-all", &[]).await, site.start("jam-upload", &[]).await);
     let content = bytes(1, 900_000);
     let url = first.user(ANN).create("a.bin", content.len()).await;
-    let mut stalled = Raw::over(first.connect().await.unwrap());
-    stalled.send(piece_head(&url, 0, content.len()).as_bytes()).await.unwrap();
-    stalled.send(&content[..600_000]).await.unwrap();
-    let staging = site.on_volume(session(&site.app(), &url).await.open.unwrap().staging.as_str());
-    eventually("bytes are written", async || (std::fs::metadata(&staging).unwrap().len() > 0).then_some(()))
-        .await;
+    let mut stalled = first.stalled_sender(&site, &url, &content, 0..600_000).await;
     let asked = Instant::now();
     let other = As::new(&second, None);
     let at = other.offset(&url).await;

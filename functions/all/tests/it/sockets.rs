@@ -3,13 +3,11 @@
 
 use crate::app::media::{png, sha256};
 use crate::app::process::{Process, Site, session_token};
-use crate::app::{ANN, As, BOB, Form, Operation, Service, eventually};
+use crate::app::{ANN, As, BOB, Form, Operation, Service, eventually, functions};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::collections::BTreeMap;
-
-const FUNCTIONS: [&str; 7] = ["upload", "list", "download", "thumbnail", "quota", "organize", "webhook"];
 
 /// One process a function.
 struct Processes(BTreeMap<&'static str, Process>);
@@ -17,7 +15,7 @@ struct Processes(BTreeMap<&'static str, Process>);
 impl Processes {
     async fn start(site: &Site) -> Self {
         let mut processes = BTreeMap::new();
-        for function in FUNCTIONS {
+        for function in functions() {
             processes.insert(function, site.start(&format!("jam-{function}"), &[]).await);
         }
         Self(processes)

@@ -3,6 +3,7 @@
 use super::Answer;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 static DOCUMENT: LazyLock<Value> =
@@ -26,6 +27,12 @@ pub(crate) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     operations.sort_by_key(|operation| operation.path.matches('{').count());
     operations
 });
+
+/// Every function that answers requests, as the contract's tags name them; `/health` belongs to all.
+pub(crate) fn functions() -> BTreeSet<&'static str> {
+    let owners = OPERATIONS.iter().map(|operation| operation.function);
+    owners.filter(|owner| *owner != "every function").collect()
+}
 
 pub(crate) struct Operation {
     pub(crate) method: Method,

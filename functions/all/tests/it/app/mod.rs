@@ -20,7 +20,7 @@ pub(crate) mod tus;
 
 pub(crate) use answer::Answer;
 pub(crate) use caller::{As, Service, send};
-pub(crate) use contract::{OPERATIONS, Operation};
+pub(crate) use contract::{OPERATIONS, Operation, functions};
 pub(crate) use form::Form;
 pub(crate) use raw::{Raw, upload_head};
 

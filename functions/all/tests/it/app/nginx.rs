@@ -2,13 +2,10 @@
 #![expect(clippy::disallowed_methods, reason = "starts nginx with a configuration of its own")]
 
 use super::process::{Process, Site, client_over, session_token};
-use super::{As, Service, eventually};
+use super::{As, Service, eventually, functions};
 use reqwest::{Method, RequestBuilder};
 use std::path::Path;
 use tokio::process::{Child, Command};
-
-/// Every function but the worker.
-const FUNCTIONS: [&str; 7] = ["upload", "list", "download", "thumbnail", "quota", "organize", "webhook"];
 
 /// nginx and what is behind it.
 pub(crate) struct Nginx {
@@ -20,10 +17,10 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Starts the functions with `JAM_ACCEL=nginx`, and nginx in front of them.
     pub(crate) async fn start(site: &Site) -> Self {
-        let mut functions = Vec::new();
-        for function in FUNCTIONS {
+        let mut processes = Vec::new();
+        for function in functions() {
             let process = site.start(&format!("jam-{function}"), &[("JAM_ACCEL", "nginx")]).await;
-            functions.push((function, process));
+            processes.push((function, process));
         }
         let (home, socket) = (site.path("nginx"), site.path("nginx.sock"));
         std::fs::create_dir_all(&home).unwrap();
@@ -38,7 +35,7 @@ impl Nginx {
             .arg(home.join("error.log"));
         let child = command.kill_on_drop(true).spawn().expect("nginx is installed by local-dev/install");
         let http = client_over(&socket);
-        let nginx = Self { child, http, functions };
+        let nginx = Self { child, http, functions: processes };
         eventually("nginx answers", async || {
             nginx.http.get("http://localhost/health").send().await.ok()?.status().is_success().then_some(())
         })
@@ -79,7 +76,7 @@ fn configuration(site: &Site, home: &Path, socket: &Path) -> String {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/hetzner/nginx");
     let read = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap();
     let mut routes = read("routes.conf");
-    for function in FUNCTIONS {
+    for function in functions() {
         let ours = site.path(&format!("jam-{function}.sock"));
         routes = routes.replace(&format!("/run/jam-storage/{function}.sock"), ours.to_str().unwrap());
     }

@@ -2,10 +2,13 @@
 #![expect(clippy::disallowed_methods, reason = "starts the service's binaries and keeps their logs")]
 
 use super::disk::{Disk, Kind};
-use super::{ANN, As, Service, URL_KEY, assemble, config, eventually, invariants, rows};
+use super::media::sha256;
+use super::tus::piece_head;
+use super::{ANN, As, Raw, Service, URL_KEY, assemble, config, eventually, invariants, rows};
 use jam_core::app::App;
 use jam_core::blob::Volume;
 use jam_core::clock::Clock;
+use jam_core::db;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -15,6 +18,7 @@ use rsa::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
 use serde_json::json;
 use sqlx::{ConnectOptions as _, PgPool};
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::LazyLock;
@@ -194,6 +198,27 @@ impl Site {
         std::fs::read_to_string(self.path(&format!("{binary}.log"))).unwrap()
     }
 
+    /// A process of everything, after the janitor and the worker have done what there was to do.
+    pub(crate) async fn settled(&self) -> Process {
+        let process = self.start("jam-all", &[("JAM_JANITOR_SECONDS", "1")]).await;
+        let app = self.app();
+        rows::lapse_leases(&mut app.db.conn().await.unwrap()).await;
+        eventually("the janitor and the worker are done", async || {
+            let mut conn = app.db.conn().await.unwrap();
+            let open = db::uploads::list_open(&mut conn, None, 1).await.unwrap();
+            let jobs = db::jobs::counts(&mut conn).await.unwrap();
+            (open.is_empty() && jobs == [0, 0, 0]).then_some(())
+        })
+        .await;
+        process
+    }
+
+    /// Bytes of Ann's only upload that are in its file.
+    pub(crate) fn staged_bytes(&self) -> u64 {
+        let staged = std::fs::read_dir(self.on_volume(ANN).join(".uploads")).into_iter().flatten().next();
+        staged.map_or(0, |file| file.unwrap().metadata().unwrap().len())
+    }
+
     /// Rows, ledger and volume agree, and nothing is under way any more.
     pub(crate) async fn assert_clean(&self) {
         let app = self.app();
@@ -228,6 +253,34 @@ impl Process {
     /// Its number.
     pub(crate) fn id(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap())
+    }
+
+    /// A client that announces the rest of Ann's only upload from `range.start` on and stops at `range.end`, once some of
+    /// that has been written.
+    pub(crate) async fn stalled_sender(
+        &self,
+        site: &Site,
+        url: &str,
+        content: &[u8],
+        range: Range<usize>,
+    ) -> Raw<UnixStream> {
+        let mut sending = Raw::over(self.connect().await.unwrap());
+        sending.send(piece_head(url, range.start, content.len() - range.start).as_bytes()).await.unwrap();
+        let before = range.start as u64;
+        sending.send(&content[range]).await.unwrap();
+        eventually("bytes are written", async || (site.staged_bytes() > before).then_some(())).await;
+        sending
+    }
+
+    /// Ann downloads files of these ids and gets bytes of these digests.
+    pub(crate) async fn assert_downloads<'a>(
+        &self,
+        files: impl IntoIterator<Item = (&'a String, &'a String)>,
+    ) {
+        for (id, digest) in files {
+            let download = self.user(ANN).get(&format!("/api/files/{id}/download")).await.expect(200);
+            assert_eq!(sha256(&download.body), *digest, "{id}");
+        }
     }
 
     /// Sends a signal: SIGKILL leaves the process no say, after SIGTERM it may finish what it does.
