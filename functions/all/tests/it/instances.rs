@@ -116,7 +116,10 @@ async fn resume_until(end: &CancellationToken, ann: &As<'_>) -> usize {
         let mut at = 0;
         while at < content.len() {
             let piece = &content[at..content.len().min(at + 150_000)];
-            let answer = ann.append(&url, at, piece).await.expect(204);
+            let answer = ann.append(&url, at, piece).await;
+            // An instance that is to end lets go of a piece: the next one says how far it came.
+            let answer =
+                if answer.status == 503 { ann.look_up(&url).await.expect(200) } else { answer.expect(204) };
             at = offset(&answer);
             if at == content.len() {
                 let id = answer.header("upload-file-id").expect("it is whole");
