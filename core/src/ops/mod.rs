@@ -3,8 +3,10 @@
 //! Never knows HTTP, never holds SQL or a path of its own.
 
 pub mod adopt;
+pub mod derivative;
 pub mod janitor;
 pub mod organize;
+pub mod playback;
 pub mod reconcile;
 pub mod thumbnail;
 pub mod trash;
