@@ -269,6 +269,74 @@ pub async fn remove(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<S
     .await?)
 }
 
+/// What a file has of one derivative.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The file, which is not in the trash.
+    pub file: FileId,
+    /// Its media type.
+    pub file_type: String,
+    /// Whether browsers need a derivative to play it; `None` when nobody has looked.
+    pub needs_playback: Option<bool>,
+    /// Whether it can be painted before any picture arrives.
+    pub has_thumbhash: bool,
+    /// How far the derivative is; `None` when it was never asked for.
+    pub state: Option<DerivativeState>,
+    /// When it came to that state.
+    pub updated_at: Option<OffsetDateTime>,
+}
+
+/// What a user's files outside the trash have of one derivative, in the order of their ids, after `after`, at most
+/// `limit`.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn candidates(
+    conn: &mut PgConnection,
+    user: &UserId,
+    (kind, mime_type): (DerivativeKind, &str),
+    after: Option<FileId>,
+    limit: i64,
+) -> Result<Vec<Candidate>> {
+    Ok(sqlx::query_as!(
+        Candidate,
+        r#"SELECT f.id AS "file: FileId", f.mime_type AS file_type, f.needs_playback
+                , f.thumbhash IS NOT NULL AS "has_thumbhash!", d.state AS "state?: DerivativeState"
+                , d.updated_at AS "updated_at?"
+             FROM user_files f
+             LEFT JOIN derivatives d ON d.user_id = f.user_id AND d.file_id = f.id AND d.kind = $2 AND d.mime_type = $3
+            WHERE f.user_id = $1 AND f.id > $4 AND f.deleted_at IS NULL
+            ORDER BY f.id
+            LIMIT $5"#,
+        user.as_str(),
+        kind.as_str(),
+        mime_type,
+        after.map_or(Uuid::nil(), |id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Lets a derivative be made again, whatever became of it.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn reset(conn: &mut PgConnection, name: &Name<'_>) -> Result<()> {
+    sqlx::query!(
+        "UPDATE derivatives
+            SET state = 'pending', file_size = NULL, error = NULL, lease_expires_at = NULL, updated_at = now()
+          WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state <> 'pending'",
+        name.user.as_str(),
+        name.file as FileId,
+        name.kind.as_str(),
+        name.mime_type,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Every path that derivatives of these files may use on the volume, made or not.
 ///
 /// # Errors

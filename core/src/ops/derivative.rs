@@ -1,6 +1,10 @@
 //! What is made from a file: asked for, tried again, given up.
 //! Invariant: what no reader waits for has a job from the statement on that asked for it.
-//! Never makes anything (see `ops::thumbnail` and `ops::playback`).
+//! Never makes anything itself (see `ops::thumbnail` and `ops::playback`).
+
+mod rebuild;
+
+pub use rebuild::{Scope, Tally, rebuild};
 
 use crate::app::App;
 use crate::db;
@@ -70,7 +74,9 @@ pub async fn retry(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) -
             db::jobs::cancel_derive(&mut tx, user, id, kind).await?;
             db::jobs::enqueue(&mut tx, user, &Task::Derive { file: id, kind }).await?;
         }
-        None if can_have(&file, kind) => request(&mut tx, user, id, kind).await?,
+        None if can_have(&file.mime_type, file.needs_playback, kind) => {
+            request(&mut tx, user, id, kind).await?
+        }
         None => return Err(Error::NotFound),
     }
     let file = db::files::get(&mut tx, user, id).await?.ok_or(Error::NotFound)?;
@@ -78,12 +84,10 @@ pub async fn retry(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) -
     Ok(file)
 }
 
-fn can_have(file: &File, kind: DerivativeKind) -> bool {
+fn can_have(mime_type: &str, needs_playback: Option<bool>, kind: DerivativeKind) -> bool {
     match kind {
-        DerivativeKind::Playback => {
-            file.mime_type.starts_with("video/") && file.needs_playback != Some(false)
-        }
-        _ => thumbnail::can_have(&file.mime_type),
+        DerivativeKind::Playback => mime_type.starts_with("video/") && needs_playback != Some(false),
+        _ => thumbnail::can_have(mime_type),
     }
 }
 
