@@ -2,8 +2,10 @@
 //! Every statement names the owner; a foreign file is a missing one. Listings are in `db::listing`.
 
 mod content;
+mod found;
 
 pub use content::{Content, content};
+pub use found::{complete_facts, set_needs_playback, set_thumbhash};
 
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
@@ -207,49 +209,6 @@ pub async fn insert(conn: &mut PgConnection, file: &NewFile) -> Result<()> {
         metadata.audio_category as Option<AudioCategory>,
         Json(&metadata.details) as _,
         file.needs_playback,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Records whether browsers need a derivative to play a file.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn set_needs_playback(
-    conn: &mut PgConnection,
-    user: &UserId,
-    id: FileId,
-    needs_playback: bool,
-) -> Result<()> {
-    sqlx::query!(
-        "UPDATE user_files SET needs_playback = $3 WHERE user_id = $1 AND id = $2",
-        user.as_str(),
-        id as FileId,
-        needs_playback,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Records a file's picture in about 25 bytes.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn set_thumbhash(
-    conn: &mut PgConnection,
-    user: &UserId,
-    id: FileId,
-    thumbhash: &[u8],
-) -> Result<()> {
-    sqlx::query!(
-        "UPDATE user_files SET thumbhash = $3
-          WHERE user_id = $1 AND id = $2 AND thumbhash IS DISTINCT FROM $3",
-        user.as_str(),
-        id as FileId,
-        thumbhash,
     )
     .execute(conn)
     .await?;

@@ -33,12 +33,12 @@ pub struct Facts {
 }
 
 impl Facts {
-    fn of_picture(width: u32, height: u32) -> Self {
+    pub(super) fn of_picture(width: u32, height: u32) -> Self {
         let known = width > 0 && height > 0;
         Self { width: known.then_some(width), height: known.then_some(height), ..Self::default() }
     }
 
-    fn lasting(self, seconds: Option<f64>) -> Self {
+    pub(super) fn lasting(self, seconds: Option<f64>) -> Self {
         Self { duration_seconds: seconds.filter(|s| s.is_finite() && *s > 0.0), ..self }
     }
 

@@ -21,4 +21,4 @@ pub use limits::{MediaError, MediaLimits};
 pub use playback::{Conversion, conversion};
 pub use sniff::{Class, Sniffed, is_inline_safe, mime_accepts, sniff};
 pub use thumbnail::{Picture, PictureFormat, image_thumbnail};
-pub use video::{Film, convert, poster};
+pub use video::{Film, convert, poster, probe};

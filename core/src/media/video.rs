@@ -6,6 +6,7 @@
 mod command;
 mod convert;
 mod frame;
+mod probe;
 mod sandbox;
 
 use std::fs::File;
@@ -29,6 +30,7 @@ use crate::model::PictureKind;
 use command::Task;
 pub use convert::{Film, convert};
 pub(super) use frame::Frame;
+pub use probe::probe;
 use sandbox::Bounds;
 
 /// Most of ffmpeg's log that is kept to tell why it failed, in bytes.

@@ -4,6 +4,7 @@
 
 pub mod adopt;
 pub mod derivative;
+mod facts;
 pub mod janitor;
 pub mod organize;
 pub mod playback;

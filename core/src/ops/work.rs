@@ -5,10 +5,11 @@ use crate::blob::BlobKey;
 use crate::db::jobs::{ClaimedJob, Task};
 use crate::db::{self, Db};
 use crate::error::{Error, Result};
-use crate::ids::JobId;
+use crate::ids::{FileId, JobId};
 use crate::media::PictureFormat;
+use crate::model::PictureKind;
 use crate::ops::thumbnail::Wanted;
-use crate::ops::{derivative, playback, thumbnail, trash};
+use crate::ops::{derivative, facts, playback, thumbnail, trash};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -71,10 +72,7 @@ async fn run(app: &App, job: &ClaimedJob, stop: &CancellationToken) -> Result<()
     match &job.task {
         Task::Derive { file, kind } => {
             let made = match kind.picture() {
-                Some(kind) => {
-                    let format = PictureFormat::WebP;
-                    thumbnail::make(app, &Wanted { user: &job.user_id, file: *file, kind, format }).await
-                }
+                Some(kind) => draw(app, job, *file, kind).await,
                 None => playback::make(app, job, *file, stop).await,
             };
             match made {
@@ -92,6 +90,13 @@ async fn run(app: &App, job: &ClaimedJob, stop: &CancellationToken) -> Result<()
             Ok(())
         }
     }
+}
+
+/// The first look at a file after its upload also finds out what its headers did not tell.
+async fn draw(app: &App, job: &ClaimedJob, file: FileId, kind: PictureKind) -> Result<()> {
+    facts::complete(app, &job.user_id, file).await?;
+    let format = PictureFormat::WebP;
+    thumbnail::make(app, &Wanted { user: &job.user_id, file, kind, format }).await
 }
 
 /// The last attempt failed: the file's owner sees why, and the job stays for an operator.

@@ -186,3 +186,26 @@ fn the_frame_is_taken_at_a_tenth_and_never_after_ten_seconds() {
     assert_eq!(start_of(Some(20.0)), 2.0);
     assert_eq!(start_of(Some(7200.0)), 10.0);
 }
+
+#[tokio::test]
+async fn ffprobe_tells_size_and_length_where_headers_are_not_read() {
+    let film = "-f lavfi -i testsrc=size=320x180:rate=25:duration=3 -pix_fmt yuv420p";
+    for (name, arguments, size) in [
+        ("a.ts", format!("{film} -c:v libx264"), (Some(320), Some(180))),
+        ("a.flv", format!("{film} -c:v libx264"), (Some(320), Some(180))),
+        ("a.ogv", format!("{film} -c:v libtheora"), (Some(320), Some(180))),
+        ("a.wmv", film.to_owned(), (Some(320), Some(180))),
+        ("wide.ts", format!("{film} -vf setsar=4/3 -c:v libx264"), (Some(427), Some(180))),
+        ("a.mp3", "-f lavfi -i sine=duration=3".to_owned(), (None, None)),
+    ] {
+        let file = by_ffmpeg(name, &arguments);
+        let limits = MediaLimits::default();
+        let (sniffed, _) = crate::media::examine(&file, &limits).unwrap();
+        let facts = probe(&file, sniffed.mime, &limits).await.unwrap();
+        assert_eq!((facts.width, facts.height), size, "{name}");
+        assert!((facts.duration_seconds.unwrap() - 3.0).abs() < 0.3, "{name}: {facts:?}");
+    }
+    let noise = file_of(&[0x55; 10_000]);
+    let nothing = probe(&noise, "video/mp2t", &MediaLimits::default()).await;
+    assert_eq!(nothing.unwrap_or_default(), crate::media::Facts::default());
+}

@@ -62,8 +62,12 @@ async fn a_film_with_its_index_at_the_end_is_streamed_from_a_copy_once_that_is_t
     let original = app.nobody().get(before["streamUrl"].as_str().unwrap()).await.expect(200);
     assert_eq!(sha256(&original.body), sha256(&MP4), "the original is there at once");
     let counters = app.ann().counters().await;
+    let (path, tag) = (format!("/api/files/{id}"), app.ann().get(&format!("/api/files/{id}")).await);
+    let tag = tag.header("etag").unwrap();
+    app.ann().get_with(&path, "if-none-match", tag).await.expect(304);
 
     app.run_jobs_in_queue().await;
+    app.ann().get_with(&path, "if-none-match", tag).await.expect(200);
     let after = app.ann().file(id).await;
     let ready = playback(&app, id).await.unwrap();
     assert_eq!((&ready["state"], &ready["progress"]), (&json!("ready"), &Value::Null));
@@ -97,6 +101,7 @@ async fn films_in_codecs_of_other_programs_are_made_anew(pool: PgPool) {
         let id = app.ann().store_id(name, &by_ffmpeg(name, &format!("{FILM} {codecs}"))).await;
         app.run_jobs_in_queue().await;
         let file = app.ann().file(&id).await;
+        assert_eq!((&file["resolution"], &file["duration"]), (&json!("640x360"), &json!("00:02")), "{name}");
         assert_eq!(playback(&app, &id).await.unwrap()["state"], "ready", "{name}");
         let film = app.nobody().get(file["streamUrl"].as_str().unwrap()).await.expect(200);
         let copy = app.ann().store("copy.mp4", &film.body).await;
