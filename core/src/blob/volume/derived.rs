@@ -3,7 +3,7 @@
 //! Never knows what they are made from.
 
 use super::{OWN, TEMPORARY, Volume, create_new, open_or_make_directory, unlink};
-use crate::blob::{BlobKey, blocking};
+use crate::blob::{BlobKey, blocking, forcing};
 use crate::error::Result;
 use crate::ids::InstanceId;
 use crate::model::ByteSize;
@@ -30,7 +30,7 @@ impl Volume {
     /// [`Error::VolumeFull`](crate::Error::VolumeFull) or [`Error::Unavailable`](crate::Error::Unavailable).
     pub async fn put(&self, key: &BlobKey, bytes: Vec<u8>) -> Result<()> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        blocking("writing a derivative", move || {
+        forcing(&self.inner.soundness, "writing a derivative", move || {
             let mut draft = Draft::new(&inner.root, inner.instance)?;
             let kept = draft.file.write_all(&bytes).and_then(|()| draft.keep(&inner.root, &key));
             if kept.is_err() {
@@ -57,7 +57,7 @@ impl Volume {
     /// [`Error::VolumeFull`](crate::Error::VolumeFull) or [`Error::Unavailable`](crate::Error::Unavailable).
     pub async fn keep(&self, draft: Draft, key: &BlobKey) -> Result<ByteSize> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        blocking("keeping a derivative", move || {
+        forcing(&self.inner.soundness, "keeping a derivative", move || {
             let kept = draft.keep(&inner.root, &key);
             if kept.is_err() {
                 draft.discard()?;
