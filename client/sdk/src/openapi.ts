@@ -818,7 +818,10 @@ export interface components {
         /** @description How the service is. */
         Health: {
             success: boolean;
-            /** @description `healthy`; anything else is a 503 with an error. */
+            /**
+             * @description `healthy`, or `degraded`: the disk failed, files are served and none are taken. What does not answer at all is a
+             *     503 with an error.
+             */
             status: string;
             /** Format: date-time */
             timestamp: string;
