@@ -175,7 +175,7 @@ async fn a_worker_that_is_told_to_stop_gives_its_film_back(pool: PgPool) {
     let worker = start_worker(&app);
     under_way(&app, &id).await;
     end_worker(worker).await;
-    assert!(writers(&app).is_empty());
+    eventually("ffmpeg is gone", async || writers(&app).is_empty().then_some(())).await;
     let given_back = playback(&app, &id).await.unwrap();
     assert_eq!((&given_back["state"], &given_back["progress"]), (&json!("pending"), &Value::Null));
     let jobs = jam_core::db::jobs::list(&mut app.app.db.conn().await.unwrap(), None, 10).await.unwrap();
