@@ -123,9 +123,11 @@ CREATE TABLE public.derivatives (
     error text,
     lease_expires_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    progress smallint,
     CONSTRAINT derivatives_check CHECK (((state = 'ready'::text) = (file_size IS NOT NULL))),
     CONSTRAINT derivatives_file_size_check CHECK ((file_size > 0)),
-    CONSTRAINT derivatives_kind_check CHECK ((kind = ANY (ARRAY['default'::text, 'small'::text, 'medium'::text, 'large'::text]))),
+    CONSTRAINT derivatives_kind_check CHECK ((kind = ANY (ARRAY['default'::text, 'small'::text, 'medium'::text, 'large'::text, 'playback'::text]))),
+    CONSTRAINT derivatives_progress_check CHECK (((progress >= 0) AND (progress <= 100))),
     CONSTRAINT derivatives_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'ready'::text, 'failed'::text])))
 );
 
@@ -145,6 +147,7 @@ CREATE TABLE public.jobs (
     lease_expires_at timestamp with time zone,
     last_error text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    is_long boolean DEFAULT false NOT NULL,
     CONSTRAINT jobs_check CHECK (((state = 'running'::text) = ((lease_token IS NOT NULL) AND (lease_expires_at IS NOT NULL)))),
     CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'running'::text, 'dead'::text])))
 );
@@ -236,6 +239,8 @@ CREATE TABLE public.user_files (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     deleted_at timestamp with time zone,
+    needs_playback boolean,
+    thumbhash bytea,
     CONSTRAINT user_files_asset_category_check CHECK ((asset_category = ANY (ARRAY['character'::text, 'object'::text, 'scene'::text, 'greenscreen'::text, 'background'::text, 'full_video'::text, 'clip'::text, 'template'::text, 'audio'::text]))),
     CONSTRAINT user_files_audio_category_check CHECK ((audio_category = ANY (ARRAY['jingle'::text, 'commercial_song'::text, 'radio_song'::text, 'voiceover'::text, 'sfx'::text, 'background_music'::text]))),
     CONSTRAINT user_files_bucket_check CHECK ((bucket = 'volume'::text)),
@@ -245,6 +250,7 @@ CREATE TABLE public.user_files (
     CONSTRAINT user_files_height_check CHECK ((height > 0)),
     CONSTRAINT user_files_original_name_check CHECK (((octet_length(original_name) >= 1) AND (octet_length(original_name) <= 255))),
     CONSTRAINT user_files_sha256_check CHECK ((octet_length(sha256) = 32)),
+    CONSTRAINT user_files_thumbhash_check CHECK (((octet_length(thumbhash) >= 5) AND (octet_length(thumbhash) <= 40))),
     CONSTRAINT user_files_width_check CHECK ((width > 0))
 );
 
@@ -364,10 +370,17 @@ ALTER TABLE ONLY public.webhook_deliveries
 
 
 --
+-- Name: jobs_by_derived_file; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX jobs_by_derived_file ON public.jobs USING btree (((task ->> 'file'::text))) WHERE ((task ->> 'task'::text) = 'derive'::text);
+
+
+--
 -- Name: jobs_ready; Type: INDEX; Schema: public; Owner: -
 --
 
-CREATE INDEX jobs_ready ON public.jobs USING btree (run_at) WHERE (state = 'ready'::text);
+CREATE INDEX jobs_ready ON public.jobs USING btree (is_long, run_at) WHERE (state = 'ready'::text);
 
 
 --

@@ -14,7 +14,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use jam_core::media::{MediaLimits, PictureFormat, image_thumbnail, sniff};
-use jam_core::model::DerivativeKind;
+use jam_core::model::PictureKind;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,7 @@ fn main() -> Result<()> {
 
 /// Our side of a measure.
 fn time(path: &Path, variant: &str, times: usize, out: &Path) -> Result<Cost> {
-    let kind = DerivativeKind::parse(variant).context("no such variant")?;
+    let kind = PictureKind::parse(variant).context("no such variant")?;
     let file = File::open(path)?;
     let mut head = vec![0; 4096];
     let length = file.read_at(&mut head, 0)?;

@@ -4,6 +4,8 @@ import { type FormOptions, metadataTexts, sendForm, type Uploadable } from "./fo
 import type {
   BatchAction,
   BatchResult,
+  Derivative,
+  DerivativeKind,
   FileList,
   FilePatch,
   FileQuery,
@@ -69,6 +71,7 @@ export type JamClient = ReturnType<typeof createClient>;
 
 type StorageAnswer = { storage: StorageInfo };
 type FileAnswer = { file: UserFile };
+type DerivativesAnswer = { derivatives: Derivative[] };
 
 function storageMethods(transport: Transport) {
   return {
@@ -122,6 +125,11 @@ function listingMethods(transport: Transport) {
     async getFile(file: FileRef, options: RequestOptions = {}) {
       return (await transport.json<FileAnswer>("GET", pathOf(file), options)).file;
     },
+    /** What is made from a file, and how far it is. */
+    async getDerivatives(file: FileRef, options: RequestOptions = {}) {
+      const answer = await transport.json<DerivativesAnswer>("GET", pathOf(file, "/derivatives"), options);
+      return answer.derivatives;
+    },
     /** A user's files, for administrators. */
     async getAdminUserFiles(userId: string, query: FileQuery = {}, options: RequestOptions = {}) {
       return (await list(`/api/admin/files/${encodeURIComponent(userId)}`, query, options)).files;
@@ -151,7 +159,7 @@ function contentMethods(transport: Transport) {
     },
     /** A URL that saves the file: signed when given a file; otherwise one that needs the token. */
     getDownloadUrl: (file: FileRef) => signed(file, "downloadUrl") ?? url(file, "/download"),
-    /** A URL that plays the file: signed when given a file; otherwise one that needs the token. */
+    /** A URL that plays the file, or what was made of it for browsers: signed when given a file; otherwise one that needs the token. */
     getStreamUrl: (file: FileRef) => signed(file, "streamUrl") ?? url(file, "/stream"),
     /** A thumbnail's bytes. */
     getThumbnailBlob(file: FileRef, { size, ...options }: RequestOptions & { size?: ThumbnailSize } = {}) {
@@ -220,6 +228,16 @@ function changeMethods(transport: Transport) {
     ) {
       const headers: Record<string, string> = ifMatch === undefined ? {} : { "If-Match": ifMatch };
       return change("PATCH", pathOf(file), { ...options, json: patch, headers });
+    },
+    /** Tries again what could not be made from a file, or was cancelled. */
+    async retryDerivative(file: FileRef, kind: DerivativeKind, options: RequestOptions = {}) {
+      const path = pathOf(file, `/derivatives/${kind}/retry`);
+      return (await transport.json<DerivativesAnswer>("POST", path, options)).derivatives;
+    },
+    /** Cancels or removes what is made of a film for browsers. */
+    async cancelPlayback(file: FileRef, options: RequestOptions = {}) {
+      const path = pathOf(file, "/derivatives/playback");
+      return (await transport.json<DerivativesAnswer>("DELETE", path, options)).derivatives;
     },
     /** Does one thing to many files: one result each, in their order. */
     async batch(

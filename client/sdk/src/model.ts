@@ -30,8 +30,12 @@ export type BatchAction = Schemas["ActionName"];
 export type BatchResult = Schemas["BatchResult"];
 /** How the service is. */
 export type Health = Schemas["Health"];
+/** Something made from a file, and how far it is. */
+export type Derivative = Schemas["DerivativeView"];
+/** What can be made from a file: pictures by size, and `playback`, a film that browsers can play. */
+export type DerivativeKind = Schemas["DerivativeKind"];
 /** Named thumbnail sizes: `default` is 400x225. */
-export type ThumbnailSize = Schemas["DerivativeKind"];
+export type ThumbnailSize = Schemas["PictureKind"];
 
 type ListQuery = NonNullable<operations["list_files"]["parameters"]["query"]>;
 type Listed<Name extends keyof ListQuery> = NonNullable<ListQuery[Name]>;

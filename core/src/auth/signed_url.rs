@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::config::UrlKey;
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
-use crate::model::{DerivativeKind, UrlEpochs};
+use crate::model::{PictureKind, UrlEpochs};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
@@ -32,18 +32,21 @@ pub enum Variant {
     Download,
     /// The file itself, in place.
     Stream,
+    /// The film that was made of it for browsers, in place.
+    Playback,
     /// A thumbnail, in place.
-    Thumbnail(DerivativeKind),
+    Thumbnail(PictureKind),
 }
 
 impl Variant {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Download,
         Self::Stream,
-        Self::Thumbnail(DerivativeKind::Default),
-        Self::Thumbnail(DerivativeKind::Small),
-        Self::Thumbnail(DerivativeKind::Medium),
-        Self::Thumbnail(DerivativeKind::Large),
+        Self::Playback,
+        Self::Thumbnail(PictureKind::Default),
+        Self::Thumbnail(PictureKind::Small),
+        Self::Thumbnail(PictureKind::Medium),
+        Self::Thumbnail(PictureKind::Large),
     ];
 
     /// The segment of the path.
@@ -52,10 +55,11 @@ impl Variant {
         match self {
             Self::Download => "download",
             Self::Stream => "stream",
-            Self::Thumbnail(DerivativeKind::Default) => "thumbnail",
-            Self::Thumbnail(DerivativeKind::Small) => "thumbnail-small",
-            Self::Thumbnail(DerivativeKind::Medium) => "thumbnail-medium",
-            Self::Thumbnail(DerivativeKind::Large) => "thumbnail-large",
+            Self::Playback => "playback",
+            Self::Thumbnail(PictureKind::Default) => "thumbnail",
+            Self::Thumbnail(PictureKind::Small) => "thumbnail-small",
+            Self::Thumbnail(PictureKind::Medium) => "thumbnail-medium",
+            Self::Thumbnail(PictureKind::Large) => "thumbnail-large",
         }
     }
 
@@ -65,10 +69,11 @@ impl Variant {
         match self {
             Self::Download => "download",
             Self::Stream => "stream",
-            Self::Thumbnail(DerivativeKind::Default) => "thumbnail",
-            Self::Thumbnail(DerivativeKind::Small) => "thumbnail?size=small",
-            Self::Thumbnail(DerivativeKind::Medium) => "thumbnail?size=medium",
-            Self::Thumbnail(DerivativeKind::Large) => "thumbnail?size=large",
+            Self::Playback => "stream?derivative=playback",
+            Self::Thumbnail(PictureKind::Default) => "thumbnail",
+            Self::Thumbnail(PictureKind::Small) => "thumbnail?size=small",
+            Self::Thumbnail(PictureKind::Medium) => "thumbnail?size=medium",
+            Self::Thumbnail(PictureKind::Large) => "thumbnail?size=large",
         }
     }
 
@@ -81,13 +86,13 @@ impl Variant {
     const fn disposition(self) -> &'static str {
         match self {
             Self::Download => "attachment",
-            Self::Stream | Self::Thumbnail(_) => "inline",
+            Self::Stream | Self::Playback | Self::Thumbnail(_) => "inline",
         }
     }
 
     const fn max_seconds(self) -> i64 {
         match self {
-            Self::Download | Self::Stream => MEDIA_SECONDS,
+            Self::Download | Self::Stream | Self::Playback => MEDIA_SECONDS,
             Self::Thumbnail(_) => THUMBNAIL_SECONDS,
         }
     }

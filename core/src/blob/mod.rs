@@ -12,7 +12,8 @@ mod writer;
 pub use midpoint::Midpoint;
 pub use reader::ByteStream;
 pub use volume::{
-    Boot, Entry, Head, Listing, Lock, Locked, Look, Place, Recovered, Source, Space, Stat, Taken, Volume,
+    Boot, Draft, Entry, Head, Listing, Lock, Locked, Look, Place, Recovered, Source, Space, Stat, Taken,
+    Volume,
 };
 pub use writer::{Staged, Writer};
 

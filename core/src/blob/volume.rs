@@ -2,10 +2,12 @@
 //! Durable order on ext4: fdatasync the file, rename, fsync the directories. A rename without the first leaves an
 //! empty file under the final name after a power cut; a rename without the last may be lost.
 
+mod derived;
 mod inventory;
 mod staging;
 mod take_over;
 
+pub use derived::Draft;
 pub use inventory::{Entry, Listing, Look, Place, Stat};
 pub use staging::{Boot, Lock, Locked, Recovered};
 pub use take_over::{Head, Source, Taken};
@@ -23,7 +25,7 @@ use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
 use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{UnlinkatFlags, fsync, geteuid, linkat, unlinkat};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -35,7 +37,7 @@ const SENTINEL: &str = ".jam-volume";
 const OWN: &str = ".jam";
 /// Lock files of running processes, within [`OWN`].
 const INSTANCES: &str = "instances";
-/// Small blobs being written, within [`OWN`]; named by instance, so that those of dead processes can be swept.
+/// Derivatives being written, within [`OWN`]; named by instance, so that those of dead processes can be swept.
 const TEMPORARY: &str = "tmp";
 
 /// Permissions of every directory.
@@ -207,31 +209,6 @@ impl Volume {
             }
             fsync(&target)?;
             Ok(true)
-        })
-        .await
-    }
-
-    /// Writes a small blob whole, replacing an older one. Durable on return; safe to repeat.
-    ///
-    /// # Errors
-    /// [`Error::VolumeFull`] or [`Error::Unavailable`].
-    pub async fn put(&self, key: &BlobKey, bytes: Vec<u8>) -> Result<()> {
-        let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        forcing(&self.inner.soundness, "writing a derivative", move || {
-            let (directory, name) = key.split();
-            let directory = open_or_make_directory(&inner.root, directory)?;
-            let waiting = open_or_make_directory(&inner.root, &format!("{OWN}/{TEMPORARY}"))?;
-            let temporary = format!("{}.{}", inner.instance, uuid::Uuid::new_v4());
-            let mut file = create_new(&waiting, &temporary)?;
-            let written = file.write_all(&bytes).and_then(|()| file.sync_data());
-            let moved = written
-                .and_then(|()| Ok(nix::fcntl::renameat(&waiting, temporary.as_str(), &directory, name)?));
-            if moved.is_err() {
-                unlinkat(&waiting, temporary.as_str(), UnlinkatFlags::NoRemoveDir)?;
-            }
-            moved?;
-            fsync(&directory)?;
-            Ok(())
         })
         .await
     }

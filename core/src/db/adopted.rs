@@ -34,8 +34,8 @@ pub async fn insert(conn: &mut PgConnection, file: &NewFile, past: &Past) -> Res
         "INSERT INTO user_files (
              user_id, id, file_name, original_name, file_type, mime_type, file_size, file_path, sha256, width, height
            , duration_seconds, package_name, tags, asset_category, usage_tags, character_names, audio_category, asset_details
-           , is_favorite, upload_date, created_at, updated_at, deleted_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)",
+           , is_favorite, upload_date, created_at, updated_at, deleted_at, needs_playback)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
         file.user_id.as_str(),
         file.id as FileId,
         file.file_name,
@@ -60,6 +60,7 @@ pub async fn insert(conn: &mut PgConnection, file: &NewFile, past: &Past) -> Res
         past.created_at,
         past.updated_at,
         past.deleted_at,
+        file.needs_playback,
     )
     .execute(conn)
     .await?;

@@ -86,7 +86,7 @@ pub async fn of_files(
     let ids: Vec<Uuid> = files.iter().map(|file| file.0).collect();
     let rows = sqlx::query!(
         r#"SELECT file_id AS "file_id: FileId", kind AS "kind: DerivativeKind", mime_type
-                , state AS "state: DerivativeState", error, path
+                , state AS "state: DerivativeState", progress, error, path
              FROM derivatives
             WHERE user_id = $1 AND file_id = ANY($2)"#,
         user.as_str(),
@@ -100,6 +100,7 @@ pub async fn of_files(
             kind: row.kind,
             mime_type: row.mime_type,
             state: row.state,
+            progress: row.progress,
             error: row.error,
             path: row.path,
         };
@@ -154,7 +155,7 @@ pub async fn claim(conn: &mut PgConnection, name: &Name<'_>, lease_for: Duration
 /// When Postgres does not answer.
 pub async fn give_back(conn: &mut PgConnection, name: &Name<'_>) -> Result<()> {
     sqlx::query!(
-        "UPDATE derivatives SET lease_expires_at = NULL
+        "UPDATE derivatives SET progress = NULL, lease_expires_at = NULL
           WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'",
         name.user.as_str(),
         name.file as FileId,
@@ -173,7 +174,7 @@ pub async fn give_back(conn: &mut PgConnection, name: &Name<'_>) -> Result<()> {
 pub async fn set_ready(conn: &mut PgConnection, name: &Name<'_>, size: ByteSize) -> Result<bool> {
     let done = sqlx::query!(
         "UPDATE derivatives
-            SET state = 'ready', error = NULL, file_size = $5, lease_expires_at = NULL, updated_at = now()
+            SET state = 'ready', error = NULL, file_size = $5, progress = NULL, lease_expires_at = NULL, updated_at = now()
           WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4",
         name.user.as_str(),
         name.file as FileId,
@@ -192,7 +193,7 @@ pub async fn set_ready(conn: &mut PgConnection, name: &Name<'_>, size: ByteSize)
 /// When Postgres does not answer.
 pub async fn set_failed(conn: &mut PgConnection, name: &Name<'_>, reason: &str) -> Result<()> {
     sqlx::query!(
-        "UPDATE derivatives SET state = 'failed', error = $5, lease_expires_at = NULL, updated_at = now()
+        "UPDATE derivatives SET state = 'failed', error = $5, progress = NULL, lease_expires_at = NULL, updated_at = now()
           WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'",
         name.user.as_str(),
         name.file as FileId,
@@ -205,14 +206,127 @@ pub async fn set_failed(conn: &mut PgConnection, name: &Name<'_>, reason: &str) 
     Ok(())
 }
 
-/// Lets a failed derivative be tried again.
+/// Records how much of a derivative is made and keeps the right to make it. `false` when nobody wants it any more.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn forgive(conn: &mut PgConnection, name: &Name<'_>) -> Result<()> {
+pub async fn set_progress(
+    conn: &mut PgConnection,
+    name: &Name<'_>,
+    percent: u8,
+    lease_for: Duration,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE derivatives SET progress = $5, lease_expires_at = now() + make_interval(secs => $6)
+          WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'",
+        name.user.as_str(),
+        name.file as FileId,
+        name.kind.as_str(),
+        name.mime_type,
+        i16::from(percent),
+        lease_for.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Lets a failed derivative be tried again, in every format.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn forgive(
+    conn: &mut PgConnection,
+    user: &UserId,
+    file: FileId,
+    kind: DerivativeKind,
+) -> Result<()> {
     sqlx::query!(
         "UPDATE derivatives SET state = 'pending', error = NULL, updated_at = now()
-          WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'failed'",
+          WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND state = 'failed'",
+        user.as_str(),
+        file as FileId,
+        kind.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Removes the row of a derivative, whatever its state. Answers the path that it may use.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn remove(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!(
+        "DELETE FROM derivatives WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 RETURNING path",
+        name.user.as_str(),
+        name.file as FileId,
+        name.kind.as_str(),
+        name.mime_type,
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// What a file has of one derivative.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The file, which is not in the trash.
+    pub file: FileId,
+    /// Its media type.
+    pub file_type: String,
+    /// Whether browsers need a derivative to play it; `None` when nobody has looked.
+    pub needs_playback: Option<bool>,
+    /// Whether it can be painted before any picture arrives.
+    pub has_thumbhash: bool,
+    /// How far the derivative is; `None` when it was never asked for.
+    pub state: Option<DerivativeState>,
+    /// When it came to that state.
+    pub updated_at: Option<OffsetDateTime>,
+}
+
+/// What a user's files outside the trash have of one derivative, in the order of their ids, after `after`, at most
+/// `limit`.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn candidates(
+    conn: &mut PgConnection,
+    user: &UserId,
+    (kind, mime_type): (DerivativeKind, &str),
+    after: Option<FileId>,
+    limit: i64,
+) -> Result<Vec<Candidate>> {
+    Ok(sqlx::query_as!(
+        Candidate,
+        r#"SELECT f.id AS "file: FileId", f.mime_type AS file_type, f.needs_playback
+                , f.thumbhash IS NOT NULL AS "has_thumbhash!", d.state AS "state?: DerivativeState"
+                , d.updated_at AS "updated_at?"
+             FROM user_files f
+             LEFT JOIN derivatives d ON d.user_id = f.user_id AND d.file_id = f.id AND d.kind = $2 AND d.mime_type = $3
+            WHERE f.user_id = $1 AND f.id > $4 AND f.deleted_at IS NULL
+            ORDER BY f.id
+            LIMIT $5"#,
+        user.as_str(),
+        kind.as_str(),
+        mime_type,
+        after.map_or(Uuid::nil(), |id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Lets a derivative be made again, whatever became of it.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn reset(conn: &mut PgConnection, name: &Name<'_>) -> Result<()> {
+    sqlx::query!(
+        "UPDATE derivatives
+            SET state = 'pending', file_size = NULL, error = NULL, lease_expires_at = NULL, updated_at = now()
+          WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state <> 'pending'",
         name.user.as_str(),
         name.file as FileId,
         name.kind.as_str(),
@@ -238,19 +352,25 @@ pub async fn paths_of(conn: &mut PgConnection, user: &UserId, files: &[FileId]) 
     .await?)
 }
 
-/// Lets a ready derivative be made again, because its bytes are lost. `false` when it is not ready any more.
+/// Lets a ready derivative be made again, because its bytes are lost. Answers its kind; `None` when it is not ready any
+/// more.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn renew(conn: &mut PgConnection, user: &UserId, file: FileId, path: &str) -> Result<bool> {
-    let done = sqlx::query!(
-        "UPDATE derivatives SET state = 'pending', file_size = NULL, lease_expires_at = NULL, updated_at = now()
-          WHERE user_id = $1 AND file_id = $2 AND path = $3 AND state = 'ready'",
+pub async fn renew(
+    conn: &mut PgConnection,
+    user: &UserId,
+    file: FileId,
+    path: &str,
+) -> Result<Option<DerivativeKind>> {
+    Ok(sqlx::query_scalar!(
+        r#"UPDATE derivatives SET state = 'pending', file_size = NULL, lease_expires_at = NULL, updated_at = now()
+            WHERE user_id = $1 AND file_id = $2 AND path = $3 AND state = 'ready'
+        RETURNING kind AS "kind: DerivativeKind""#,
         user.as_str(),
         file as FileId,
         path,
     )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    .fetch_optional(conn)
+    .await?)
 }

@@ -1,6 +1,12 @@
 //! `user_files`: one row a stored file. Usage counters follow by trigger, in the same statement.
 //! Every statement names the owner; a foreign file is a missing one. Listings are in `db::listing`.
 
+mod content;
+mod found;
+
+pub use content::{Content, content};
+pub use found::{complete_facts, set_needs_playback, set_thumbhash};
+
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::{
@@ -27,6 +33,8 @@ pub(super) struct FileRow {
     width: Option<i32>,
     height: Option<i32>,
     duration_seconds: Option<f64>,
+    needs_playback: Option<bool>,
+    thumbhash: Option<Vec<u8>>,
     package_name: Option<String>,
     tags: Tags,
     is_favorite: bool,
@@ -63,6 +71,8 @@ impl TryFrom<FileRow> for File {
             width: row.width,
             height: row.height,
             duration_seconds: row.duration_seconds,
+            needs_playback: row.needs_playback,
+            thumbhash: row.thumbhash,
             metadata: FileMetadata {
                 package_name: row.package_name,
                 tags: row.tags,
@@ -93,12 +103,13 @@ pub async fn get(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<O
         r#"SELECT f.id AS "id: FileId", f.user_id AS "user_id: UserId", f.file_name
                 , f.original_name AS "original_name: FileName", f.file_type AS "file_type: FileType", f.mime_type
                 , f.file_size AS "file_size: ByteSize", f.file_path, f.sha256, f.width, f.height, f.duration_seconds
+                , f.needs_playback, f.thumbhash
                 , f.package_name, f.tags AS "tags: Tags", f.is_favorite
                 , f.asset_category AS "asset_category: AssetCategory", f.usage_tags AS "usage_tags: Tags"
                 , f.character_names AS "character_names: Tags", f.audio_category AS "audio_category: AudioCategory"
                 , f.asset_details AS "asset_details: Json<AssetDetails>"
                 , f.upload_date, f.created_at, f.updated_at, f.deleted_at, f.url_epoch, s.url_epoch AS user_url_epoch
-                , coalesce((SELECT jsonb_agg(jsonb_build_object('kind', d.kind, 'mime_type', d.mime_type, 'state', d.state, 'error', d.error, 'path', d.path))
+                , coalesce((SELECT jsonb_agg(jsonb_build_object('kind', d.kind, 'mime_type', d.mime_type, 'state', d.state, 'progress', d.progress, 'error', d.error, 'path', d.path))
                               FROM derivatives d WHERE d.user_id = f.user_id AND d.file_id = f.id), '[]') AS "derivatives!: Json<Vec<Derivative>>"
              FROM user_files f
              JOIN user_storage s ON s.user_id = f.user_id
@@ -109,55 +120,6 @@ pub async fn get(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<O
     .fetch_optional(conn)
     .await?;
     row.map(File::try_from).transpose()
-}
-
-/// What sending a file's bytes needs to know.
-#[derive(Debug, Clone)]
-pub struct Content {
-    /// Its name as the user knows it.
-    pub original_name: FileName,
-    /// Its media type.
-    pub mime_type: String,
-    /// Its size.
-    pub size: ByteSize,
-    /// Where its bytes are.
-    pub file_path: String,
-    /// Digest of its bytes.
-    pub sha256: Sha256Digest,
-    /// When its upload was complete.
-    pub upload_date: OffsetDateTime,
-    /// Epochs that a signed URL must carry.
-    pub url_epochs: UrlEpochs,
-}
-
-/// Where a file's bytes are; `None` for a file in the trash.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn content(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<Option<Content>> {
-    let row = sqlx::query!(
-        r#"SELECT f.original_name AS "original_name: FileName", f.mime_type, f.file_size AS "size: ByteSize", f.file_path
-                , f.sha256, f.upload_date, f.url_epoch, s.url_epoch AS user_url_epoch
-             FROM user_files f
-             JOIN user_storage s ON s.user_id = f.user_id
-            WHERE f.user_id = $1 AND f.id = $2 AND f.deleted_at IS NULL"#,
-        user.as_str(),
-        id as FileId,
-    )
-    .fetch_optional(conn)
-    .await?;
-    row.map(|row| {
-        Ok(Content {
-            original_name: row.original_name,
-            mime_type: row.mime_type,
-            size: row.size,
-            file_path: row.file_path,
-            sha256: digest(id, row.sha256)?,
-            upload_date: row.upload_date,
-            url_epochs: UrlEpochs { user: row.user_url_epoch, file: row.url_epoch },
-        })
-    })
-    .transpose()
 }
 
 pub(super) fn digest(id: FileId, bytes: Vec<u8>) -> Result<Sha256Digest> {
@@ -208,6 +170,8 @@ pub struct NewFile {
     pub height: Option<i32>,
     /// Playing time in seconds.
     pub duration_seconds: Option<f64>,
+    /// Whether browsers need a derivative to play it; `None` when nobody has looked.
+    pub needs_playback: Option<bool>,
     /// What the user says about it.
     pub metadata: FileMetadata,
 }
@@ -221,8 +185,9 @@ pub async fn insert(conn: &mut PgConnection, file: &NewFile) -> Result<()> {
     sqlx::query!(
         "INSERT INTO user_files (
              user_id, id, file_name, original_name, file_type, mime_type, file_size, file_path, sha256, width, height
-           , duration_seconds, package_name, tags, asset_category, usage_tags, character_names, audio_category, asset_details)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+           , duration_seconds, package_name, tags, asset_category, usage_tags, character_names, audio_category, asset_details
+           , needs_playback)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
          ON CONFLICT (user_id, id) DO NOTHING",
         file.user_id.as_str(),
         file.id as FileId,
@@ -243,6 +208,7 @@ pub async fn insert(conn: &mut PgConnection, file: &NewFile) -> Result<()> {
         metadata.character_names.as_slice(),
         metadata.audio_category as Option<AudioCategory>,
         Json(&metadata.details) as _,
+        file.needs_playback,
     )
     .execute(conn)
     .await?;

@@ -33,6 +33,12 @@ pub enum Task {
 }
 
 impl Task {
+    /// Whether it may take longer than others can wait.
+    #[must_use]
+    pub const fn is_long(&self) -> bool {
+        matches!(self, Self::Derive { kind: DerivativeKind::Playback, .. })
+    }
+
     /// The task's name in logs.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -65,28 +71,35 @@ pub struct ClaimedJob {
 /// When Postgres does not answer.
 pub async fn enqueue(conn: &mut PgConnection, user: &UserId, task: &Task) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO jobs (id, user_id, task) VALUES ($1, $2, $3)",
+        "INSERT INTO jobs (id, user_id, task, is_long) VALUES ($1, $2, $3, $4)",
         JobId::new() as JobId,
         user.as_str(),
         Json(task) as _,
+        task.is_long(),
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Claims the oldest job that is due, or whose holder's lease has lapsed. `None` when there is none.
+/// Claims the oldest job that is due, or whose holder's lease has lapsed, among the long ones or the others. `None` when
+/// there is none.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn claim(conn: &mut PgConnection, lease_for: Duration) -> Result<Option<ClaimedJob>> {
+pub async fn claim(
+    conn: &mut PgConnection,
+    is_long: bool,
+    lease_for: Duration,
+) -> Result<Option<ClaimedJob>> {
     let row = sqlx::query!(
         r#"UPDATE jobs
               SET state = 'running', attempts = attempts + 1, lease_token = $1
                 , lease_expires_at = now() + make_interval(secs => $2)
             WHERE id = (
                 SELECT id FROM jobs
-                 WHERE (state = 'ready' AND run_at <= now()) OR (state = 'running' AND lease_expires_at < now())
+                 WHERE is_long = $3
+                   AND ((state = 'ready' AND run_at <= now()) OR (state = 'running' AND lease_expires_at < now()))
                  ORDER BY run_at
                  LIMIT 1
                    FOR UPDATE SKIP LOCKED)
@@ -94,6 +107,7 @@ pub async fn claim(conn: &mut PgConnection, lease_for: Duration) -> Result<Optio
                 , lease_token AS "lease!""#,
         Uuid::new_v4(),
         lease_for.as_secs_f64(),
+        is_long,
     )
     .fetch_optional(conn)
     .await?;
@@ -104,6 +118,62 @@ pub async fn claim(conn: &mut PgConnection, lease_for: Duration) -> Result<Optio
         attempts: row.attempts,
         lease: row.lease,
     }))
+}
+
+/// Keeps a job for longer. `false` when it is cancelled, or somebody else holds it now.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn renew(conn: &mut PgConnection, job: &ClaimedJob, lease_for: Duration) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE jobs SET lease_expires_at = now() + make_interval(secs => $3)
+          WHERE id = $1 AND state = 'running' AND lease_token = $2",
+        job.id as JobId,
+        job.lease,
+        lease_for.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Gives a job back as if it had not been claimed.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn give_back(conn: &mut PgConnection, job: &ClaimedJob) -> Result<()> {
+    sqlx::query!(
+        "UPDATE jobs SET state = 'ready', lease_token = NULL, lease_expires_at = NULL, attempts = attempts - 1
+          WHERE id = $1 AND state = 'running' AND lease_token = $2",
+        job.id as JobId,
+        job.lease,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Removes the jobs that make a derivative, whatever their state: who runs one finds out when it renews its lease.
+/// Answers how many there were.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn cancel_derive(
+    conn: &mut PgConnection,
+    user: &UserId,
+    file: FileId,
+    kind: DerivativeKind,
+) -> Result<u64> {
+    let done = sqlx::query!(
+        "DELETE FROM jobs
+          WHERE task ->> 'task' = 'derive' AND task ->> 'file' = $2 AND task ->> 'kind' = $3 AND user_id = $1",
+        user.as_str(),
+        file.to_string(),
+        kind.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// Removes a finished job. `false` when somebody else holds it now.

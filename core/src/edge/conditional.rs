@@ -7,6 +7,9 @@ use axum::http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE};
 use std::time::SystemTime;
 use time::OffsetDateTime;
 
+/// What stands in a tag of metadata between the version of the file's row and what is made from the file.
+const VERSION_END: char = '+';
+
 /// What identifies a representation.
 #[derive(Debug, Clone)]
 pub struct Validators {
@@ -17,11 +20,17 @@ pub struct Validators {
 }
 
 impl Validators {
-    /// Of a file's metadata: they change with every change of its row.
+    /// Of a file's metadata: they change with every change of its row, and with what is made from it.
     #[must_use]
     pub fn of_metadata(file: &File) -> Self {
         let micros = file.updated_at.unix_timestamp_nanos() / 1000;
-        Self { etag: format!("\"{}-{micros}\"", file.id), last_modified: file.updated_at }
+        let mut etag = format!("\"{}-{micros}{VERSION_END}", file.id);
+        for made in &file.derivatives {
+            let progress = made.progress.map_or(String::new(), |percent| percent.to_string());
+            etag.push_str(&format!("{}-{}{progress}.", made.kind.as_str(), made.state.as_str()));
+        }
+        etag.push('"');
+        Self { etag, last_modified: file.updated_at }
     }
 
     /// Of a file's bytes: they never change, so their digest is their tag.
@@ -41,16 +50,19 @@ impl Validators {
     pub fn is_not_modified(&self, headers: &HeaderMap) -> bool {
         if headers.contains_key(IF_NONE_MATCH) {
             // Weak comparison: a weak tag of the same text matches.
-            return listed(headers, IF_NONE_MATCH, &self.etag, true);
+            let is_same = |tag: &str| tag == "*" || tag.trim_start_matches("W/") == self.etag;
+            return tags(headers, IF_NONE_MATCH).any(is_same);
         }
         let since = text(headers, IF_MODIFIED_SINCE).and_then(|value| httpdate::parse_http_date(value).ok());
         since.is_some_and(|since| system_seconds(self.last_modified) <= since)
     }
 
-    /// Whether `If-Match` allows a change; without the header everything is allowed.
+    /// Whether `If-Match` allows a change; without the header everything is allowed. A picture that was made meanwhile is
+    /// no change that its sender could lose.
     #[must_use]
     pub fn allows_change(&self, headers: &HeaderMap) -> bool {
-        !headers.contains_key(IF_MATCH) || listed(headers, IF_MATCH, &self.etag, false)
+        let is_current = |tag: &str| tag == "*" || version(tag) == version(&self.etag);
+        !headers.contains_key(IF_MATCH) || tags(headers, IF_MATCH).any(is_current)
     }
 
     /// Whether `If-Range` lets a `Range` header count; without the header it does.
@@ -82,10 +94,14 @@ fn text(headers: &HeaderMap, name: axum::http::HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
 }
 
-fn listed(headers: &HeaderMap, name: axum::http::HeaderName, etag: &str, weak: bool) -> bool {
+fn tags(headers: &HeaderMap, name: axum::http::HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
-    tags.any(|tag| tag == "*" || tag == etag || (weak && tag.strip_prefix("W/") == Some(etag)))
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// The part of a tag of metadata that tells which version of the row it is.
+fn version(tag: &str) -> &str {
+    tag.split(VERSION_END).next().unwrap_or(tag)
 }
 
 #[cfg(test)]
@@ -125,6 +141,14 @@ mod tests {
         assert!(!v.allows_range(&headers("if-range", "W/\"abc\"")));
         assert!(v.allows_range(&headers("if-range", "Sun, 06 Nov 1994 08:49:37 GMT")));
         assert!(!v.allows_range(&headers("if-range", "Sun, 06 Nov 1994 08:49:38 GMT")));
+    }
+
+    #[test]
+    fn a_change_is_allowed_whatever_was_made_from_the_file_meanwhile() {
+        let v = Validators { etag: "\"abc+default-ready.\"".to_owned(), ..validators() };
+        assert!(v.allows_change(&headers("if-match", "\"abc+default-pending.\"")));
+        assert!(!v.allows_change(&headers("if-match", "\"old+default-ready.\"")));
+        assert!(!v.is_not_modified(&headers("if-none-match", "\"abc+default-pending.\"")));
     }
 
     #[test]

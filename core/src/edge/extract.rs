@@ -9,7 +9,7 @@ use crate::auth::signed_url::SignedRequest;
 use crate::auth::{Caller, bearer_token};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
-use crate::model::ByteSize;
+use crate::model::{ByteSize, DerivativeKind};
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::HeaderMap;
@@ -126,6 +126,20 @@ impl FromRequestParts<App> for PathFile {
         let named: Path<BTreeMap<String, String>> =
             Path::from_request_parts(parts, app).await.map_err(|_| Error::NotFound)?;
         named.get("id").and_then(|id| FileId::parse(id)).map(Self).ok_or(Error::NotFound)
+    }
+}
+
+/// The `{kind}` of a path as a derivative's; anything else is one that does not exist.
+#[derive(Debug, Clone, Copy)]
+pub struct PathDerivative(pub DerivativeKind);
+
+impl FromRequestParts<App> for PathDerivative {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let named: Path<BTreeMap<String, String>> =
+            Path::from_request_parts(parts, app).await.map_err(|_| Error::NotFound)?;
+        named.get("kind").and_then(|kind| DerivativeKind::parse(kind)).map(Self).ok_or(Error::NotFound)
     }
 }
 

@@ -24,7 +24,9 @@ mod user_file;
 pub use blob_response::BlobResponse;
 pub use body::chunks;
 pub use conditional::{Validators, http_date};
-pub use extract::{Admin, JsonBody, MaxAppend, Params, PathFile, PathUser, Public, SignedBy, SignedDelivery};
+pub use extract::{
+    Admin, JsonBody, MaxAppend, Params, PathDerivative, PathFile, PathUser, Public, SignedBy, SignedDelivery,
+};
 pub use file_patch::FilePatch;
 pub use lambda::serve as serve_lambda;
 pub use layers::{Peer, X_REQUEST_ID};

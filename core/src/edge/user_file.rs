@@ -5,9 +5,11 @@ use crate::auth::{Signer, Variant};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, PictureFormat};
 use crate::model::{
-    AssetCategory, AssetDetails, AudioCategory, ByteSize, DerivativeKind, DerivativeState, File, FileName,
-    FileType, Tags,
+    AssetCategory, AssetDetails, AudioCategory, ByteSize, Derivative, DerivativeKind, DerivativeState, File,
+    FileName, FileType, PictureKind, Tags,
 };
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -75,11 +77,15 @@ pub struct UserFile {
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime, required)]
     deleted_at: Option<OffsetDateTime>,
+    /// Base64 of the picture in about 25 bytes (ThumbHash), to be shown until the picture is there.
+    #[schema(required)]
+    thumbhash: Option<String>,
     /// Ready for `<img>`.
     #[schema(required)]
     thumbnail_url: Option<String>,
     download_url: String,
-    /// Ready for `<video>` and `<audio>`; null for what a browser must not show.
+    /// Ready for `<video>` and `<audio>`: the file, or the `playback` derivative once it is there; null for what a browser
+    /// must not show.
     #[schema(required)]
     stream_url: Option<String>,
     derivatives: Vec<DerivativeView>,
@@ -90,6 +96,9 @@ pub struct UserFile {
 pub struct DerivativeView {
     kind: DerivativeKind,
     state: DerivativeState,
+    /// How much of it is made, in percent; null unless it is being made and takes long.
+    #[schema(required)]
+    progress: Option<i16>,
     /// Why it could not be made.
     #[schema(required)]
     error: Option<String>,
@@ -102,32 +111,26 @@ impl UserFile {
     #[must_use]
     pub fn new(file: File, signer: &Signer) -> Self {
         let url = |variant: Variant| url(&file, variant, signer);
-        // Other formats of the same picture are made for old clients and are the same to everybody else.
-        let shown = || {
-            file.derivatives.iter().filter(|derivative| derivative.mime_type == PictureFormat::WebP.mime())
+        let is_ready = |made: &&Derivative| made.state == DerivativeState::Ready;
+        let default = shown(&file).find(|made| made.kind == DerivativeKind::Default);
+        let has_picture = default.is_some_and(|made| made.state != DerivativeState::Failed);
+        let has_playback = shown(&file).filter(is_ready).any(|made| made.kind == DerivativeKind::Playback);
+        let stream_url = match has_playback {
+            true => Some(url(Variant::Playback)),
+            false => media::is_inline_safe(&file.mime_type).then(|| url(Variant::Stream)),
         };
-        let default = shown().find(|derivative| derivative.kind == DerivativeKind::Default);
-        let has_picture = default.is_some_and(|derivative| derivative.state != DerivativeState::Failed);
-        let derivatives = shown().map(|derivative| DerivativeView {
-            kind: derivative.kind,
-            state: derivative.state,
-            error: derivative.error.clone(),
-            url: (derivative.state == DerivativeState::Ready)
-                .then(|| url(Variant::Thumbnail(derivative.kind))),
-        });
-        let derivatives = derivatives.collect();
+        let derivatives = DerivativeView::all(&file, signer);
         let resolution = file.width.zip(file.height).map(|(width, height)| format!("{width}x{height}"));
         Self {
             file_size_formatted: file.size.formatted(),
-            thumbnail_path: default
-                .filter(|picture| picture.state == DerivativeState::Ready)
-                .map(|picture| picture.path.clone()),
+            thumbnail_path: default.filter(is_ready).map(|picture| picture.path.clone()),
             resolution,
             duration: file.duration_seconds.map(clock_time),
-            thumbnail_url: has_picture.then(|| url(Variant::Thumbnail(DerivativeKind::Default))),
+            thumbnail_url: has_picture.then(|| url(Variant::Thumbnail(PictureKind::Default))),
             download_url: url(Variant::Download),
-            stream_url: media::is_inline_safe(&file.mime_type).then(|| url(Variant::Stream)),
+            stream_url,
             derivatives,
+            thumbhash: file.thumbhash.map(|hash| STANDARD.encode(hash)),
             id: file.id,
             user_id: file.user_id,
             file_name: file.file_name,
@@ -154,6 +157,34 @@ impl UserFile {
             deleted_at: file.deleted_at,
         }
     }
+}
+
+impl DerivativeView {
+    /// Everything that was made from a file, or is to be, pictures first.
+    #[must_use]
+    pub fn all(file: &File, signer: &Signer) -> Vec<Self> {
+        let mut all: Vec<Self> = shown(file)
+            .map(|made| {
+                let variant = made.kind.picture().map_or(Variant::Playback, Variant::Thumbnail);
+                Self {
+                    kind: made.kind,
+                    state: made.state,
+                    progress: made.progress,
+                    error: made.error.clone(),
+                    url: (made.state == DerivativeState::Ready).then(|| url(file, variant, signer)),
+                }
+            })
+            .collect();
+        all.sort_by_key(|made| made.kind);
+        all
+    }
+}
+
+/// Other formats of the same picture are made for old clients and are the same to everybody else.
+fn shown(file: &File) -> impl Iterator<Item = &Derivative> {
+    file.derivatives
+        .iter()
+        .filter(|made| made.kind == DerivativeKind::Playback || made.mime_type == PictureFormat::WebP.mime())
 }
 
 /// A signed URL; without signing keys the path that needs a token.

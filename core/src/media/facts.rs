@@ -8,12 +8,14 @@ mod matroska;
 mod picture;
 
 use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(super) use picture::exchanges_sides;
 
 use super::limits::MediaLimits;
-use super::sniff::{Class, Sniffed};
+use super::playback::Tracks;
+use super::sniff::{Class, Sniffed, sniff};
 use super::sound;
 use super::source::Source;
 
@@ -26,16 +28,22 @@ pub struct Facts {
     pub height: Option<u32>,
     /// Playing time in seconds; positive and finite.
     pub duration_seconds: Option<f64>,
+    /// What a film consists of, where its container is one that is read here.
+    pub(super) tracks: Option<Tracks>,
 }
 
 impl Facts {
-    fn of_picture(width: u32, height: u32) -> Self {
+    pub(super) fn of_picture(width: u32, height: u32) -> Self {
         let known = width > 0 && height > 0;
-        Self { width: known.then_some(width), height: known.then_some(height), duration_seconds: None }
+        Self { width: known.then_some(width), height: known.then_some(height), ..Self::default() }
     }
 
-    fn lasting(self, seconds: Option<f64>) -> Self {
+    pub(super) fn lasting(self, seconds: Option<f64>) -> Self {
         Self { duration_seconds: seconds.filter(|s| s.is_finite() && *s > 0.0), ..self }
+    }
+
+    fn made_of(self, tracks: Option<Tracks>) -> Self {
+        Self { tracks, ..self }
     }
 }
 
@@ -45,6 +53,18 @@ pub fn facts(file: &File, sniffed: &Sniffed, limits: &MediaLimits) -> Facts {
     let Ok(source) = Source::new(file, limits.max_header_bytes) else { return Facts::default() };
     // The parsers of other people's crates meet hostile bytes here: a panic in one is a fact not known.
     catch_unwind(AssertUnwindSafe(|| read(source, sniffed))).ok().flatten().unwrap_or_default()
+}
+
+/// What a stored file is, and its facts. Blocking. The file's cursor stays where it is.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn examine(file: &File, limits: &MediaLimits) -> std::io::Result<(Sniffed, Facts)> {
+    let mut head = [0; 4096];
+    let length = file.read_at(&mut head, 0)?;
+    // Only text is told apart by its name.
+    let sniffed = sniff(&head[..length], "");
+    Ok((sniffed, facts(file, &sniffed, limits)))
 }
 
 fn read(mut source: Source<'_>, sniffed: &Sniffed) -> Option<Facts> {

@@ -25,6 +25,14 @@ pub struct MediaLimits {
     pub ffmpeg_address_space: u64,
     /// How much of a sound its waveform shows.
     pub waveform: Duration,
+    /// How long the conversion of one film may run, by the clock on the wall.
+    pub conversion_wall_clock: Duration,
+    /// How much processor time it may use.
+    pub conversion_cpu: Duration,
+    /// How many threads decode in it, and how many encode.
+    pub conversion_threads: u32,
+    /// Largest film that may come out of it, in bytes.
+    pub converted_bytes: u64,
 }
 
 impl Default for MediaLimits {
@@ -39,6 +47,10 @@ impl Default for MediaLimits {
             ffmpeg_cpu: Duration::from_secs(60),
             ffmpeg_address_space: 4 << 30,
             waveform: Duration::from_secs(600),
+            conversion_wall_clock: Duration::from_secs(4 * 3600),
+            conversion_cpu: Duration::from_secs(8 * 3600),
+            conversion_threads: 2,
+            converted_bytes: 16 << 30,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod facts;
 pub mod limits;
+pub mod playback;
 pub mod sniff;
 pub mod thumbnail;
 pub mod video;
@@ -15,8 +16,9 @@ mod jpeg_header;
 mod sound;
 mod source;
 
-pub use facts::{Facts, facts};
+pub use facts::{Facts, examine, facts};
 pub use limits::{MediaError, MediaLimits};
+pub use playback::{Conversion, conversion};
 pub use sniff::{Class, Sniffed, is_inline_safe, mime_accepts, sniff};
 pub use thumbnail::{Picture, PictureFormat, image_thumbnail};
-pub use video::poster;
+pub use video::{Film, convert, poster, probe};

@@ -5,6 +5,8 @@
 mod container;
 mod refused;
 
+pub(super) use container::MP4;
+
 use crate::model::FileType;
 
 /// What the bytes are.

@@ -10,6 +10,7 @@ mod fit;
 mod pixels;
 mod resize;
 mod shrink;
+mod thumbhash;
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +20,7 @@ use image::metadata::Orientation;
 use super::limits::{MediaError, MediaLimits};
 use super::source::Source;
 use super::video::{Frame, still};
-use crate::model::DerivativeKind;
+use crate::model::PictureKind;
 use decode::Decoded;
 pub(super) use fit::Fit;
 use pixels::{Layout, Pixels};
@@ -61,6 +62,8 @@ pub struct Picture {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
+    /// The same picture in about 25 bytes (ThumbHash).
+    pub thumbhash: Vec<u8>,
 }
 
 /// Makes the variant `kind` of a picture. Blocking: a large picture takes up to a few hundred milliseconds of one core.
@@ -71,7 +74,7 @@ pub struct Picture {
 pub fn image_thumbnail(
     file: &File,
     mime: &str,
-    kind: DerivativeKind,
+    kind: PictureKind,
     format: PictureFormat,
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
@@ -89,7 +92,7 @@ pub fn image_thumbnail(
 pub(super) fn bytes_thumbnail(
     bytes: &[u8],
     mime: &str,
-    kind: DerivativeKind,
+    kind: PictureKind,
     format: PictureFormat,
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
@@ -113,7 +116,7 @@ pub(super) fn frame_thumbnail(
 /// Pictures that are coded like films are left to ffmpeg, outside of this process.
 fn by_ffmpeg(
     file: &File,
-    kind: DerivativeKind,
+    kind: PictureKind,
     format: PictureFormat,
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
@@ -135,7 +138,9 @@ fn guarded(work: impl FnOnce() -> Result<Picture, MediaError>) -> Result<Picture
 fn finish(decoded: Decoded, format: PictureFormat) -> Result<Picture, MediaError> {
     let small = resize::to_fit(decoded.pixels, &decoded.fit, decoded.extent)?;
     let pixels = colour::to_srgb(small, decoded.icc.as_deref());
-    encode::encode(pixels.upright(decoded.orientation), format)
+    let upright = pixels.upright(decoded.orientation);
+    let thumbhash = thumbhash::thumbhash(&upright)?;
+    encode::encode(upright, format, thumbhash)
 }
 
 fn damaged() -> MediaError {

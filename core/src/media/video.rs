@@ -1,10 +1,12 @@
-//! One picture of a film or a sound.
-//! Invariant: ffmpeg runs once (twice where the first gave nothing), sees one open file and nothing else, and is dead
+//! One picture of a film or a sound; a film made anew for browsers.
+//! Invariant: ffmpeg runs once (twice where the first gave nothing), sees its open files and nothing else, and is dead
 //! when the future is done or dropped.
 //! Never decodes a film in this process, never opens a path.
 
 mod command;
+mod convert;
 mod frame;
+mod probe;
 mod sandbox;
 
 use std::fs::File;
@@ -24,12 +26,20 @@ use super::sniff::{Class, sniff};
 use super::sound;
 use super::source::Source;
 use super::thumbnail::{Fit, Picture, PictureFormat, bytes_thumbnail, frame_thumbnail};
-use crate::model::DerivativeKind;
+use crate::model::PictureKind;
 use command::Task;
+pub use convert::{Film, convert};
 pub(super) use frame::Frame;
+pub use probe::probe;
+use sandbox::Bounds;
 
 /// Most of ffmpeg's log that is kept to tell why it failed, in bytes.
 const MAX_LOG: u64 = 16 << 10;
+
+/// Whether content of this type can be decoded at all.
+pub(super) fn can_read(mime: &str) -> bool {
+    command::demuxer(mime).is_some()
+}
 
 /// Makes the variant `kind` of a film's frame, of a sound's cover, or else of its waveform.
 /// `mime` is what `sniff` said; `duration_seconds` is what `facts` said and decides which frame is taken.
@@ -40,7 +50,7 @@ pub async fn poster(
     file: File,
     mime: &str,
     duration_seconds: Option<f64>,
-    kind: DerivativeKind,
+    kind: PictureKind,
     format: PictureFormat,
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
@@ -55,7 +65,7 @@ async fn draw(
     file: File,
     mime: &str,
     duration_seconds: Option<f64>,
-    kind: DerivativeKind,
+    kind: PictureKind,
     format: PictureFormat,
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
@@ -78,7 +88,7 @@ async fn draw(
 /// Makes the variant `kind` of a HEIF picture, which is coded like a film.
 pub(super) async fn still(
     file: &File,
-    kind: DerivativeKind,
+    kind: PictureKind,
     format: PictureFormat,
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
@@ -106,7 +116,7 @@ async fn film_frame(
     file: &File,
     demuxer: &str,
     duration_seconds: Option<f64>,
-    kind: DerivativeKind,
+    kind: PictureKind,
     limits: &MediaLimits,
 ) -> Result<Frame, MediaError> {
     let at = start_of(duration_seconds);
@@ -126,7 +136,7 @@ async fn film_frame(
 async fn waveform(
     file: &File,
     demuxer: &str,
-    kind: DerivativeKind,
+    kind: PictureKind,
     limits: &MediaLimits,
 ) -> Result<Frame, MediaError> {
     const LIGHT_GREY: [u8; 3] = [0xF4, 0xF4, 0xF5];
@@ -145,7 +155,7 @@ fn start_of(duration_seconds: Option<f64>) -> f64 {
 async fn cover(
     file: &File,
     mime: &str,
-    kind: DerivativeKind,
+    kind: PictureKind,
     format: PictureFormat,
     limits: &MediaLimits,
 ) -> Result<Option<Picture>, MediaError> {
@@ -170,6 +180,9 @@ const NO_PICTURES: &str = "there are no pictures in the file";
 const NO_FRAME: &str = "nothing in the file could be decoded";
 const DAMAGED: &str = "the file's data is damaged";
 
+/// What a shell answers for a program that is not there (POSIX, 2.8.2).
+const NOT_FOUND: i32 = 127;
+
 /// What ffmpeg reads.
 #[derive(Clone, Copy)]
 enum Input<'a> {
@@ -182,7 +195,7 @@ async fn run(
     input: Input<'_>,
     demuxer: &str,
     task: Task,
-    kind: DerivativeKind,
+    kind: PictureKind,
     limits: &MediaLimits,
 ) -> Result<Frame, MediaError> {
     let command = command::ffmpeg(demuxer, task, kind, limits);
@@ -190,7 +203,13 @@ async fn run(
         Input::File(file) => (Some(file), &[][..]),
         Input::Stream(stream) => (None, stream),
     };
-    let mut child = sandbox::start(command, file, limits).await.map_err(not_started)?;
+    let bounds = Bounds {
+        processor_time: limits.ffmpeg_cpu,
+        address_space: limits.ffmpeg_address_space,
+        written_bytes: 0,
+        niceness: 0,
+    };
+    let mut child = sandbox::start(command, file, None, bounds).await.map_err(not_started)?;
     let pipe = child.stdin.take();
     let (Some(mut output), Some(log)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(MediaError::temporary("ffmpeg has no output"));
@@ -207,8 +226,6 @@ async fn run(
     if let Some(frame) = frame? {
         return Ok(frame);
     }
-    // What a shell answers for a program that is not there (POSIX, 2.8.2).
-    const NOT_FOUND: i32 = 127;
     let status = child.wait().await.map_err(not_started)?;
     match (status.signal(), status.code()) {
         (Some(signal), _) => Err(MediaError::temporary(format!("decoding was stopped by signal {signal}"))),

@@ -2,8 +2,10 @@
 //! Never does I/O, never knows SQL, HTTP or a path on the volume.
 
 mod asset;
+mod derivative;
 
 pub use asset::{AssetCategory, AssetDetails, AudioCategory, FileMetadata, Tags, VoiceoverType};
+pub use derivative::{Derivative, DerivativeKind, DerivativeState, PictureKind};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -205,68 +207,6 @@ impl fmt::Display for Sha256Digest {
     }
 }
 
-/// A kind of derivative: something made from a file's bytes that can be made again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[sqlx(type_name = "text", rename_all = "lowercase")]
-pub enum DerivativeKind {
-    /// 400x225, cropped to fill: what lists show.
-    Default,
-    /// At most 256 on the longer side.
-    Small,
-    /// At most 640 on the longer side.
-    Medium,
-    /// At most 1440 on the longer side.
-    Large,
-}
-
-impl DerivativeKind {
-    /// The name on the wire, in the database and in file names.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::Small => "small",
-            Self::Medium => "medium",
-            Self::Large => "large",
-        }
-    }
-
-    /// Reads the name on the wire.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Default, Self::Small, Self::Medium, Self::Large].into_iter().find(|k| k.as_str() == text)
-    }
-}
-
-/// How far a derivative is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[sqlx(type_name = "text", rename_all = "lowercase")]
-pub enum DerivativeState {
-    /// Waiting for the worker, or being made.
-    Pending,
-    /// Made; its bytes are on the volume.
-    Ready,
-    /// Could not be made; the reason is kept, and it can be tried again.
-    Failed,
-}
-
-/// One derivative of one file, as a listing shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Derivative {
-    /// Which one.
-    pub kind: DerivativeKind,
-    /// Its media type.
-    pub mime_type: String,
-    /// How far it is.
-    pub state: DerivativeState,
-    /// Why it failed, for a person.
-    pub error: Option<String>,
-    /// Where its bytes are once it is ready, relative to the storage root.
-    pub path: String,
-}
-
 /// A stored file: one row of `user_files` with its derivatives.
 #[derive(Debug, Clone)]
 pub struct File {
@@ -294,6 +234,10 @@ pub struct File {
     pub height: Option<i32>,
     /// Playing time in seconds.
     pub duration_seconds: Option<f64>,
+    /// Whether browsers need a derivative to play it; `None` when nobody has looked.
+    pub needs_playback: Option<bool>,
+    /// A picture of it in about 25 bytes (ThumbHash), from its first picture on.
+    pub thumbhash: Option<Vec<u8>>,
     /// What the user says about it.
     pub metadata: FileMetadata,
     /// Marked by the user.

@@ -20,7 +20,7 @@ use crate::media::{self, Sniffed};
 use crate::model::ByteSize;
 use crate::ops::upload::HEAD_BYTES;
 use crate::ops::upload::content::{self, Content};
-use crate::ops::{janitor, thumbnail};
+use crate::ops::{derivative, janitor};
 use record::Record;
 use serde::Serialize;
 use uuid::Uuid;
@@ -290,7 +290,7 @@ async fn commit(app: &App, record: &Record, upload: Option<UploadId>, new: &NewF
     }
     adopted::insert(&mut tx, new, &record.past).await?;
     if record.past.deleted_at.is_none() {
-        thumbnail::queue(&mut tx, new).await?;
+        derivative::queue(&mut tx, new).await?;
     }
     Ok(tx.commit().await?)
 }

@@ -3,8 +3,11 @@
 //! Never knows HTTP, never holds SQL or a path of its own.
 
 pub mod adopt;
+pub mod derivative;
+mod facts;
 pub mod janitor;
 pub mod organize;
+pub mod playback;
 pub mod reconcile;
 pub mod thumbnail;
 pub mod trash;

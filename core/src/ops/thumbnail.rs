@@ -5,13 +5,10 @@ use crate::app::App;
 use crate::blob::{BlobKey, Folder};
 use crate::db;
 use crate::db::derivatives::{Found, Name};
-use crate::db::files::NewFile;
-use crate::db::jobs::Task;
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, MediaError, Picture, PictureFormat};
-use crate::model::{ByteSize, DerivativeKind, DerivativeState, File};
-use sqlx::PgConnection;
+use crate::model::{ByteSize, DerivativeKind, DerivativeState, File, PictureKind};
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -41,50 +38,53 @@ pub fn can_have(mime_type: &str) -> bool {
     ["image/", "video/", "audio/"].iter().any(|prefix| mime_type.starts_with(prefix))
 }
 
-/// The name of a picture of a file.
-#[must_use]
-pub fn name(user: &UserId, file: FileId, kind: DerivativeKind, format: PictureFormat) -> Name<'_> {
-    Name { user, file, kind, mime_type: format.mime() }
+/// One picture of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The file's owner.
+    pub user: &'a UserId,
+    /// The file.
+    pub file: FileId,
+    /// Its size.
+    pub kind: PictureKind,
+    /// How it is coded.
+    pub format: PictureFormat,
+}
+
+impl<'a> Wanted<'a> {
+    /// Its name among the derivatives.
+    #[must_use]
+    pub const fn name(&self) -> Name<'a> {
+        let kind = DerivativeKind::of_picture(self.kind);
+        Name { user: self.user, file: self.file, kind, mime_type: self.format.mime() }
+    }
 }
 
 /// Where a picture is kept.
 ///
 /// # Errors
-/// Never for names made by [`name`].
-pub fn key(name: &Name<'_>) -> Result<BlobKey> {
+/// Never for names made by [`Wanted::name`].
+pub(in crate::ops) fn key(name: &Name<'_>) -> Result<BlobKey> {
     let extension = name.mime_type.trim_start_matches("image/");
     let file_name = format!("{}.{}.{extension}", name.file, name.kind.as_str());
     BlobKey::new(name.user.as_str(), Folder::Thumbnails, &file_name)
-}
-
-/// Asks for the picture that a listing shows of a new file, if there can be one. Made once the caller's transaction is
-/// committed.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn queue(conn: &mut PgConnection, file: &NewFile) -> Result<()> {
-    if !can_have(&file.mime_type) {
-        return Ok(());
-    }
-    let kind = DerivativeKind::Default;
-    let name = name(&file.user_id, file.id, kind, PictureFormat::WebP);
-    db::derivatives::request(conn, &name, &key(&name)?).await?;
-    db::jobs::enqueue(conn, &file.user_id, &Task::Derive { file: file.id, kind }).await
 }
 
 /// The picture `found` is about: as it is if it is ready, else made now, by us or by whoever makes it already.
 ///
 /// # Errors
 /// [`Error::NotFound`] when its file is gone, [`Error::ThumbnailUnavailable`] with the reason when none can be made.
-pub async fn get(app: &App, name: &Name<'_>, found: Found) -> Result<Thumbnail> {
+pub async fn get(app: &App, wanted: &Wanted<'_>, found: Found) -> Result<Thumbnail> {
     if let Some(ready) = ready(&found)? {
         return Ok(ready);
     }
     let deadline = Instant::now() + PATIENCE;
     let mut pause = FIRST_PAUSE;
     loop {
-        make(app, name).await?;
-        let found = db::derivatives::find(&mut *app.db.conn().await?, name).await?.ok_or(Error::NotFound)?;
+        make(app, wanted).await?;
+        let found = db::derivatives::find(&mut *app.db.conn().await?, &wanted.name())
+            .await?
+            .ok_or(Error::NotFound)?;
         if let Some(ready) = ready(&found)? {
             return Ok(ready);
         }
@@ -115,7 +115,8 @@ fn ready(found: &Found) -> Result<Option<Thumbnail>> {
 ///
 /// # Errors
 /// [`Error::NotFound`] when the file is gone; a failure that may pass. One that will not pass is recorded instead.
-pub async fn make(app: &App, name: &Name<'_>) -> Result<()> {
+pub async fn make(app: &App, wanted: &Wanted<'_>) -> Result<()> {
+    let name = &wanted.name();
     let mut conn = app.db.conn().await?;
     let file = db::files::get(&mut conn, name.user, name.file).await?.ok_or(Error::NotFound)?;
     if !can_have(&file.mime_type) {
@@ -129,7 +130,7 @@ pub async fn make(app: &App, name: &Name<'_>) -> Result<()> {
         return Ok(());
     }
     drop(conn);
-    let drawn = draw(app, &file, name).await;
+    let drawn = draw(app, &file, wanted).await;
     match drawn {
         Ok(Ok(picture)) => keep(app, name, key, picture).await,
         Ok(Err(failure)) if !failure.retryable => {
@@ -149,19 +150,30 @@ pub async fn make(app: &App, name: &Name<'_>) -> Result<()> {
 async fn keep(app: &App, name: &Name<'_>, key: BlobKey, picture: Picture) -> Result<()> {
     let size = ByteSize::new(picture.bytes.len() as u64);
     app.volume.put(&key, picture.bytes).await?;
-    if !db::derivatives::set_ready(&mut *app.db.conn().await?, name, size).await? {
+    let mut tx = app.db.begin().await?;
+    if name.kind == DerivativeKind::Default {
+        // The file's row before the derivative's: the order of whoever removes both.
+        db::files::set_thumbhash(&mut tx, name.user, name.file, &picture.thumbhash).await?;
+    }
+    let is_recorded = db::derivatives::set_ready(&mut tx, name, size).await?;
+    tx.commit().await?;
+    if !is_recorded {
         // Its file was purged meanwhile, and with it the row that named the picture.
         app.volume.remove(vec![key]).await?;
     }
     Ok(())
 }
 
-async fn draw(app: &App, file: &File, name: &Name<'_>) -> Result<std::result::Result<Picture, MediaError>> {
-    let format = PictureFormat::from_mime(name.mime_type).unwrap_or(PictureFormat::WebP);
+async fn draw(
+    app: &App,
+    file: &File,
+    wanted: &Wanted<'_>,
+) -> Result<std::result::Result<Picture, MediaError>> {
+    let Wanted { kind, format, .. } = *wanted;
     // Waiting here bounds both memory and processor time, whoever asks for how many pictures.
     let _permit = app.decoders.acquire().await.map_err(|_| Error::Draining)?;
     let source = app.volume.open_blob(&BlobKey::parse(&file.file_path)?).await?;
-    let (mime_type, kind, limits) = (file.mime_type.clone(), name.kind, app.media_limits.clone());
+    let (mime_type, limits) = (file.mime_type.clone(), app.media_limits.clone());
     if !mime_type.starts_with("image/") {
         let drawn = media::poster(source, &mime_type, file.duration_seconds, kind, format, &limits).await;
         return Ok(drawn);

@@ -5,6 +5,8 @@ use jam_core::ids::{JobId, UserId};
 use jam_core::model::ByteSize;
 use jam_core::ops::reconcile::Share;
 use parse_size::Config;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// A user's id.
 pub(crate) fn user(text: &str) -> Result<UserId, String> {
@@ -23,6 +25,11 @@ pub(crate) fn size(text: &str) -> Result<ByteSize, String> {
         return Err("there are not so many bytes".to_owned());
     }
     Ok(ByteSize::new(bytes))
+}
+
+/// A moment, as RFC 3339 writes it.
+pub(crate) fn time(text: &str) -> Result<OffsetDateTime, String> {
+    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "a time is like 2026-11-24T15:00:00Z".to_owned())
 }
 
 /// A share of all files: `n/t`.

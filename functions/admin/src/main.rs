@@ -7,6 +7,7 @@ mod arguments;
 mod jobs;
 mod output;
 mod purge;
+mod rebuild;
 mod reconcile;
 mod setup;
 mod usage;
@@ -73,6 +74,8 @@ enum Verb {
     Jobs(jobs::JobsOptions),
     /// Let dead jobs run again
     Retry(jobs::RetryOptions),
+    /// Let the worker make pictures and films for browsers again, or those that are missing
+    RebuildDerivatives(rebuild::RebuildOptions),
     /// Remove a user's files for good
     Purge(purge::PurgeOptions),
     /// Take over an installation of the replaced system, whose database JAM_ADOPT_DATABASE_URL names
@@ -129,6 +132,9 @@ async fn run(verb: Verb, output: &Output) -> Result<Ended> {
         Verb::Largest { limit } => usage::largest(output, &Db::connect_lazy(&config)?, limit).await,
         Verb::Jobs(options) => jobs::jobs(output, &Db::connect_lazy(&config)?, options).await,
         Verb::Retry(options) => jobs::retry(output, &Db::connect_lazy(&config)?, options).await,
+        Verb::RebuildDerivatives(options) => {
+            rebuild::rebuild(output, &Db::connect_lazy(&config)?, options).await
+        }
         Verb::Check(options) => reconcile::check(output, &App::open(config)?, options).await,
         Verb::Repair(options) => reconcile::repair(output, &App::open(config)?, options).await,
         Verb::Purge(options) => purge::purge(output, &App::open(config)?, options).await,

@@ -1,6 +1,8 @@
 //! The download function: a file's bytes, to keep or to play, for its owner or for whoever holds a signed URL.
 //! Reads only; knows no picture.
 
+mod playback;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
@@ -9,9 +11,12 @@ use jam_core::auth::{Caller, Variant};
 use jam_core::blob::BlobKey;
 use jam_core::db;
 use jam_core::db::files::Content;
-use jam_core::edge::{BlobResponse, PathFile, SignedBy, Validators, disposition};
+use jam_core::edge::{BlobResponse, Params, PathFile, SignedBy, Validators, disposition};
 use jam_core::media;
+use jam_core::model::DerivativeKind;
 use jam_core::{Error, Result};
+use playback::Playback;
+use time::OffsetDateTime;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -25,6 +30,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(stream))
         .routes(routes!(download_signed))
         .routes(routes!(stream_signed))
+        .routes(routes!(playback_signed))
 }
 
 /// The bytes, to be saved. `Range`, `If-Range`, `If-None-Match` and `If-Modified-Since` are honoured.
@@ -46,8 +52,10 @@ async fn download(
     send(&app, content, Variant::Download, PRIVATE.to_owned(), &method, &headers).await
 }
 
-/// The same bytes, to be shown in place. Only for pictures, sound and film.
-#[utoipa::path(get, path = "/api/files/{id}/stream", tag = "download", params(("id" = uuid::Uuid, Path)), responses(
+/// The same bytes, to be shown in place. Only for pictures, sound and film. With `derivative=playback` the film that was
+/// made of it for browsers.
+#[utoipa::path(get, path = "/api/files/{id}/stream", tag = "download",
+    params(("id" = uuid::Uuid, Path), ("derivative" = Option<String>, Query, description = "`playback`")), responses(
     (status = 200, description = "The whole file"),
     (status = 206, description = "The ranges asked for"),
     (status = 304, description = "Unchanged"),
@@ -58,9 +66,19 @@ async fn stream(
     State(app): State<App>,
     caller: Caller,
     PathFile(id): PathFile,
+    params: Params,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response> {
+    let derivative = params.parsed("derivative", "playback", DerivativeKind::parse)?;
+    match derivative {
+        None => {}
+        Some(DerivativeKind::Playback) => {
+            let film = Playback::find(&app, &caller.user, id).await?;
+            return film.send(&app, PRIVATE.to_owned(), &method, &headers).await;
+        }
+        Some(_) => return Err(Error::invalid_parameter("derivative", "expected playback")),
+    }
     let content =
         db::files::content(&mut *app.db.conn().await?, &caller.user, id).await?.ok_or(Error::NotFound)?;
     send(&app, content, Variant::Stream, PRIVATE.to_owned(), &method, &headers).await
@@ -96,6 +114,25 @@ async fn stream_signed(
     send_signed(&app, signed, &method, &headers).await
 }
 
+/// The film that was made of a file for browsers, by a signed URL.
+#[utoipa::path(get, path = "/f/{id}/playback", tag = "download", security(()), params(("id" = uuid::Uuid, Path)), responses(
+    (status = 200, description = "The whole film", content_type = "video/mp4"),
+    (status = 206, description = "The ranges asked for"),
+    (status = 403, description = "Not a valid signature, or expired"),
+    (status = 404, description = "Gone or revoked")))]
+async fn playback_signed(
+    State(app): State<App>,
+    SignedBy(signed): SignedBy,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let film = Playback::find(&app, &signed.user, signed.file).await?;
+    if film.url_epochs != signed.epochs {
+        return Err(Error::NotFound);
+    }
+    film.send(&app, for_the_life_of(&app, signed.expires_at), &method, &headers).await
+}
+
 async fn send_signed(
     app: &App,
     SignedBy(signed): SignedBy,
@@ -104,8 +141,12 @@ async fn send_signed(
 ) -> Result<Response> {
     let found = db::files::content(&mut *app.db.conn().await?, &signed.user, signed.file).await?;
     let content = found.filter(|content| content.url_epochs == signed.epochs).ok_or(Error::NotFound)?;
-    let max_age = (signed.expires_at - app.clock.now()).whole_seconds().max(0);
-    send(app, content, signed.variant, format!("private, max-age={max_age}"), method, headers).await
+    send(app, content, signed.variant, for_the_life_of(app, signed.expires_at), method, headers).await
+}
+
+/// A browser may keep what it got by a signed URL for as long as the URL works.
+fn for_the_life_of(app: &App, expires_at: OffsetDateTime) -> String {
+    format!("private, max-age={}", (expires_at - app.clock.now()).whole_seconds().max(0))
 }
 
 async fn send(

@@ -12,7 +12,7 @@ use jam_core::app::App;
 use jam_core::auth::Caller;
 use jam_core::db;
 use jam_core::db::listing::Filter;
-use jam_core::edge::{Admin, Params, PathFile, PathUser, Public, UserFile, Validators};
+use jam_core::edge::{Admin, DerivativeView, Params, PathFile, PathUser, Public, UserFile, Validators};
 use jam_core::ids::UserId;
 use jam_core::{Error, Result};
 use serde::Serialize;
@@ -25,6 +25,7 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_files))
         .routes(routes!(get_file))
+        .routes(routes!(list_derivatives))
         .routes(routes!(list_files_of_user))
         .routes(routes!(openapi))
 }
@@ -50,6 +51,13 @@ struct FileList {
 struct OneFile {
     success: bool,
     file: UserFile,
+}
+
+/// What is made from a file.
+#[derive(Debug, Serialize, ToSchema)]
+struct DerivativeList {
+    success: bool,
+    derivatives: Vec<DerivativeView>,
 }
 
 /// What a listing can be narrowed and sorted by.
@@ -151,6 +159,19 @@ async fn get_file(
     }
     let file = UserFile::new(file, &app.signer);
     Ok(([(ETAG, validators.etag)], Json(OneFile { success: true, file })).into_response())
+}
+
+/// What is made from one of the caller's files, and how far it is.
+#[utoipa::path(get, path = "/api/files/{id}/derivatives", tag = "list", params(("id" = uuid::Uuid, Path)),
+    responses((status = 200, body = DerivativeList), (status = 404, description = "No such file")))]
+async fn list_derivatives(
+    State(app): State<App>,
+    caller: Caller,
+    PathFile(id): PathFile,
+) -> Result<Json<DerivativeList>> {
+    let found = db::files::get(&mut *app.db.conn().await?, &caller.user, id).await?;
+    let file = found.filter(|file| file.deleted_at.is_none()).ok_or(Error::NotFound)?;
+    Ok(Json(DerivativeList { success: true, derivatives: DerivativeView::all(&file, &app.signer) }))
 }
 
 /// This contract as OpenAPI 3.1.

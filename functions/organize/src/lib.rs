@@ -2,6 +2,7 @@
 //! Never opens a file.
 
 mod batch;
+mod derivatives;
 mod urls;
 
 use axum::Json;
@@ -28,6 +29,8 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(set_favorite))
         .routes(routes!(set_tags))
         .routes(routes!(batch::run_batch))
+        .routes(routes!(derivatives::retry_derivative))
+        .routes(routes!(derivatives::delete_derivative))
         .routes(routes!(urls::make_url))
         .routes(routes!(urls::revoke_urls))
 }

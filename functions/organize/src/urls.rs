@@ -6,9 +6,10 @@ use jam_core::app::App;
 use jam_core::auth::{Caller, Variant};
 use jam_core::db;
 use jam_core::edge::{JsonBody, PathFile};
+use jam_core::ids::{FileId, UserId};
 use jam_core::media;
-use jam_core::model::DerivativeKind;
-use jam_core::{Error, Result};
+use jam_core::model::{DerivativeState, PictureKind};
+use jam_core::{Error, Result, ops};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -22,7 +23,7 @@ pub(crate) struct UrlRequest {
     /// Seconds; rounded up to the next quarter of an hour, at most 1 h for a thumbnail and 12 h otherwise.
     expires_in: Option<u64>,
     /// Of a thumbnail; 400x225 without it.
-    size: Option<DerivativeKind>,
+    size: Option<PictureKind>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
@@ -61,9 +62,10 @@ pub(crate) async fn make_url(
         db::files::content(&mut *app.db.conn().await?, &caller.user, id).await?.ok_or(Error::NotFound)?;
     let variant = match request.purpose {
         Purpose::Download => Variant::Download,
+        Purpose::Stream if has_playback(&app, &caller.user, id).await? => Variant::Playback,
         Purpose::Stream if !media::is_inline_safe(&content.mime_type) => return Err(Error::NotStreamable),
         Purpose::Stream => Variant::Stream,
-        Purpose::Thumbnail => Variant::Thumbnail(request.size.unwrap_or(DerivativeKind::Default)),
+        Purpose::Thumbnail => Variant::Thumbnail(request.size.unwrap_or(PictureKind::Default)),
     };
     let lifetime = request.expires_in.map(Duration::from_secs);
     let signed = app
@@ -71,6 +73,13 @@ pub(crate) async fn make_url(
         .sign(&caller.user, id, variant, content.url_epochs, lifetime)
         .ok_or(Error::Unavailable { part: "signed URLs" })?;
     Ok(Json(UrlAnswer { success: true, url: signed.url, expires_at: signed.expires_at }))
+}
+
+/// Whether there is a film for browsers.
+async fn has_playback(app: &App, user: &UserId, id: FileId) -> Result<bool> {
+    let name = ops::playback::name(user, id);
+    let found = db::derivatives::find(&mut *app.db.conn().await?, &name).await?;
+    Ok(found.is_some_and(|found| found.state == Some(DerivativeState::Ready)))
 }
 
 /// What was done.

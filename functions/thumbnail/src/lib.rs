@@ -10,10 +10,9 @@ use jam_core::auth::{Caller, Variant};
 use jam_core::db;
 use jam_core::db::derivatives::Found;
 use jam_core::edge::{BlobResponse, Params, PathFile, SignedBy, Validators, disposition};
-use jam_core::ids::{FileId, UserId};
 use jam_core::media::PictureFormat;
-use jam_core::model::{DerivativeKind, FileName};
-use jam_core::ops;
+use jam_core::model::{FileName, PictureKind};
+use jam_core::ops::thumbnail::{self, Wanted};
 use jam_core::{Error, Result};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -41,10 +40,11 @@ async fn thumbnail(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let size = params.parsed("size", "small, medium or large", DerivativeKind::parse)?;
-    let kind = size.unwrap_or(DerivativeKind::Default);
-    let found = find(&app, &caller.user, id, kind, &headers).await?;
-    send(&app, (&caller.user, id, kind), found, PRIVATE.to_owned(), &method, &headers).await
+    let size = params.parsed("size", "small, medium or large", PictureKind::parse)?;
+    let kind = size.unwrap_or(PictureKind::Default);
+    let wanted = Wanted { user: &caller.user, file: id, kind, format: format(&headers) };
+    let found = find(&app, &wanted).await?;
+    send(&app, &wanted, found, PRIVATE.to_owned(), &method, &headers).await
 }
 
 /// A picture by a signed URL; the variant is `thumbnail`, `thumbnail-small`, `thumbnail-medium` or `thumbnail-large`.
@@ -61,37 +61,31 @@ async fn thumbnail_signed(
     headers: HeaderMap,
 ) -> Result<Response> {
     let Variant::Thumbnail(kind) = signed.variant else { return Err(Error::NotFound) };
-    let found = find(&app, &signed.user, signed.file, kind, &headers).await?;
+    let wanted = Wanted { user: &signed.user, file: signed.file, kind, format: format(&headers) };
+    let found = find(&app, &wanted).await?;
     if found.url_epochs != signed.epochs {
         return Err(Error::NotFound);
     }
     let max_age = (signed.expires_at - app.clock.now()).whole_seconds().max(0);
     let cache_control = format!("private, max-age={max_age}, immutable");
-    send(&app, (&signed.user, signed.file, kind), found, cache_control, &method, &headers).await
+    send(&app, &wanted, found, cache_control, &method, &headers).await
 }
 
-async fn find(
-    app: &App,
-    user: &UserId,
-    id: FileId,
-    kind: DerivativeKind,
-    headers: &HeaderMap,
-) -> Result<Found> {
-    let name = ops::thumbnail::name(user, id, kind, format(headers));
-    let found = db::derivatives::find(&mut *app.db.conn().await?, &name).await?;
+async fn find(app: &App, wanted: &Wanted<'_>) -> Result<Found> {
+    let found = db::derivatives::find(&mut *app.db.conn().await?, &wanted.name()).await?;
     found.filter(|found| !found.is_trashed).ok_or(Error::NotFound)
 }
 
 async fn send(
     app: &App,
-    (user, id, kind): (&UserId, FileId, DerivativeKind),
+    wanted: &Wanted<'_>,
     found: Found,
     cache_control: String,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response> {
-    let format = format(headers);
-    let picture = ops::thumbnail::get(app, &ops::thumbnail::name(user, id, kind, format), found).await?;
+    let Wanted { file: id, kind, format, .. } = wanted;
+    let picture = thumbnail::get(app, wanted, found).await?;
     let made_micros = picture.made_at.unix_timestamp_nanos() / 1000;
     let etag = format!("\"{id}-{}-{}-{made_micros}\"", kind.as_str(), format.mime());
     let response = BlobResponse {

@@ -3,7 +3,7 @@
 //! Never decides what a job does.
 
 use jam_core::app::App;
-use jam_core::ops;
+use jam_core::{Result, ops};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -21,33 +21,50 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
 }
 
-/// Runs jobs and the janitor until told to stop; jobs under way are finished first.
+/// Runs jobs and the janitor until told to stop; jobs under way are finished first, a long one is given back. Long jobs
+/// have a loop of their own: one at a time, and never in the way of the others.
 pub fn background(app: App, stop: CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
         let mut loops = JoinSet::new();
         for _ in 0..app.config.worker_concurrency {
-            loops.spawn(run_jobs(app.clone(), stop.clone()));
+            loops.spawn(run_all(app.clone(), Jobs::Short, stop.clone()));
         }
+        loops.spawn(run_all(app.clone(), Jobs::Long, stop.clone()));
         loops.spawn(run_janitor(app, stop));
         while loops.join_next().await.is_some() {}
     })
 }
 
-/// One pass: the janitor, then jobs until none is due or it is told to stop.
+/// One pass: the janitor, then jobs until none is due or it is told to stop, the long ones beside the others.
 pub fn scheduled(app: App, stop: CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
         run_janitor_once(&app).await;
         let mut loops = JoinSet::new();
         for _ in 0..app.config.worker_concurrency {
-            loops.spawn(run_due_jobs(app.clone(), stop.clone()));
+            loops.spawn(run_due(app.clone(), Jobs::Short, stop.clone()));
         }
+        loops.spawn(run_due(app, Jobs::Long, stop));
         while loops.join_next().await.is_some() {}
     })
 }
 
-async fn run_due_jobs(app: App, stop: CancellationToken) {
+/// Which jobs a loop runs.
+#[derive(Clone, Copy)]
+enum Jobs {
+    Short,
+    Long,
+}
+
+async fn run_next(app: &App, jobs: Jobs, stop: &CancellationToken) -> Result<bool> {
+    match jobs {
+        Jobs::Short => ops::work::run_next(app).await,
+        Jobs::Long => ops::work::run_next_long(app, stop).await,
+    }
+}
+
+async fn run_due(app: App, jobs: Jobs, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        match ops::work::run_next(&app).await {
+        match run_next(&app, jobs, &stop).await {
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => {
@@ -58,9 +75,9 @@ async fn run_due_jobs(app: App, stop: CancellationToken) {
     }
 }
 
-async fn run_jobs(app: App, stop: CancellationToken) {
+async fn run_all(app: App, jobs: Jobs, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let pause = match ops::work::run_next(&app).await {
+        let pause = match run_next(&app, jobs, &stop).await {
             Ok(true) => continue,
             Ok(false) => IDLE_PAUSE,
             Err(error) => {

@@ -6,11 +6,11 @@ use crate::clock::Clock;
 use crate::config::{SecretBytes, UrlKey};
 use crate::error::Error;
 use crate::ids::{FileId, UserId};
-use crate::model::{DerivativeKind, UrlEpochs};
+use crate::model::{PictureKind, UrlEpochs};
 use time::{Duration, OffsetDateTime};
 
 const EPOCHS: UrlEpochs = UrlEpochs { user: 3, file: 0 };
-const THUMBNAIL: Variant = Variant::Thumbnail(DerivativeKind::Default);
+const THUMBNAIL: Variant = Variant::Thumbnail(PictureKind::Default);
 
 fn key(kid: &str, byte: u8) -> UrlKey {
     UrlKey { kid: kid.to_owned(), bytes: SecretBytes(vec![byte; 32]) }
@@ -44,8 +44,15 @@ fn code(signer: &Signer, url: &str) -> &'static str {
 #[test]
 fn a_signed_url_opens_what_it_was_signed_for() {
     let (signer, _) = signer();
-    for name in ["download", "stream", "thumbnail", "thumbnail-small", "thumbnail-medium", "thumbnail-large"]
-    {
+    for name in [
+        "download",
+        "stream",
+        "playback",
+        "thumbnail",
+        "thumbnail-small",
+        "thumbnail-medium",
+        "thumbnail-large",
+    ] {
         let variant = Variant::parse(name).unwrap();
         let signed = signer.sign(&user(), file(), variant, EPOCHS, None).unwrap();
         assert!(signed.url.starts_with(&format!("https://files.example.com/f/{}/{name}?e=", file())));

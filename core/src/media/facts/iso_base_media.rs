@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::{Facts, turned};
+use crate::media::playback::{PictureCodec, SoundCodec, Tracks};
 use crate::media::source::Source;
 
 /// A box: its type and where its content lies.
@@ -56,6 +57,8 @@ struct Movie {
     size: Option<(u32, u32)>,
     seconds: f64,
     tracks: Vec<Track>,
+    /// Most samples lie outside of what `moov` tells.
+    is_fragmented: bool,
 }
 
 struct Track {
@@ -65,12 +68,34 @@ struct Track {
     duration: u64,
     /// As displayed, if it is a picture track.
     size: Option<(u32, u32)>,
+    codec: Option<Codec>,
 }
 
-/// Size and length of a film or sound.
+enum Codec {
+    Picture(PictureCodec),
+    Sound(SoundCodec),
+}
+
+impl Movie {
+    /// The tracks that a player takes, when the file's index stands where `is_index_first` says.
+    fn tracks(&self, is_index_first: bool) -> Tracks {
+        let mut found =
+            Tracks { picture: None, sound: None, is_seekable: is_index_first && !self.is_fragmented };
+        for track in self.tracks.iter().rev() {
+            match track.codec {
+                Some(Codec::Picture(codec)) => found.picture = Some(codec),
+                Some(Codec::Sound(codec)) => found.sound = Some(codec),
+                None => {}
+            }
+        }
+        found
+    }
+}
+
+/// Size, length and tracks of a film or sound.
 pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     let whole = 0..source.len();
-    let moov = find(source, &whole, b"moov")?;
+    let (moov, is_index_first) = index(source, &whole)?;
     let movie = movie(source, &moov);
     let mut seconds = movie.seconds;
     if seconds == 0.0 {
@@ -80,7 +105,21 @@ pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
         seconds = fragments(source, &moov, &movie.tracks).unwrap_or(0.0);
     }
     let (width, height) = movie.size.unwrap_or_default();
-    Some(Facts::of_picture(width, height).lasting(Some(seconds)))
+    let tracks = movie.tracks(is_index_first);
+    Some(Facts::of_picture(width, height).lasting(Some(seconds)).made_of(Some(tracks)))
+}
+
+/// The content of `moov`, and whether it stands before the samples.
+fn index(source: &mut Source<'_>, whole: &Range<u64>) -> Option<(Range<u64>, bool)> {
+    let mut is_first = true;
+    for found in boxes(source, whole) {
+        match &found.kind {
+            b"moov" => return Some((found.body, is_first)),
+            b"mdat" => is_first = false,
+            _ => {}
+        }
+    }
+    None
 }
 
 fn movie(source: &mut Source<'_>, moov: &Range<u64>) -> Movie {
@@ -96,6 +135,7 @@ fn movie(source: &mut Source<'_>, moov: &Range<u64>) -> Movie {
                 }
             }
             b"mvex" => {
+                movie.is_fragmented = true;
                 if let Some(duration) = extended_duration(source, &part.body) {
                     movie.seconds = movie.seconds.max(ratio(duration, timescale));
                 }
@@ -138,8 +178,50 @@ fn track(source: &mut Source<'_>, trak: &Range<u64>) -> Option<Track> {
     // Version 1 has three times of 8 bytes instead of 4 before what follows.
     let wide = if content.first()? == &0 { 0 } else { 12 };
     let id = be32(&content, if wide == 0 { 12 } else { 20 })?;
-    let size = if &handler[8..] == b"vide" { displayed(source, &content, wide, &mdia) } else { None };
-    Some(Track { id, timescale, duration, size })
+    let is_picture = &handler[8..] == b"vide";
+    let size = if is_picture { displayed(source, &content, wide, &mdia) } else { None };
+    let codec = match &handler[8..] {
+        b"vide" => Some(Codec::Picture(picture_codec(source, &mdia))),
+        b"soun" => Some(Codec::Sound(sound_codec(source, &mdia))),
+        _ => None,
+    };
+    Some(Track { id, timescale, duration, size, codec })
+}
+
+fn picture_codec(source: &mut Source<'_>, mdia: &Range<u64>) -> PictureCodec {
+    /// What a description of pictures has before its own boxes (ISO 14496-12, 12.1.3).
+    const FIELDS: u64 = 78;
+    let Some(Box4 { kind, body }) = description(source, mdia) else { return PictureCodec::Other };
+    match &kind {
+        b"avc1" | b"avc3" => {
+            let profile = find(source, &(body.start + FIELDS..body.end), b"avcC")
+                .and_then(|avcc| source.bytes(avcc.start).map(|[_version, profile]: [u8; 2]| profile));
+            profile.map_or(PictureCodec::Other, PictureCodec::h264)
+        }
+        b"vp08" => PictureCodec::Vp8,
+        b"vp09" => PictureCodec::Vp9,
+        b"av01" => PictureCodec::Av1,
+        _ => PictureCodec::Other,
+    }
+}
+
+fn sound_codec(source: &mut Source<'_>, mdia: &Range<u64>) -> SoundCodec {
+    match description(source, mdia) {
+        Some(Box4 { kind: [b'm', b'p', b'4', b'a'], .. }) => SoundCodec::Aac,
+        _ => SoundCodec::Other,
+    }
+}
+
+/// The first description of a track's samples; its type names their codec.
+fn description(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<Box4> {
+    let stsd = descriptions(source, mdia)?;
+    boxes(source, &(stsd.start + 8..stsd.end)).next()
+}
+
+fn descriptions(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<Range<u64>> {
+    let minf = find(source, mdia, b"minf")?;
+    let stbl = find(source, &minf, b"stbl")?;
+    find(source, &stbl, b"stsd")
 }
 
 /// The size in `tkhd`, which counts the sample aspect ratio, or else that of the sample description,
@@ -157,9 +239,7 @@ fn displayed(source: &mut Source<'_>, tkhd: &[u8], wide: usize, mdia: &Range<u64
 }
 
 fn coded(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<(u32, u32)> {
-    let minf = find(source, mdia, b"minf")?;
-    let stbl = find(source, &minf, b"stbl")?;
-    let stsd = find(source, &stbl, b"stsd")?;
+    let stsd = descriptions(source, mdia)?;
     const ENTRY: u64 = 8;
     const SIZE_IN_ENTRY: u64 = 32;
     let [w1, w0, h1, h0] = source.bytes(stsd.start + ENTRY + SIZE_IN_ENTRY)?;

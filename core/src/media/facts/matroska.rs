@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::{Facts, turned};
+use crate::media::playback::{PictureCodec, SoundCodec, Tracks};
 use crate::media::source::Source;
 
 const SEGMENT: u32 = 0x1853_8067;
@@ -12,6 +13,8 @@ const TIMESTAMP_SCALE: u32 = 0x2A_D7B1;
 const DURATION: u32 = 0x4489;
 const TRACKS: u32 = 0x1654_AE6B;
 const TRACK_ENTRY: u32 = 0xAE;
+const CODEC_ID: u32 = 0x86;
+const CODEC_PRIVATE: u32 = 0x63A2;
 const VIDEO: u32 = 0xE0;
 const PIXEL_WIDTH: u32 = 0xB0;
 const PIXEL_HEIGHT: u32 = 0xBA;
@@ -82,20 +85,26 @@ struct Segment {
     /// In units of time.
     duration: Option<f64>,
     size: Option<(u32, u32)>,
+    /// Codecs of the first picture and the first sound.
+    codecs: Option<(Option<PictureCodec>, Option<SoundCodec>)>,
 }
 
-/// Size and length of a film or sound.
+/// Size, length and tracks of a film or sound.
 pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     let whole = 0..source.len();
     let body = elements(source, &whole).find(|element| element.id == SEGMENT)?.body;
     let segment = segment(source, &body);
     let units = segment.duration.or_else(|| last_timestamp(source));
     let (width, height) = segment.size.unwrap_or_default();
-    Some(Facts::of_picture(width, height).lasting(units.map(|units| units * segment.scale as f64 / 1e9)))
+    // A live recording has neither a length nor an index to seek by.
+    let is_seekable = segment.duration.is_some();
+    let tracks = segment.codecs.map(|(picture, sound)| Tracks { picture, sound, is_seekable });
+    let seconds = units.map(|units| units * segment.scale as f64 / 1e9);
+    Some(Facts::of_picture(width, height).lasting(seconds).made_of(tracks))
 }
 
 fn segment(source: &mut Source<'_>, body: &Range<u64>) -> Segment {
-    let mut found = Segment { scale: 1_000_000, duration: None, size: None };
+    let mut found = Segment { scale: 1_000_000, duration: None, size: None, codecs: None };
     let (mut has_info, mut has_tracks) = (false, false);
     let mut rest = body.clone();
     while let Some(element) = elements(source, &rest).next() {
@@ -107,7 +116,7 @@ fn segment(source: &mut Source<'_>, body: &Range<u64>) -> Segment {
             }
             TRACKS => {
                 has_tracks = true;
-                found.size = tracks(source, &element.body);
+                tracks(source, &element.body, &mut found);
             }
             CLUSTER if element.open => break,
             _ => {}
@@ -130,15 +139,50 @@ fn info(source: &mut Source<'_>, body: &Range<u64>, found: &mut Segment) {
     }
 }
 
-/// The largest picture of the tracks.
-fn tracks(source: &mut Source<'_>, body: &Range<u64>) -> Option<(u32, u32)> {
+/// The largest picture of the tracks, and how the first ones are coded.
+fn tracks(source: &mut Source<'_>, body: &Range<u64>, found: &mut Segment) {
     let entries: Vec<Element> =
         elements(source, body).filter(|part| part.id == TRACK_ENTRY).take(64).collect();
+    let (mut picture, mut sound) = (None, None);
+    for entry in &entries {
+        let codec = codec_id(source, &entry.body).unwrap_or_default();
+        match codec.get(..2) {
+            Some(b"V_") => picture = picture.or_else(|| Some(picture_codec(source, &entry.body, &codec))),
+            Some(b"A_") => sound = sound.or_else(|| Some(sound_codec(&codec))),
+            _ => {}
+        }
+    }
+    found.codecs = Some((picture, sound));
     let sizes = entries.iter().filter_map(|entry| {
         let video = elements(source, &entry.body).find(|part| part.id == VIDEO)?;
         displayed(source, &video.body)
     });
-    sizes.max_by_key(|(width, height)| u64::from(*width) * u64::from(*height))
+    found.size = sizes.max_by_key(|(width, height)| u64::from(*width) * u64::from(*height));
+}
+
+/// The name of a track's codec (RFC 9559, section 5.1.4.1.21; the names are those of the Matroska codec registry).
+fn codec_id(source: &mut Source<'_>, entry: &Range<u64>) -> Option<Vec<u8>> {
+    const LONGEST: u64 = 64;
+    let id = elements(source, entry).find(|part| part.id == CODEC_ID)?;
+    source.up_to(id.body.start, (id.body.end - id.body.start).min(LONGEST))
+}
+
+fn picture_codec(source: &mut Source<'_>, entry: &Range<u64>, codec: &[u8]) -> PictureCodec {
+    match codec {
+        b"V_MPEG4/ISO/AVC" => {
+            let private = elements(source, entry).find(|part| part.id == CODEC_PRIVATE);
+            let profile = private.and_then(|avcc| source.bytes(avcc.body.start)).map(|[_, profile]| profile);
+            profile.map_or(PictureCodec::Other, PictureCodec::h264)
+        }
+        b"V_VP8" => PictureCodec::Vp8,
+        b"V_VP9" => PictureCodec::Vp9,
+        b"V_AV1" => PictureCodec::Av1,
+        _ => PictureCodec::Other,
+    }
+}
+
+fn sound_codec(codec: &[u8]) -> SoundCodec {
+    if codec.starts_with(b"A_AAC") { SoundCodec::Aac } else { SoundCodec::Other }
 }
 
 fn displayed(source: &mut Source<'_>, video: &Range<u64>) -> Option<(u32, u32)> {

@@ -5,7 +5,7 @@ use crate::media::facts::{Facts, facts as facts_of};
 use crate::media::fixtures::{by_ffmpeg, content, file_of};
 use crate::media::sniff::sniff;
 use crate::media::thumbnail::{PictureFormat, image_thumbnail};
-use crate::model::DerivativeKind;
+use crate::model::PictureKind;
 
 fn part(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
     [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat()
@@ -72,7 +72,7 @@ fn grid() -> Vec<u8> {
     [ftyp, meta(place as u32), mdat].concat()
 }
 
-fn thumbnail(bytes: &[u8], kind: DerivativeKind) -> Result<image::RgbaImage, MediaError> {
+fn thumbnail(bytes: &[u8], kind: PictureKind) -> Result<image::RgbaImage, MediaError> {
     let mime = sniff(bytes, "x").mime;
     let made = image_thumbnail(&file_of(bytes), mime, kind, PictureFormat::WebP, &MediaLimits::default())?;
     Ok(image::load_from_memory(&made.bytes).unwrap().to_rgba8())
@@ -84,8 +84,8 @@ fn tiles_are_put_together_and_turned() {
     let sniffed = sniff(&bytes, "x");
     assert_eq!(sniffed.mime, "image/heic");
     let facts = facts_of(&file_of(&bytes), &sniffed, &MediaLimits::default());
-    assert_eq!(facts, Facts { width: Some(64), height: Some(100), duration_seconds: None });
-    let picture = thumbnail(&bytes, DerivativeKind::Small).unwrap();
+    assert_eq!(facts, Facts { width: Some(64), height: Some(100), ..Facts::default() });
+    let picture = thumbnail(&bytes, PictureKind::Small).unwrap();
     assert_eq!(picture.dimensions(), (64, 100));
     let (above, below) = (picture.get_pixel(32, 10).0, picture.get_pixel(32, 90).0);
     assert!(above[2] > 200 && above[0] < 60, "{above:?}");
@@ -97,9 +97,9 @@ fn an_avif_gives_every_variant() {
     let file =
         by_ffmpeg("a.avif", "-f lavfi -i color=red:size=1600x1200 -frames:v 1 -c:v libaom-av1 -cpu-used 8");
     for (kind, size) in [
-        (DerivativeKind::Default, (400, 225)),
-        (DerivativeKind::Small, (256, 192)),
-        (DerivativeKind::Large, (1440, 1080)),
+        (PictureKind::Default, (400, 225)),
+        (PictureKind::Small, (256, 192)),
+        (PictureKind::Large, (1440, 1080)),
     ] {
         let picture = thumbnail(&content(&file), kind).unwrap();
         assert_eq!(picture.dimensions(), size);
@@ -146,5 +146,5 @@ fn a_picture_whose_data_are_noise_fails_for_good() {
     let mut bytes = grid();
     let data = bytes.windows(4).position(|window| window == b"mdat").unwrap() + 4;
     bytes[data..].fill(0x55);
-    assert!(!thumbnail(&bytes, DerivativeKind::Small).unwrap_err().retryable);
+    assert!(!thumbnail(&bytes, PictureKind::Small).unwrap_err().retryable);
 }

@@ -5,7 +5,7 @@ use super::{Class, Sniffed};
 pub(super) const AVIF: Sniffed = Sniffed::new("image/avif", "avif", Class::Image, "AVIF picture");
 pub(super) const HEIC: Sniffed = Sniffed::new("image/heic", "heic", Class::Image, "HEIC picture");
 pub(super) const HEIF: Sniffed = Sniffed::new("image/heif", "heif", Class::Image, "HEIF picture");
-const MP4: Sniffed = Sniffed::new("video/mp4", "mp4", Class::Video, "MP4 film");
+pub(in crate::media) const MP4: Sniffed = Sniffed::new("video/mp4", "mp4", Class::Video, "MP4 film");
 const M4V: Sniffed = Sniffed::new("video/x-m4v", "m4v", Class::Video, "MP4 film");
 const M4A: Sniffed = Sniffed::new("audio/mp4", "m4a", Class::Audio, "MP4 sound");
 const MOV: Sniffed = Sniffed::new("video/quicktime", "mov", Class::Video, "QuickTime film");

@@ -15,7 +15,7 @@ use super::pixels::Pixels;
 use super::{damaged, unreadable};
 use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::source::Source;
-use crate::model::DerivativeKind;
+use crate::model::PictureKind;
 
 /// A picture in memory with what is left to do to it.
 pub(super) struct Decoded {
@@ -31,7 +31,7 @@ pub(super) struct Decoded {
 pub(super) fn decode(
     source: Source<'_>,
     mime: &str,
-    kind: DerivativeKind,
+    kind: PictureKind,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     match mime {

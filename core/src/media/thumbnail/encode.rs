@@ -10,12 +10,16 @@ use crate::media::limits::MediaError;
 const QUALITY: u8 = 80;
 
 /// Encodes RGB or RGBA.
-pub(super) fn encode(pixels: Pixels, format: PictureFormat) -> Result<Picture, MediaError> {
+pub(super) fn encode(
+    pixels: Pixels,
+    format: PictureFormat,
+    thumbhash: Vec<u8>,
+) -> Result<Picture, MediaError> {
     let (bytes, mime) = match format {
         PictureFormat::WebP => (webp(&pixels)?, "image/webp"),
         PictureFormat::Jpeg => (jpeg(&on_white(pixels.clone()))?, "image/jpeg"),
     };
-    Ok(Picture { bytes, mime, width: pixels.width, height: pixels.height })
+    Ok(Picture { bytes, mime, width: pixels.width, height: pixels.height, thumbhash })
 }
 
 fn webp(pixels: &Pixels) -> Result<Vec<u8>, MediaError> {

@@ -10,13 +10,13 @@ use crate::media::fixtures::{by_ffmpeg, encoded, file_of, with_orientation, with
 const RED: [u8; 3] = [255, 0, 0];
 const BLUE: [u8; 3] = [0, 0, 255];
 
-fn thumbnail(bytes: &[u8], mime: &str, kind: DerivativeKind) -> Picture {
+fn thumbnail(bytes: &[u8], mime: &str, kind: PictureKind) -> Picture {
     image_thumbnail(&file_of(bytes), mime, kind, PictureFormat::WebP, &MediaLimits::default()).unwrap()
 }
 
 fn failure(bytes: &[u8], mime: &str) -> MediaError {
     let limits = MediaLimits::default();
-    image_thumbnail(&file_of(bytes), mime, DerivativeKind::Small, PictureFormat::WebP, &limits).unwrap_err()
+    image_thumbnail(&file_of(bytes), mime, PictureKind::Small, PictureFormat::WebP, &limits).unwrap_err()
 }
 
 fn decoded(picture: &Picture) -> RgbaImage {
@@ -44,10 +44,10 @@ fn every_picture_format_gives_every_variant() {
     ] {
         let bytes = encoded(format, 1600, 1200);
         for (kind, size) in [
-            (DerivativeKind::Default, (400, 225)),
-            (DerivativeKind::Small, (256, 192)),
-            (DerivativeKind::Medium, (640, 480)),
-            (DerivativeKind::Large, (1440, 1080)),
+            (PictureKind::Default, (400, 225)),
+            (PictureKind::Small, (256, 192)),
+            (PictureKind::Medium, (640, 480)),
+            (PictureKind::Large, (1440, 1080)),
         ] {
             let picture = thumbnail(&bytes, mime, kind);
             assert_eq!((picture.width, picture.height), size, "{mime}");
@@ -63,8 +63,7 @@ fn every_picture_format_gives_every_variant() {
 #[test]
 fn sides_that_fill_no_whole_block_stay_in_place() {
     for (width, height) in [(1601, 1201), (1607, 1209), (2049, 1025), (17, 33)] {
-        let picture =
-            thumbnail(&encoded(ImageFormat::Jpeg, width, height), "image/jpeg", DerivativeKind::Small);
+        let picture = thumbnail(&encoded(ImageFormat::Jpeg, width, height), "image/jpeg", PictureKind::Small);
         let pixels = decoded(&picture);
         let middle = picture.width / 2;
         assert_colour(&pixels, (middle - 4, 2), RED);
@@ -75,7 +74,7 @@ fn sides_that_fill_no_whole_block_stay_in_place() {
 #[test]
 fn nothing_is_enlarged() {
     let bytes = encoded(ImageFormat::Png, 40, 30);
-    for kind in [DerivativeKind::Small, DerivativeKind::Large] {
+    for kind in [PictureKind::Small, PictureKind::Large] {
         let picture = thumbnail(&bytes, "image/png", kind);
         assert_eq!((picture.width, picture.height), (40, 30));
     }
@@ -87,7 +86,7 @@ fn each_orientation_stands_upright() {
     let corners = [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0), (1, 0), (1, 1), (0, 1)];
     let jpeg = encoded(ImageFormat::Jpeg, 640, 480);
     for (orientation, (right, below)) in (1..=8).zip(corners) {
-        let picture = thumbnail(&with_orientation(&jpeg, orientation), "image/jpeg", DerivativeKind::Small);
+        let picture = thumbnail(&with_orientation(&jpeg, orientation), "image/jpeg", PictureKind::Small);
         let turned = orientation >= 5;
         assert_eq!((picture.width, picture.height), if turned { (192, 256) } else { (256, 192) });
         let at = (20 + right * (picture.width - 40), 20 + below * (picture.height - 40));
@@ -98,7 +97,7 @@ fn each_orientation_stands_upright() {
 #[test]
 fn the_default_of_a_turned_photograph_is_cut_after_turning() {
     let jpeg = with_orientation(&encoded(ImageFormat::Jpeg, 1600, 1200), 6);
-    let picture = thumbnail(&jpeg, "image/jpeg", DerivativeKind::Default);
+    let picture = thumbnail(&jpeg, "image/jpeg", PictureKind::Default);
     assert_eq!((picture.width, picture.height), (400, 225));
 }
 
@@ -109,8 +108,7 @@ fn alpha_is_kept_in_webp_and_white_in_jpeg() {
     picture.write_to(&mut png, ImageFormat::Png).unwrap();
     let file = file_of(png.get_ref());
     let make = |format| {
-        let made =
-            image_thumbnail(&file, "image/png", DerivativeKind::Small, format, &MediaLimits::default());
+        let made = image_thumbnail(&file, "image/png", PictureKind::Small, format, &MediaLimits::default());
         decoded(&made.unwrap())
     };
     let webp = make(PictureFormat::WebP);
@@ -128,7 +126,7 @@ fn transparent_pixels_do_not_bleed_their_colour() {
     });
     let mut png = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut png, ImageFormat::Png).unwrap();
-    let pixels = decoded(&thumbnail(png.get_ref(), "image/png", DerivativeKind::Small));
+    let pixels = decoded(&thumbnail(png.get_ref(), "image/png", PictureKind::Small));
     assert_colour(&pixels, (128, 128), RED);
 }
 
@@ -139,7 +137,7 @@ fn wide_gamut_colours_become_srgb_and_metadata_goes() {
     let grey_red = DynamicImage::from(image::RgbImage::from_pixel(400, 400, image::Rgb([200, 100, 100])));
     let mut jpeg = Vec::new();
     grey_red.write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, 95)).unwrap();
-    let picture = thumbnail(&with_segment(&jpeg, 0xE2, &segment), "image/jpeg", DerivativeKind::Small);
+    let picture = thumbnail(&with_segment(&jpeg, 0xE2, &segment), "image/jpeg", PictureKind::Small);
     // Display P3's red is stronger than that of sRGB, so the same colour needs larger numbers there.
     assert_colour(&decoded(&picture), (100, 100), [213, 96, 98]);
     assert!(!picture.bytes.windows(4).any(|window| window == b"ICCP" || window == b"EXIF"));
@@ -156,7 +154,7 @@ fn ink_becomes_light() {
     let image =
         turbojpeg::Image { pixels: &magenta_and_yellow[..], width: 64, pitch: 256, height: 64, format };
     let jpeg = compressor.compress_to_vec(image).unwrap();
-    assert_colour(&decoded(&thumbnail(&jpeg, "image/jpeg", DerivativeKind::Small)), (32, 32), RED);
+    assert_colour(&decoded(&thumbnail(&jpeg, "image/jpeg", PictureKind::Small)), (32, 32), RED);
 }
 
 #[test]
@@ -165,7 +163,7 @@ fn an_animation_shows_its_first_frame() {
     for (name, mime, codec) in [("a.gif", "image/gif", ""), ("a.webp", "image/webp", "-c:v libwebp_anim")] {
         let file = by_ffmpeg(name, &format!("{film} {codec}"));
         let picture =
-            image_thumbnail(&file, mime, DerivativeKind::Small, PictureFormat::WebP, &MediaLimits::default());
+            image_thumbnail(&file, mime, PictureKind::Small, PictureFormat::WebP, &MediaLimits::default());
         assert_colour(&decoded(&picture.unwrap()), (128, 96), RED);
     }
 }
@@ -178,7 +176,7 @@ fn a_frame_smaller_than_its_canvas_stands_where_it_belongs() {
     let buffer = vec![0; 100 * 100].into();
     encoder.write_frame(&gif::Frame { left, top, width, height, buffer, ..gif::Frame::default() }).unwrap();
     drop(encoder);
-    let pixels = decoded(&thumbnail(&bytes, "image/gif", DerivativeKind::Medium));
+    let pixels = decoded(&thumbnail(&bytes, "image/gif", PictureKind::Medium));
     assert_eq!(pixels.dimensions(), (300, 200));
     assert_colour(&pixels, (150, 100), RED);
     assert!(
@@ -223,7 +221,7 @@ fn what_is_no_picture_fails_for_good_with_a_reason() {
 #[test]
 fn a_truncated_photograph_shows_what_is_left() {
     let jpeg = encoded(ImageFormat::Jpeg, 1600, 1200);
-    let picture = thumbnail(&jpeg[..jpeg.len() / 2], "image/jpeg", DerivativeKind::Small);
+    let picture = thumbnail(&jpeg[..jpeg.len() / 2], "image/jpeg", PictureKind::Small);
     assert_colour(&decoded(&picture), (40, 10), RED);
 }
 
@@ -243,7 +241,7 @@ fn truncations_and_bit_flips_never_panic() {
             let file = file_of(bytes);
             let source = Source::new(&file, limits.max_picture_bytes).unwrap();
             // Around `guarded`, so that a panic shows.
-            let made = decode::decode(source, mime, DerivativeKind::Small, &limits);
+            let made = decode::decode(source, mime, PictureKind::Small, &limits);
             let _ = made.and_then(|decoded| finish(decoded, PictureFormat::WebP));
         };
         for cut in (0..bytes.len()).step_by((bytes.len() / 60).max(1)) {

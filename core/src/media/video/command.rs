@@ -6,8 +6,9 @@ use ffmpeg_sidecar::command::FfmpegCommand;
 
 use crate::media::heif::Codec;
 use crate::media::limits::MediaLimits;
+use crate::media::playback::Conversion;
 use crate::media::thumbnail::Fit;
-use crate::model::DerivativeKind;
+use crate::model::PictureKind;
 
 /// What ffmpeg is to draw.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +55,7 @@ pub(super) const fn stream_demuxer(codec: Codec) -> &'static str {
 }
 
 /// ffmpeg reading its standard input and writing PPM pictures to its standard output.
-pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: DerivativeKind, limits: &MediaLimits) -> Command {
+pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: PictureKind, limits: &MediaLimits) -> Command {
     let mut ffmpeg = FfmpegCommand::new();
     ffmpeg.hide_banner().args(["-nostdin", "-loglevel", "level+error", "-threads", "1"]);
     if let Task::Frame { at, keyframes_only } = task {
@@ -89,11 +90,44 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: DerivativeKind, limits: &M
     ffmpeg.into()
 }
 
+/// ffmpeg reading a film from its standard input and writing an MP4 to its standard output, which is a file; how far
+/// it is goes to its log.
+pub(super) fn conversion(demuxer: &str, conversion: Conversion, limits: &MediaLimits) -> Command {
+    let threads = limits.conversion_threads.to_string();
+    let mut ffmpeg = FfmpegCommand::new();
+    ffmpeg.hide_banner().args(["-nostdin", "-loglevel", "level+error", "-nostats"]);
+    ffmpeg.args(["-progress", "pipe:2", "-stats_period", "1", "-threads", &threads]);
+    ffmpeg.args(["-protocol_whitelist", "file,pipe"]).format(demuxer).input("/dev/fd/0");
+    ffmpeg.map("0:V:0").map("0:a:0?").args(["-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"]);
+    if conversion.copies_picture {
+        ffmpeg.codec_video("copy");
+    } else {
+        ffmpeg.codec_video("libx264").pix_fmt("yuv420p").args(["-filter:v", WITHIN_720P]);
+        ffmpeg.args(["-threads", &threads, "-preset", "veryfast", "-crf", "23"]);
+        ffmpeg.args(["-maxrate", "4M", "-bufsize", "8M", "-fpsmax", "60"]);
+        // A player can only go to where a picture stands on its own.
+        ffmpeg.args(["-force_key_frames", "expr:gte(t,n_forced*2)"]);
+    }
+    if conversion.copies_sound {
+        ffmpeg.codec_audio("copy");
+    } else {
+        ffmpeg.codec_audio("aac").args(["-b:a", "128k", "-ac", "2"]);
+    }
+    // A path to the open file, because the index is written last and then moved to the front.
+    ffmpeg.args(["-movflags", "+faststart"]).format("mp4").overwrite().output("/dev/fd/1");
+    ffmpeg.into()
+}
+
+/// At most 1280 by 720, lying or standing, in square samples and even numbers, which 4:2:0 needs.
+const WITHIN_720P: &str = "scale=\
+    w='2*max(1,round(iw*max(sar,1*not(sar))/2*min(1,min(1280/max(iw*max(sar,1*not(sar)),ih),720/min(iw*max(sar,1*not(sar)),ih)))))':\
+    h='2*max(1,round(ih/2*min(1,min(1280/max(iw*max(sar,1*not(sar)),ih),720/min(iw*max(sar,1*not(sar)),ih)))))',setsar=1";
+
 /// Square samples, and no more pixels than the variant needs. ffmpeg has applied the rotation before.
-fn frame_filter(kind: DerivativeKind) -> String {
+fn frame_filter(kind: PictureKind) -> String {
     let scale = match kind {
-        DerivativeKind::Default => "max(400/(iw*sar),225/ih)".to_owned(),
-        DerivativeKind::Small | DerivativeKind::Medium | DerivativeKind::Large => {
+        PictureKind::Default => "max(400/(iw*sar),225/ih)".to_owned(),
+        PictureKind::Small | PictureKind::Medium | PictureKind::Large => {
             let longest = canvas(kind).0;
             format!("min({longest}/(iw*sar),{longest}/ih)")
         }
@@ -117,7 +151,7 @@ fn still_filter(tiles: (u32, u32), size: (u32, u32), scaled: (u32, u32)) -> Stri
 }
 
 /// White on black, over the whole width.
-fn waveform_filter(kind: DerivativeKind) -> String {
+fn waveform_filter(kind: PictureKind) -> String {
     let (width, height) = canvas(kind);
     format!(
         "[0:a:0]aformat=channel_layouts=mono,showwavespic=s={width}x{height}:colors=white:scale=sqrt[picture]"
@@ -125,6 +159,6 @@ fn waveform_filter(kind: DerivativeKind) -> String {
 }
 
 /// The size of a variant of a large picture of 16:9.
-fn canvas(kind: DerivativeKind) -> (u32, u32) {
+fn canvas(kind: PictureKind) -> (u32, u32) {
     Fit::new(kind, (3840, 2160), image::metadata::Orientation::NoTransforms).output
 }

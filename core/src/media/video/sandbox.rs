@@ -1,11 +1,13 @@
-//! Starts a program that sees one open file, the programs and libraries of the machine, and nothing else.
-//! Invariant: no network, no other file, nothing written to disk; processor time and memory are bounded.
+//! Starts a program that sees the files it is given, the programs and libraries of the machine, and nothing else.
+//! Invariant: no network, no other file, nothing written but the one output; processor time, memory and what is written
+//! are bounded.
 //! The rights are given up by a thread that lives for the start only, because they are a thread's and its children's.
 
 use std::fs::File;
 use std::io::{Error, Result};
 use std::process::{Command, Stdio};
 use std::sync::Once;
+use std::time::Duration;
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
@@ -16,8 +18,6 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use tokio::process::Child;
 use tokio::sync::oneshot;
 
-use crate::media::limits::MediaLimits;
-
 /// Where programs, libraries and the linker's settings lie.
 const READABLE: [&str; 7] =
     ["/usr", "/bin", "/lib", "/lib64", "/opt", "/etc/ld.so.cache", "/etc/ld.so.preload"];
@@ -25,40 +25,69 @@ const READABLE: [&str; 7] =
 /// Files that a decoder may hold open: its libraries close theirs, so few are left.
 const MAX_OPEN_FILES: u64 = 64;
 
-/// Starts `command` with `input` as its standard input, or a pipe, and pipes for the rest.
+/// What one program may use.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Of the processor, over all of its threads.
+    pub(super) processor_time: Duration,
+    /// In bytes.
+    pub(super) address_space: u64,
+    /// Largest output, in bytes; only if it is a file.
+    pub(super) written_bytes: u64,
+    /// How much it stands back behind others, 0 to 19.
+    pub(super) niceness: u8,
+}
+
+/// Starts `command` with `input` as its standard input and `output` as its standard output, or pipes in their place.
 /// It dies when the child is dropped.
-pub(super) async fn start(command: Command, input: Option<&File>, limits: &MediaLimits) -> Result<Child> {
+pub(super) async fn start(
+    command: Command,
+    input: Option<&File>,
+    output: Option<&File>,
+    bounds: Bounds,
+) -> Result<Child> {
     let input = input.map(File::try_clone).transpose()?;
-    let (limits, runtime) = (limits.clone(), tokio::runtime::Handle::current());
+    let output = output.map(File::try_clone).transpose()?;
+    let runtime = tokio::runtime::Handle::current();
     let (sender, receiver) = oneshot::channel();
     std::thread::Builder::new().name("sandbox".to_owned()).spawn(move || {
         let _runtime = runtime.enter();
         // Nobody waits any more if the caller ran out of time; the child dies with the message.
-        let _ =
-            sender.send(confine_thread(input.as_ref()).and_then(|()| start_here(&command, input, &limits)));
+        let confined = confine_thread(input.as_ref(), output.as_ref());
+        let _ = sender.send(confined.and_then(|()| start_here(&command, input, output, bounds)));
     })?;
     receiver.await.unwrap_or_else(|_| Err(Error::other("the starting thread ended")))
 }
 
 /// A shell sets the limits on itself and becomes the program, so that it never runs without them.
 #[expect(clippy::disallowed_methods, reason = "this room starts the programs")]
-fn start_here(command: &Command, input: Option<File>, limits: &MediaLimits) -> Result<Child> {
-    let (kibibytes, seconds) = (limits.ffmpeg_address_space / 1024, limits.ffmpeg_cpu.as_secs().max(1));
+fn start_here(command: &Command, input: Option<File>, output: Option<File>, bounds: Bounds) -> Result<Child> {
+    let (kibibytes, seconds) = (bounds.address_space / 1024, bounds.processor_time.as_secs().max(1));
+    // The unit of POSIX.
+    let blocks = bounds.written_bytes.div_ceil(512);
+    let nice = match bounds.niceness {
+        0 => String::new(),
+        niceness => format!("nice -n {niceness} "),
+    };
     let script = format!(
-        "ulimit -v {kibibytes} && ulimit -t {seconds} && ulimit -f 0 && ulimit -n {MAX_OPEN_FILES} && ulimit -c 0 \
-         && exec \"$0\" \"$@\""
+        "ulimit -v {kibibytes} && ulimit -t {seconds} && ulimit -f {blocks} && ulimit -n {MAX_OPEN_FILES} && ulimit -c 0 \
+         && exec {nice}\"$0\" \"$@\""
     );
     let mut confined = tokio::process::Command::new("/bin/sh");
     confined.args(["-c", &script]).arg(command.get_program()).args(command.get_args());
     // Nothing of this service's settings is the program's business.
     confined.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
     confined.stdin(input.map_or_else(Stdio::piped, Stdio::from));
-    confined.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()
+    confined
+        .stdout(output.map_or_else(Stdio::piped, Stdio::from))
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
 }
 
-/// Takes from this thread, and from what it starts, every file but `input` and all of the network.
-fn confine_thread(input: Option<&File>) -> Result<()> {
-    let status = landlock_thread(input).map_err(Error::other)?;
+/// Takes from this thread, and from what it starts, every file but these two and all of the network.
+fn confine_thread(input: Option<&File>, output: Option<&File>) -> Result<()> {
+    let status = landlock_thread(input, output).map_err(Error::other)?;
     static WARNED: Once = Once::new();
     if status == RulesetStatus::NotEnforced {
         WARNED.call_once(|| tracing::warn!("this kernel has no Landlock: ffmpeg could open other files"));
@@ -66,8 +95,12 @@ fn confine_thread(input: Option<&File>) -> Result<()> {
     apply_filter(&without_sockets().map_err(Error::other)?).map_err(Error::other)
 }
 
-fn landlock_thread(input: Option<&File>) -> std::result::Result<RulesetStatus, landlock::RulesetError> {
+fn landlock_thread(
+    input: Option<&File>,
+    output: Option<&File>,
+) -> std::result::Result<RulesetStatus, landlock::RulesetError> {
     let abi = ABI::V5;
+    let written = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(abi))?
         .handle_access(AccessNet::from_all(abi))?
@@ -76,6 +109,7 @@ fn landlock_thread(input: Option<&File>) -> std::result::Result<RulesetStatus, l
         .add_rules(
             input.map(|file| Ok::<_, landlock::RulesetError>(PathBeneath::new(file, AccessFs::ReadFile))),
         )?
+        .add_rules(output.map(|file| Ok::<_, landlock::RulesetError>(PathBeneath::new(file, written))))?
         .restrict_self()?;
     Ok(status.ruleset)
 }
@@ -104,44 +138,62 @@ mod tests {
     use super::*;
     use crate::media::fixtures::file_of;
 
+    const BOUNDS: Bounds = Bounds {
+        processor_time: Duration::from_secs(60),
+        address_space: 4 << 30,
+        written_bytes: 0,
+        niceness: 0,
+    };
+
     /// What a shell command prints, run as ffmpeg is.
-    async fn confined(script: &str, limits: &MediaLimits) -> String {
+    async fn confined(script: &str, bounds: Bounds) -> String {
         #[expect(clippy::disallowed_methods, reason = "a shell stands for a decoder that was taken over")]
         let mut command = Command::new("/bin/bash");
         command.args(["-c", script]);
-        let child = start(command, Some(&file_of(b"the one file")), limits).await.unwrap();
+        let child = start(command, Some(&file_of(b"the one file")), None, bounds).await.unwrap();
         String::from_utf8(child.wait_with_output().await.unwrap().stdout).unwrap()
     }
 
     #[tokio::test]
     async fn the_one_file_can_be_read_and_no_other() {
-        let limits = MediaLimits::default();
-        assert_eq!(confined("cat /dev/fd/0", &limits).await, "the one file");
-        assert_eq!(confined("cat /etc/passwd || echo refused", &limits).await, "refused\n");
-        assert_eq!(confined("ls /tmp / || echo refused", &limits).await, "refused\n");
-        assert_eq!(confined("cat /proc/$PPID/environ || echo refused", &limits).await, "refused\n");
+        assert_eq!(confined("cat /dev/fd/0", BOUNDS).await, "the one file");
+        assert_eq!(confined("cat /etc/passwd || echo refused", BOUNDS).await, "refused\n");
+        assert_eq!(confined("ls /tmp / || echo refused", BOUNDS).await, "refused\n");
+        assert_eq!(confined("cat /proc/$PPID/environ || echo refused", BOUNDS).await, "refused\n");
     }
 
     #[tokio::test]
     async fn nothing_can_be_written_and_nobody_called() {
-        let limits = MediaLimits::default();
-        assert_eq!(confined("(echo x > /tmp/jam-sandbox) || echo refused", &limits).await, "refused\n");
-        assert_eq!(confined("(exec 3<>/dev/tcp/127.0.0.1/9) || echo refused", &limits).await, "refused\n");
+        assert_eq!(confined("(echo x > /tmp/jam-sandbox) || echo refused", BOUNDS).await, "refused\n");
+        assert_eq!(confined("(exec 3<>/dev/tcp/127.0.0.1/9) || echo refused", BOUNDS).await, "refused\n");
     }
 
     #[tokio::test]
     async fn memory_and_processor_time_are_bounded() {
-        let limits = MediaLimits { ffmpeg_address_space: 200 << 20, ..MediaLimits::default() };
+        let bounds = Bounds { address_space: 200 << 20, ..BOUNDS };
         // The limits come a moment after the start, long before a decoder has read its first byte.
         let memory = "until [ $(ulimit -v) != unlimited ]; do :; done; (printf -v text %0300000000d 0; echo ${#text}) || echo refused";
-        assert_eq!(confined(memory, &limits).await, "refused\n");
-        let limits = MediaLimits { ffmpeg_cpu: std::time::Duration::from_secs(1), ..MediaLimits::default() };
-        assert_eq!(confined("while :; do :; done; echo done", &limits).await, "");
+        assert_eq!(confined(memory, bounds).await, "refused\n");
+        let bounds = Bounds { processor_time: Duration::from_secs(1), ..BOUNDS };
+        assert_eq!(confined("while :; do :; done; echo done", bounds).await, "");
+    }
+
+    #[tokio::test]
+    async fn only_its_output_can_be_written_and_no_further_than_allowed() {
+        #[expect(clippy::disallowed_methods, reason = "a shell stands for a decoder that was taken over")]
+        let mut command = Command::new("/bin/bash");
+        command
+            .args(["-c", "echo 1 > /dev/fd/1; (echo x > /tmp/jam-sandbox) || printf %04096d 0 >> /dev/fd/1"]);
+        let output = tempfile::tempfile().unwrap();
+        let bounds = Bounds { written_bytes: 1024, niceness: 19, ..BOUNDS };
+        let child = start(command, Some(&file_of(b"")), Some(&output), bounds).await.unwrap();
+        child.wait_with_output().await.unwrap();
+        assert_eq!(output.metadata().unwrap().len(), 1024);
     }
 
     #[tokio::test]
     async fn this_process_keeps_its_own_rights() {
-        let _ = confined("true", &MediaLimits::default()).await;
+        let _ = confined("true", BOUNDS).await;
         assert!(std::net::TcpListener::bind("127.0.0.1:0").is_ok());
         assert!(tempfile::tempfile().is_ok());
     }

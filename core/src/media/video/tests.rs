@@ -9,7 +9,7 @@ use crate::media::fixtures::{by_ffmpeg, content, file_of, turned_clockwise};
 
 const TONE: &str = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=2";
 
-async fn try_poster(file: &File, kind: DerivativeKind) -> Result<Picture, MediaError> {
+async fn try_poster(file: &File, kind: PictureKind) -> Result<Picture, MediaError> {
     let mut head = vec![0; 4096];
     let length = file.read_at(&mut head, 0).unwrap();
     let sniffed = sniff(&head[..length], "x");
@@ -18,7 +18,7 @@ async fn try_poster(file: &File, kind: DerivativeKind) -> Result<Picture, MediaE
     poster(file.try_clone().unwrap(), sniffed.mime, seconds, kind, PictureFormat::WebP, &limits).await
 }
 
-async fn poster_of(file: &File, kind: DerivativeKind) -> image::RgbImage {
+async fn poster_of(file: &File, kind: PictureKind) -> image::RgbImage {
     let picture = try_poster(file, kind).await.unwrap();
     let decoded = image::load_from_memory(&picture.bytes).unwrap().to_rgb8();
     assert_eq!((picture.width, picture.height), decoded.dimensions());
@@ -47,25 +47,24 @@ async fn a_film_gives_every_variant_in_every_container() {
         ("a.ogv", "-c:v libtheora"),
     ] {
         let file = by_ffmpeg(name, &format!("{pictures} {codec}"));
-        let small = poster_of(&file, DerivativeKind::Small).await;
+        let small = poster_of(&file, PictureKind::Small).await;
         assert_eq!(small.dimensions(), (256, 144), "{name}");
         assert_colour(&small, (128, 72), [255, 0, 0]);
     }
     let file = by_ffmpeg("a.mp4", &format!("{pictures} -c:v libx264"));
-    assert_eq!(poster_of(&file, DerivativeKind::Default).await.dimensions(), (400, 225));
-    assert_eq!(poster_of(&file, DerivativeKind::Medium).await.dimensions(), (640, 360));
-    assert_eq!(poster_of(&file, DerivativeKind::Large).await.dimensions(), (1280, 720));
+    assert_eq!(poster_of(&file, PictureKind::Default).await.dimensions(), (400, 225));
+    assert_eq!(poster_of(&file, PictureKind::Medium).await.dimensions(), (640, 360));
+    assert_eq!(poster_of(&file, PictureKind::Large).await.dimensions(), (1280, 720));
 }
 
 #[tokio::test]
 async fn a_clip_shorter_than_a_group_of_pictures_gives_its_first_frame() {
     let clip = "-f lavfi -i color=blue:size=320x240:duration=0.4:rate=25 -c:v libx264 -g 250";
     let file = by_ffmpeg("a.mp4", clip);
-    assert_colour(&poster_of(&file, DerivativeKind::Small).await, (100, 100), [0, 0, 255]);
+    assert_colour(&poster_of(&file, PictureKind::Small).await, (100, 100), [0, 0, 255]);
     let limits = MediaLimits::default();
     // What facts cannot know may be wrong in the caller's row: the trap is a time after the end.
-    let late =
-        poster(file, "video/mp4", Some(300.0), DerivativeKind::Small, PictureFormat::Jpeg, &limits).await;
+    let late = poster(file, "video/mp4", Some(300.0), PictureKind::Small, PictureFormat::Jpeg, &limits).await;
     assert_eq!(late.unwrap().mime, "image/jpeg");
 }
 
@@ -73,7 +72,7 @@ async fn a_clip_shorter_than_a_group_of_pictures_gives_its_first_frame() {
 async fn a_rotated_film_stands_upright() {
     let halves = "-f lavfi -i color=red:size=160x240:duration=1:rate=10 -f lavfi -i color=blue:size=160x240:duration=1:rate=10 -filter_complex hstack -c:v libx264 -pix_fmt yuv420p";
     let turned = turned_clockwise(&by_ffmpeg("a.mp4", halves));
-    let picture = poster_of(&turned, DerivativeKind::Small).await;
+    let picture = poster_of(&turned, PictureKind::Small).await;
     assert_eq!(picture.dimensions(), (192, 256));
     assert_colour(&picture, (96, 20), [255, 0, 0]);
     assert_colour(&picture, (96, 236), [0, 0, 255]);
@@ -85,7 +84,7 @@ async fn wide_samples_become_square() {
         "a.mp4",
         "-f lavfi -i color=red:size=320x240:duration=1:rate=10 -vf setsar=2/1 -c:v libx264",
     );
-    assert_eq!(poster_of(&file, DerivativeKind::Medium).await.dimensions(), (640, 240));
+    assert_eq!(poster_of(&file, PictureKind::Medium).await.dimensions(), (640, 240));
 }
 
 #[tokio::test]
@@ -94,13 +93,13 @@ async fn a_black_beginning_is_skipped() {
         "a.mp4",
         "-f lavfi -i color=black:size=320x240:duration=3:rate=10 -f lavfi -i color=green:size=320x240:duration=3:rate=10 -filter_complex concat -g 10 -c:v libx264",
     );
-    assert_colour(&poster_of(&file, DerivativeKind::Small).await, (100, 100), [0, 128, 0]);
+    assert_colour(&poster_of(&file, PictureKind::Small).await, (100, 100), [0, 128, 0]);
 }
 
 #[tokio::test]
 async fn a_film_that_is_all_black_gives_black() {
     let file = by_ffmpeg("a.mp4", "-f lavfi -i color=black:size=320x240:duration=1:rate=10 -c:v libx264");
-    assert_colour(&poster_of(&file, DerivativeKind::Small).await, (100, 100), [0, 0, 0]);
+    assert_colour(&poster_of(&file, PictureKind::Small).await, (100, 100), [0, 0, 0]);
 }
 
 #[tokio::test]
@@ -112,7 +111,7 @@ async fn a_sound_gives_its_cover() {
         ("a.flac", "-c:v png -disposition:v attached_pic"),
         ("a.m4a", "-c:v mjpeg -disposition:v attached_pic"),
     ] {
-        let picture = poster_of(&by_ffmpeg(name, &format!("{inputs} {codec}")), DerivativeKind::Small).await;
+        let picture = poster_of(&by_ffmpeg(name, &format!("{inputs} {codec}")), PictureKind::Small).await;
         assert_eq!(picture.dimensions(), (256, 256), "{name}");
         assert_colour(&picture, (128, 128), [255, 0, 0]);
     }
@@ -132,7 +131,7 @@ async fn a_sound_without_a_cover_gives_its_waveform() {
         ("sound.mp4", "-c:a aac"),
         ("sound.webm", ""),
     ] {
-        let picture = poster_of(&by_ffmpeg(name, &format!("{TONE} {codec}")), DerivativeKind::Default).await;
+        let picture = poster_of(&by_ffmpeg(name, &format!("{TONE} {codec}")), PictureKind::Default).await;
         assert_eq!(picture.dimensions(), (400, 225), "{name}");
         assert_colour(&picture, (3, 3), [0xF4, 0xF4, 0xF5]);
         assert_colour(&picture, (200, 112), [0x3B, 0x82, 0xF6]);
@@ -143,11 +142,11 @@ async fn a_sound_without_a_cover_gives_its_waveform() {
 async fn what_cannot_be_drawn_says_why() {
     let film = by_ffmpeg("a.mp4", "-f lavfi -i testsrc=size=320x240:duration=2 -c:v libx264");
     let bytes = content(&film);
-    let truncated = try_poster(&file_of(&bytes[..bytes.len() / 2]), DerivativeKind::Small).await.unwrap_err();
+    let truncated = try_poster(&file_of(&bytes[..bytes.len() / 2]), PictureKind::Small).await.unwrap_err();
     assert_eq!(truncated, MediaError::permanent("the film is incomplete: its index is missing"));
     let limits = MediaLimits::default();
     let noise = file_of(&[0x55; 10_000]);
-    let noise = poster(noise, "video/mp4", None, DerivativeKind::Small, PictureFormat::WebP, &limits).await;
+    let noise = poster(noise, "video/mp4", None, PictureKind::Small, PictureFormat::WebP, &limits).await;
     assert!(!noise.unwrap_err().retryable);
 }
 
@@ -158,7 +157,7 @@ async fn a_truncated_film_with_its_index_in_front_still_gives_a_frame() {
         "-f lavfi -i testsrc=size=640x480:duration=4 -c:v libx264 -g 10 -movflags +faststart",
     );
     let bytes = content(&film);
-    let picture = poster_of(&file_of(&bytes[..bytes.len() * 2 / 3]), DerivativeKind::Small).await;
+    let picture = poster_of(&file_of(&bytes[..bytes.len() * 2 / 3]), PictureKind::Small).await;
     assert_eq!(picture.dimensions(), (256, 192));
 }
 
@@ -168,7 +167,7 @@ async fn a_playlist_is_never_opened_as_one() {
     let limits = MediaLimits::default();
     for mime in ["video/mp4", "video/mp2t", "audio/mpeg", "application/vnd.apple.mpegurl"] {
         let file = list.try_clone().unwrap();
-        assert!(poster(file, mime, None, DerivativeKind::Small, PictureFormat::WebP, &limits).await.is_err());
+        assert!(poster(file, mime, None, PictureKind::Small, PictureFormat::WebP, &limits).await.is_err());
     }
 }
 
@@ -176,9 +175,8 @@ async fn a_playlist_is_never_opened_as_one() {
 async fn what_takes_too_long_is_killed_and_may_be_tried_again() {
     let film = by_ffmpeg("a.mp4", "-f lavfi -i testsrc=size=640x480:duration=4 -c:v libx264");
     let limits = MediaLimits { ffmpeg_wall_clock: Duration::from_millis(1), ..MediaLimits::default() };
-    let fault = poster(film, "video/mp4", None, DerivativeKind::Small, PictureFormat::WebP, &limits)
-        .await
-        .unwrap_err();
+    let fault =
+        poster(film, "video/mp4", None, PictureKind::Small, PictureFormat::WebP, &limits).await.unwrap_err();
     assert_eq!(fault, MediaError::temporary("decoding took too long"));
 }
 
@@ -187,4 +185,27 @@ fn the_frame_is_taken_at_a_tenth_and_never_after_ten_seconds() {
     assert_eq!(start_of(None), 0.0);
     assert_eq!(start_of(Some(20.0)), 2.0);
     assert_eq!(start_of(Some(7200.0)), 10.0);
+}
+
+#[tokio::test]
+async fn ffprobe_tells_size_and_length_where_headers_are_not_read() {
+    let film = "-f lavfi -i testsrc=size=320x180:rate=25:duration=3 -pix_fmt yuv420p";
+    for (name, arguments, size) in [
+        ("a.ts", format!("{film} -c:v libx264"), (Some(320), Some(180))),
+        ("a.flv", format!("{film} -c:v libx264"), (Some(320), Some(180))),
+        ("a.ogv", format!("{film} -c:v libtheora"), (Some(320), Some(180))),
+        ("a.wmv", film.to_owned(), (Some(320), Some(180))),
+        ("wide.ts", format!("{film} -vf setsar=4/3 -c:v libx264"), (Some(427), Some(180))),
+        ("a.mp3", "-f lavfi -i sine=duration=3".to_owned(), (None, None)),
+    ] {
+        let file = by_ffmpeg(name, &arguments);
+        let limits = MediaLimits::default();
+        let (sniffed, _) = crate::media::examine(&file, &limits).unwrap();
+        let facts = probe(&file, sniffed.mime, &limits).await.unwrap();
+        assert_eq!((facts.width, facts.height), size, "{name}");
+        assert!((facts.duration_seconds.unwrap() - 3.0).abs() < 0.3, "{name}: {facts:?}");
+    }
+    let noise = file_of(&[0x55; 10_000]);
+    let nothing = probe(&noise, "video/mp2t", &MediaLimits::default()).await;
+    assert_eq!(nothing.unwrap_or_default(), crate::media::Facts::default());
 }

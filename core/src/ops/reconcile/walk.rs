@@ -10,7 +10,7 @@ use crate::db::audit::{self, StoredDerivative, StoredFile};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::ByteSize;
-use crate::ops::upload;
+use crate::ops::{derivative, upload};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -312,7 +312,7 @@ impl<'a> Walk<'a> {
         let is_mended = match finding {
             Finding::WrongMode { path, .. } => self.app.volume.restrict(path).await?,
             Finding::MissingDerivative { user_id, file_id, path, .. } => {
-                db::derivatives::renew(&mut *self.app.db.conn().await?, user_id, *file_id, path).await?
+                derivative::renew(self.app, user_id, *file_id, path).await?
             }
             Finding::TornUpload { user_id, upload_id, .. } => {
                 upload::cancel(self.app, user_id, *upload_id).await?

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Class, Facts, Sniffed};
 use crate::model::{ByteSize, FileMetadata, FileName, FileType, Sha256Digest};
-use crate::ops::thumbnail;
+use crate::ops::derivative;
 use sqlx::PgConnection;
 
 /// What arrived.
@@ -32,6 +32,7 @@ impl Content {
         metadata: FileMetadata,
     ) -> NewFile {
         let path = key.as_str();
+        let needs_playback = media::conversion(self.sniffed.mime, &self.facts).is_some();
         let pixels =
             |side: Option<u32>| side.and_then(|side| i32::try_from(side).ok()).filter(|side| *side > 0);
         NewFile {
@@ -50,6 +51,7 @@ impl Content {
                 .facts
                 .duration_seconds
                 .filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
+            needs_playback: Some(needs_playback),
             metadata,
         }
     }
@@ -62,7 +64,7 @@ pub(in crate::ops) async fn facts(app: &App, file: std::fs::File, sniffed: Sniff
     read.map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")))
 }
 
-/// Ends an upload as complete, adds its file and queues its picture. `false` when the upload was cancelled meanwhile:
+/// Ends an upload as complete, adds its file and queues what is made from it. `false` when the upload was cancelled meanwhile:
 /// then the caller rolls back.
 pub(super) async fn record(conn: &mut PgConnection, upload: UploadId, file: &NewFile) -> Result<bool> {
     let user = &file.user_id;
@@ -70,7 +72,7 @@ pub(super) async fn record(conn: &mut PgConnection, upload: UploadId, file: &New
         return Ok(false);
     }
     db::files::insert(conn, file).await?;
-    thumbnail::queue(conn, file).await?;
+    derivative::queue(conn, file).await?;
     Ok(true)
 }
 

@@ -130,6 +130,7 @@ async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, know
         width: known.width,
         height: known.height,
         duration_seconds: known.duration_seconds,
+        needs_playback: known.needs_playback,
         metadata: session.metadata.clone(),
     };
     let mut tx = app.db.begin().await?;

@@ -14,6 +14,7 @@ mod backup;
 mod check;
 mod jam;
 mod live;
+mod rebuild;
 mod repair;
 mod setup;
 mod uploads;

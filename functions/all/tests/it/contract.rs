@@ -1,6 +1,6 @@
 //! Every operation of the contract is called once as it is meant to be, and answers as the contract says.
 
-use crate::app::media::png;
+use crate::app::media::{MP4, png};
 use crate::app::tus::{UPLOADS, location};
 use crate::app::{ANN, Answer, BOB, Form, OPERATIONS, Operation, TestApp, send};
 use crate::webhooks::{deliver, event, listening};
@@ -40,6 +40,7 @@ async fn every_operation_answers_as_the_contract_says(pool: PgPool) {
     call_resumable_uploads(&app, &mut called).await;
     call_what_changes_a_file(&app, &mut called, file["id"].as_str().unwrap()).await;
     call_downloads(&app, &mut called, &file).await;
+    call_what_is_about_derivatives(&app, &mut called).await;
     call_what_deletes(&app, &mut called, file["id"].as_str().unwrap()).await;
     call_what_is_about_storage(&app, &mut called).await;
     let missing: Vec<_> =
@@ -106,6 +107,18 @@ async fn call_downloads(app: &TestApp, called: &mut Called, file: &Value) {
     ] {
         called.ok(id, app.nobody().get(file[name].as_str().unwrap()).await);
     }
+}
+
+async fn call_what_is_about_derivatives(app: &TestApp, called: &mut Called) {
+    let bob = app.bob();
+    let id = bob.store_id("a.mp4", &MP4).await;
+    let path = format!("/api/files/{id}/derivatives");
+    called.ok("list_derivatives", bob.get(&path).await);
+    app.run_jobs_in_queue().await;
+    let file = called.ok("get_file", bob.get(&format!("/api/files/{id}")).await)["file"].clone();
+    called.ok("playback_signed", app.nobody().get(file["streamUrl"].as_str().unwrap()).await);
+    called.ok("delete_derivative", bob.delete(&format!("{path}/playback")).await);
+    called.ok("retry_derivative", bob.post(&format!("{path}/playback/retry"), json!({})).await);
 }
 
 async fn call_what_deletes(app: &TestApp, called: &mut Called, id: &str) {

@@ -72,7 +72,10 @@ async fn try_with_an_id(app: &TestApp, operation: &Operation, anns: &[&String], 
         "download_signed" => signed_for(bobs, "downloadUrl", id),
         "stream_signed" => signed_for(bobs, "streamUrl", id),
         "thumbnail_signed" => signed_for(bobs, "thumbnailUrl", id),
+        "playback_signed" => signed_for(bobs, "downloadUrl", id).replace("/download?", "/playback?"),
         "delete_file" => format!("/api/files/{id}?permanent=true"),
+        "retry_derivative" => format!("/api/files/{id}/derivatives/default/retry"),
+        "delete_derivative" => format!("/api/files/{id}/derivatives/playback"),
         _ => operation.path.replace("{id}", id),
     };
     for id in ids {
@@ -118,7 +121,8 @@ fn signed_for(file: &Value, name: &str, id: &str) -> String {
 async fn ask(app: &TestApp, operation: &Operation, target: &str) -> Answer {
     let body = match operation.id {
         "get_file" | "download" | "stream" | "thumbnail" | "download_signed" | "stream_signed"
-        | "thumbnail_signed" | "delete_file" | "revoke_urls" | "restore_file" => None,
+        | "playback_signed" | "thumbnail_signed" | "delete_file" | "revoke_urls" | "restore_file"
+        | "list_derivatives" | "retry_derivative" | "delete_derivative" => None,
         "patch_file" => Some(json!({ "packageName": "stolen" })),
         "set_favorite" => Some(json!({ "favorite": true })),
         "set_tags" => Some(json!({ "tags": ["stolen"] })),

@@ -23,6 +23,7 @@ mod limits;
 mod list;
 mod nginx;
 mod organize;
+mod playback;
 mod processes;
 mod quota;
 mod resumable;

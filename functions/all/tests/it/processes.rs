@@ -1,13 +1,15 @@
-//! Processes beside each other: a writer that stands still, clients of two that send the same upload, a database server
-//! that stops.
+//! Processes beside each other: a writer that stands still, clients of two that send the same upload or want the same
+//! picture, a database server that stops.
 
-use crate::app::media::{bytes, sha256};
+use crate::app::media::{bytes, png, sha256};
 use crate::app::postgres::Postgres;
 use crate::app::process::Site;
 use crate::app::tus::{offset, piece_head};
-use crate::app::{ANN, As, Raw, eventually};
+use crate::app::{ANN, As, Raw, eventually, rows};
+use futures_util::future::join_all;
 use nix::sys::signal::Signal;
 use sqlx::PgPool;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
@@ -38,6 +40,24 @@ async fn a_process_that_stands_still_keeps_its_upload_from_others_and_loses_no_b
     assert_eq!(file["sha256"], sha256(&content));
     drop(other);
     drop(stalled);
+    first.stop().await;
+    second.stop().await;
+    site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_hundred_who_ask_two_processes_at_once_are_given_the_one_picture_that_is_made(pool: PgPool) {
+    let site = Site::new(pool.clone());
+    rows::count_what_is_made(&mut pool.acquire().await.unwrap()).await;
+    let (first, second) = (site.start("jam-all", &[]).await, site.start("jam-thumbnail", &[]).await);
+    let id = first.user(ANN).store_id("a.png", &png(2400, 1800)).await;
+    let path = format!("/api/files/{id}/thumbnail?size=medium");
+    let callers = [first.user(ANN), second.user(ANN)];
+    let answers = join_all((0..100).map(|n| callers[n % 2].get(&path))).await;
+    let tags: BTreeSet<String> =
+        answers.into_iter().map(|answer| answer.expect(200).header("etag").unwrap().to_owned()).collect();
+    assert_eq!(tags.len(), 1, "everybody has the same picture: {tags:?}");
+    assert_eq!(rows::times_made(&mut pool.acquire().await.unwrap(), "medium").await, 1);
     first.stop().await;
     second.stop().await;
     site.assert_clean().await;

@@ -2,6 +2,8 @@
 
 use crate::app::media::{MP3, MP4, jpeg, png, upright_jpeg};
 use crate::app::{ANN, Answer, TestApp};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 use image::{DynamicImage, GenericImageView as _};
 use serde_json::{Value, json};
@@ -35,9 +37,34 @@ async fn the_worker_makes_the_picture_that_lists_show(pool: PgPool) {
     let id = app.ann().store_id("a.png", &png(800, 600)).await;
     assert_eq!(app.ann().file(&id).await["derivatives"][0]["state"], "pending");
     app.run_jobs_in_queue().await;
-    let derivative = app.ann().file(&id).await["derivatives"][0].clone();
+    let file = app.ann().file(&id).await;
+    let derivative = &file["derivatives"][0];
     assert_eq!((&derivative["kind"], &derivative["state"]), (&json!("default"), &json!("ready")));
     app.nobody().get(derivative["url"].as_str().unwrap()).await.expect(200);
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn every_file_with_a_picture_can_be_painted_before_any_picture_arrives(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    for (name, content) in
+        [("a.png", &png(800, 600)), ("b.jpg", &jpeg(800, 600)), ("c.mp4", &MP4), ("d.mp3", &MP3)]
+    {
+        let file = app.ann().store(name, content).await;
+        assert_eq!(file["thumbhash"], Value::Null, "{name}");
+    }
+    let text = app.ann().store("e.txt", b"text").await;
+    app.run_jobs_in_queue().await;
+    let listing = app.ann().get("/api/files").await.expect(200).json();
+    for file in listing["files"].as_array().unwrap() {
+        if file["id"] == text["id"] {
+            assert_eq!(file["thumbhash"], Value::Null);
+            continue;
+        }
+        let hash = STANDARD.decode(file["thumbhash"].as_str().unwrap()).unwrap();
+        assert!((10..=30).contains(&hash.len()), "{} bytes of {}", hash.len(), file["fileName"]);
+        assert_eq!(app.ann().file(file["id"].as_str().unwrap()).await["thumbhash"], file["thumbhash"]);
+    }
     app.finish().await;
 }
 

@@ -25,7 +25,8 @@ async fn a_stored_file_is_described_field_for_field(pool: PgPool) {
         "sceneLocation": null, "hasAlphaChannel": false, "audioCategory": null, "audioDurationSeconds": null,
         "audioStyle": null, "audioVocals": false, "audioLyrics": null, "audioTempo": null, "audioKey": null,
         "voiceoverType": null, "voiceoverScript": null, "aiMetadata": {}, "deletedAt": null, "thumbnailPath": null,
-        "derivatives": [{ "kind": "default", "state": "pending", "error": null, "url": null }],
+        "derivatives": [{ "kind": "default", "state": "pending", "progress": null, "error": null, "url": null }],
+        "thumbhash": null,
     });
     for (name, value) in expected.as_object().unwrap() {
         assert_eq!(&file[name], value, "{name}");

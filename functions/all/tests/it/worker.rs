@@ -95,10 +95,13 @@ async fn a_lapsed_lease_is_taken_over_and_its_old_holder_has_no_say(pool: PgPool
     let app = TestApp::new(pool).await;
     enqueue(&app, &hopeless()).await;
     let mut conn = app.app.db.conn().await.unwrap();
-    let silent = db::jobs::claim(&mut conn, Duration::ZERO).await.unwrap().unwrap();
-    let taken = db::jobs::claim(&mut conn, Duration::from_secs(60)).await.unwrap().unwrap();
+    let silent = db::jobs::claim(&mut conn, false, Duration::ZERO).await.unwrap().unwrap();
+    let taken = db::jobs::claim(&mut conn, false, Duration::from_secs(60)).await.unwrap().unwrap();
     assert_eq!((silent.id, taken.attempts), (taken.id, 2));
-    assert!(db::jobs::claim(&mut conn, Duration::from_secs(60)).await.unwrap().is_none(), "it is held");
+    assert!(
+        db::jobs::claim(&mut conn, false, Duration::from_secs(60)).await.unwrap().is_none(),
+        "it is held"
+    );
     assert!(!db::jobs::finish(&mut conn, &silent).await.unwrap());
     db::jobs::bury(&mut conn, &silent, "too late").await.unwrap();
     assert!(db::jobs::finish(&mut conn, &taken).await.unwrap());
@@ -116,7 +119,7 @@ async fn four_workers_claim_every_job_exactly_once(pool: PgPool) {
     let claims = futures_util::future::join_all((0..4).map(async |_| {
         let mut claimed = Vec::new();
         let mut conn = app.app.db.conn().await.unwrap();
-        while let Some(job) = db::jobs::claim(&mut conn, Duration::from_secs(60)).await.unwrap() {
+        while let Some(job) = db::jobs::claim(&mut conn, false, Duration::from_secs(60)).await.unwrap() {
             assert!(db::jobs::finish(&mut conn, &job).await.unwrap());
             claimed.push(job.id.to_string());
         }

@@ -10,12 +10,12 @@ use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::Pixels;
-use crate::model::DerivativeKind;
+use crate::model::PictureKind;
 
 pub(super) fn decode(
     source: Source<'_>,
     format: ImageFormat,
-    kind: DerivativeKind,
+    kind: PictureKind,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let mut reader = ImageReader::with_format(BufReader::with_capacity(64 << 10, source), format);

@@ -11,11 +11,11 @@ use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::Layout;
 use crate::media::thumbnail::shrink::Shrinker;
-use crate::model::DerivativeKind;
+use crate::model::PictureKind;
 
 pub(super) fn decode(
     source: Source<'_>,
-    kind: DerivativeKind,
+    kind: PictureKind,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let mut options = DecodeOptions::new();

@@ -15,7 +15,7 @@ use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::{Layout, Pixels};
-use crate::model::DerivativeKind;
+use crate::model::PictureKind;
 
 /// The reduction from which on the picture is decoded at an eighth.
 const FOR_AN_EIGHTH: f64 = 9.0;
@@ -25,7 +25,7 @@ const MAX_SCANS: u32 = 100;
 
 pub(super) fn decode(
     source: Source<'_>,
-    kind: DerivativeKind,
+    kind: PictureKind,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let bytes = whole(source)?;

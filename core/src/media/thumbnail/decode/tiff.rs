@@ -14,13 +14,13 @@ use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::Layout;
 use crate::media::thumbnail::shrink::Shrinker;
-use crate::model::DerivativeKind;
+use crate::model::PictureKind;
 
 type TiffDecoder<'a, 'f> = Decoder<BufReader<&'a mut Source<'f>>>;
 
 pub(super) fn decode(
     mut source: Source<'_>,
-    kind: DerivativeKind,
+    kind: PictureKind,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let bytes = usize::try_from(limits.max_decoder_bytes).unwrap_or(usize::MAX);

@@ -18,7 +18,8 @@ pub(crate) static MP4: LazyLock<Vec<u8>> = LazyLock::new(|| {
 pub(crate) static MP3: LazyLock<Vec<u8>> =
     LazyLock::new(|| by_ffmpeg("a.mp3", "-f lavfi -i sine=frequency=440:duration=3 -b:a 64k"));
 
-fn by_ffmpeg(name: &str, arguments: &str) -> Vec<u8> {
+/// What ffmpeg writes with these arguments into a file of this name.
+pub(crate) fn by_ffmpeg(name: &str, arguments: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     let mut ffmpeg = Command::new("ffmpeg");
@@ -26,6 +27,14 @@ fn by_ffmpeg(name: &str, arguments: &str) -> Vec<u8> {
     let run = ffmpeg.output().expect("ffmpeg is installed");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     std::fs::read(path).unwrap()
+}
+
+/// The film so many times, one after another.
+pub(crate) fn looped(name: &str, film: &[u8], times: u32) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let once = folder.path().join(name);
+    std::fs::write(&once, film).unwrap();
+    by_ffmpeg(name, &format!("-stream_loop {} -i {} -c copy", times - 1, once.display()))
 }
 
 /// A picture whose left half is red and whose right half is blue.

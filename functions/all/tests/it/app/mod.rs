@@ -40,6 +40,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// The origin that may call from a browser.
 pub(crate) const ORIGIN: &str = "https://app.example.com";
@@ -122,7 +123,10 @@ impl TestApp {
 
     /// Does what the worker would do, until nothing is due.
     pub(crate) async fn run_jobs_in_queue(&self) {
-        while ops::work::run_next(&self.app).await.unwrap() {}
+        let stop = CancellationToken::new();
+        while ops::work::run_next(&self.app).await.unwrap()
+            || ops::work::run_next_long(&self.app, &stop).await.unwrap()
+        {}
     }
 
     /// A file on the volume by its `filePath`.

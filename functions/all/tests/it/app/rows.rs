@@ -107,6 +107,24 @@ pub(crate) async fn disconnect_others(conn: &mut PgConnection) {
     .unwrap();
 }
 
+/// Counts from now on how often a derivative comes to be ready.
+pub(crate) async fn count_what_is_made(conn: &mut PgConnection) {
+    for statement in [
+        "CREATE TABLE made (file_id uuid, kind text)",
+        "CREATE FUNCTION count_made() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN INSERT INTO made VALUES (NEW.file_id, NEW.kind); RETURN NULL; END $$",
+        "CREATE TRIGGER count_made AFTER UPDATE ON derivatives
+            FOR EACH ROW WHEN (NEW.state = 'ready') EXECUTE FUNCTION count_made()",
+    ] {
+        sqlx::query(statement).execute(&mut *conn).await.unwrap();
+    }
+}
+
+/// How often derivatives of this kind came to be ready.
+pub(crate) async fn times_made(conn: &mut PgConnection, kind: &str) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM made WHERE kind = $1").bind(kind).fetch_one(conn).await.unwrap()
+}
+
 /// Where the programs of this server are.
 pub(crate) async fn programs_of_postgres(conn: &mut PgConnection) -> String {
     sqlx::query_scalar("SELECT setting FROM pg_config WHERE name = 'BINDIR'").fetch_one(conn).await.unwrap()

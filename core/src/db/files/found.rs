@@ -1,0 +1,76 @@
+//! What is found out about a file after its upload. None of it is a change that its user made.
+
+use crate::error::Result;
+use crate::ids::{FileId, UserId};
+use sqlx::PgConnection;
+
+/// Records whether browsers need a derivative to play a file.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn set_needs_playback(
+    conn: &mut PgConnection,
+    user: &UserId,
+    id: FileId,
+    needs_playback: bool,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE user_files SET needs_playback = $3 WHERE user_id = $1 AND id = $2",
+        user.as_str(),
+        id as FileId,
+        needs_playback,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Records the size and the length of a film or a sound, as far as they are not known already.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn complete_facts(
+    conn: &mut PgConnection,
+    user: &UserId,
+    id: FileId,
+    size: Option<(i32, i32)>,
+    duration_seconds: Option<f64>,
+) -> Result<()> {
+    let (width, height) = size.unzip();
+    sqlx::query!(
+        "UPDATE user_files
+            SET width = coalesce(width, $3), height = coalesce(height, $4)
+              , duration_seconds = coalesce(duration_seconds, $5)
+          WHERE user_id = $1 AND id = $2",
+        user.as_str(),
+        id as FileId,
+        width,
+        height,
+        duration_seconds,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Records a file's picture in about 25 bytes.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn set_thumbhash(
+    conn: &mut PgConnection,
+    user: &UserId,
+    id: FileId,
+    thumbhash: &[u8],
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE user_files SET thumbhash = $3
+          WHERE user_id = $1 AND id = $2 AND thumbhash IS DISTINCT FROM $3",
+        user.as_str(),
+        id as FileId,
+        thumbhash,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

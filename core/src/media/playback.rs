@@ -1,0 +1,90 @@
+//! Whether every browser can stream a film, and what has to be made anew if not.
+//! Invariant: decided by the headers alone; what they do not tell counts as not playable.
+//! Never converts anything (see `video::convert`).
+
+use super::facts::Facts;
+use super::video;
+
+/// How the pictures of a film are coded, as far as browsers differ about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PictureCodec {
+    /// H.264 of eight bits in 4:2:0.
+    H264,
+    Vp8,
+    Vp9,
+    Av1,
+    Other,
+}
+
+impl PictureCodec {
+    /// H.264 by its profile (ISO 14496-10, annex A): those for studios have more bits or colours than browsers decode.
+    pub(super) const fn h264(profile: u8) -> Self {
+        match profile {
+            66 | 77 | 88 | 100 => Self::H264,
+            _ => Self::Other,
+        }
+    }
+
+    const fn plays_in_mp4(self) -> bool {
+        matches!(self, Self::H264 | Self::Vp9 | Self::Av1)
+    }
+
+    const fn plays_in_webm(self) -> bool {
+        matches!(self, Self::Vp8 | Self::Vp9 | Self::Av1)
+    }
+}
+
+/// How the sound of a film is coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SoundCodec {
+    Aac,
+    Other,
+}
+
+/// What a film's container says about its first tracks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tracks {
+    /// `None`: sound alone.
+    pub(super) picture: Option<PictureCodec>,
+    /// `None`: silent.
+    pub(super) sound: Option<SoundCodec>,
+    /// Whether a player can start and seek before it has the whole file.
+    pub(super) is_seekable: bool,
+}
+
+/// What is made anew of a film; what is not is copied into another container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conversion {
+    /// Whether the pictures stay as they are.
+    pub copies_picture: bool,
+    /// Whether the sound stays as it is.
+    pub copies_sound: bool,
+}
+
+impl Conversion {
+    /// Everything is made anew.
+    pub const ALL: Self = Self { copies_picture: false, copies_sound: false };
+}
+
+/// What it takes until every browser can stream content of this type with these facts; `None`: nothing, or nothing that
+/// can be done.
+#[must_use]
+pub fn conversion(mime: &str, facts: &Facts) -> Option<Conversion> {
+    if !mime.starts_with("video/") || !video::can_read(mime) {
+        return None;
+    }
+    let Some(tracks) = facts.tracks else { return Some(Conversion::ALL) };
+    let picture = tracks.picture?;
+    let has_plain_sound = tracks.sound.is_none_or(|sound| sound == SoundCodec::Aac);
+    let is_playable = match mime {
+        "video/mp4" => picture.plays_in_mp4() && has_plain_sound,
+        // Whatever its sound is, the format allows only what its players know.
+        "video/webm" => picture.plays_in_webm(),
+        _ => false,
+    };
+    let conversion = Conversion { copies_picture: picture.plays_in_mp4(), copies_sound: has_plain_sound };
+    (!is_playable || !tracks.is_seekable).then_some(conversion)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! A film made anew so that every browser can stream it: MP4 with its index in front.
+//! Invariant: what came out is looked at before it counts; ffmpeg is dead when the future is done or dropped.
+//! Never decides whether a film needs it.
+
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use nix::libc;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+
+use super::sandbox::{self, Bounds};
+use super::{DAMAGED, MAX_LOG, NO_FRAME, NOT_FOUND, blocking, command, not_started, reason};
+use crate::media::facts::facts;
+use crate::media::limits::{MediaError, MediaLimits};
+use crate::media::playback::{self, Conversion};
+use crate::media::sniff::MP4;
+
+/// A film to be converted.
+#[derive(Debug, Clone, Copy)]
+pub struct Film<'a> {
+    /// Its bytes.
+    pub file: &'a File,
+    /// What `sniff` said.
+    pub mime: &'a str,
+    /// What `facts` said; without it there is no progress to tell.
+    pub duration_seconds: Option<f64>,
+}
+
+/// Writes `film` into `target`, an empty file, as `conversion` asks; what cannot be copied after all is made anew.
+/// `percent` is set to how much is done, and stays as it is where that is not known.
+///
+/// # Errors
+/// When the film cannot be decoded, grows too large or takes too long, or ffmpeg is not installed. What `target` holds
+/// then is worth nothing.
+pub async fn convert(
+    film: Film<'_>,
+    conversion: Conversion,
+    target: &File,
+    percent: &AtomicU8,
+    limits: &MediaLimits,
+) -> Result<(), MediaError> {
+    let work = async {
+        match attempt(film, conversion, target, percent, limits).await {
+            Err(fault) if !fault.retryable && conversion.copies_picture => {
+                attempt(film, Conversion::ALL, target, percent, limits).await
+            }
+            done => done,
+        }
+    };
+    match tokio::time::timeout(limits.conversion_wall_clock, work).await {
+        Ok(result) => result,
+        Err(_) => Err(MediaError::permanent(TOO_LONG)),
+    }
+}
+
+const TOO_LONG: &str = "the film takes too long to convert";
+const TOO_LARGE: &str = "the film would become too large";
+
+async fn attempt(
+    film: Film<'_>,
+    conversion: Conversion,
+    target: &File,
+    percent: &AtomicU8,
+    limits: &MediaLimits,
+) -> Result<(), MediaError> {
+    let Some(demuxer) = command::demuxer(film.mime) else {
+        return Err(MediaError::permanent("films of this kind cannot be decoded"));
+    };
+    let bounds = bounds(film.file, limits).map_err(not_started)?;
+    let command = command::conversion(demuxer, conversion, limits);
+    let mut child =
+        sandbox::start(command, Some(film.file), Some(target), bounds).await.map_err(not_started)?;
+    let Some(log) = child.stderr.take() else {
+        return Err(MediaError::temporary("ffmpeg has no output"));
+    };
+    let log = follow(log, film.duration_seconds, percent).await;
+    let status = child.wait().await.map_err(not_started)?;
+    if !status.success() {
+        return Err(failure(status, &log));
+    }
+    let target = target.try_clone().map_err(not_started)?;
+    let limits = limits.clone();
+    blocking(move || {
+        let facts = facts(&target, &MP4, &limits);
+        let is_film = facts.width.is_some() && playback::conversion(MP4.mime, &facts).is_none();
+        if is_film { Ok(()) } else { Err(MediaError::permanent(NO_FRAME)) }
+    })
+    .await
+}
+
+/// Bytes that count towards no quota stay in proportion to those that do.
+fn bounds(film: &File, limits: &MediaLimits) -> std::io::Result<Bounds> {
+    const SMALL: u64 = 64 << 20;
+    Ok(Bounds {
+        processor_time: limits.conversion_cpu,
+        address_space: limits.ffmpeg_address_space,
+        written_bytes: limits.converted_bytes.min(2 * film.metadata()?.len() + SMALL),
+        niceness: 19,
+    })
+}
+
+fn failure(status: ExitStatus, log: &[u8]) -> MediaError {
+    match (status.signal(), status.code()) {
+        (Some(libc::SIGXFSZ), _) => MediaError::permanent(TOO_LARGE),
+        (Some(libc::SIGXCPU), _) => MediaError::permanent(TOO_LONG),
+        (Some(signal), _) => MediaError::temporary(format!("converting was stopped by signal {signal}")),
+        (_, Some(NOT_FOUND)) => MediaError::temporary("ffmpeg is not installed"),
+        _ => match reason(log) {
+            NO_FRAME => MediaError::permanent(DAMAGED),
+            reason => MediaError::permanent(reason),
+        },
+    }
+}
+
+/// Reads what ffmpeg says until it ends: takes note of its progress and keeps the start of the rest.
+async fn follow(log: impl AsyncRead + Unpin, duration_seconds: Option<f64>, percent: &AtomicU8) -> Vec<u8> {
+    const LONGEST_LINE: u64 = 4096;
+    let (mut log, mut kept, mut line) = (BufReader::new(log), Vec::new(), Vec::new());
+    loop {
+        line.clear();
+        match (&mut log).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return kept,
+            Ok(_) => {}
+        }
+        if let Some(done) = time_done(&line) {
+            let share = duration_seconds.map(|seconds| done.as_secs_f64() / seconds);
+            if let Some(share) = share.filter(|share| share.is_finite()) {
+                // The last hundredth is what follows: the index goes to the front, the bytes to the disk.
+                percent.store((share * 100.0).clamp(0.0, 99.0) as u8, Ordering::Relaxed);
+            }
+        } else if line.starts_with(b"[") && (kept.len() as u64) < MAX_LOG {
+            kept.extend_from_slice(&line);
+        }
+    }
+}
+
+/// How much of the film is written, if a line of ffmpeg's progress report says so.
+fn time_done(line: &[u8]) -> Option<Duration> {
+    let micros = std::str::from_utf8(line).ok()?.strip_prefix("out_time_us=")?;
+    micros.trim().parse().ok().map(Duration::from_micros)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! Size and length of films and sounds that their headers did not tell at the upload: asked of ffprobe, by the worker.
+//! Never changes what is known already.
+
+use crate::app::App;
+use crate::blob::BlobKey;
+use crate::db;
+use crate::error::{Error, Result};
+use crate::ids::{FileId, UserId};
+use crate::media;
+use crate::model::File;
+
+/// Finds out what is not known about a file, if it is a film or a sound.
+///
+/// # Crash
+/// Before the row is changed: the next one who has something to do with the file asks again.
+///
+/// # Errors
+/// [`Error::NotFound`] when the file is gone; when Postgres or the volume does not answer. A file that does not tell
+/// either is none.
+pub(in crate::ops) async fn complete(app: &App, user: &UserId, id: FileId) -> Result<()> {
+    let file = db::files::get(&mut *app.db.conn().await?, user, id).await?.ok_or(Error::NotFound)?;
+    if !is_incomplete(&file) {
+        return Ok(());
+    }
+    let source = app.volume.open_blob(&BlobKey::parse(&file.file_path)?).await?;
+    match media::probe(&source, &file.mime_type, &app.media_limits).await {
+        Ok(facts) => {
+            let pixels = |side: Option<u32>| side.and_then(|side| i32::try_from(side).ok());
+            let size = pixels(facts.width).zip(pixels(facts.height));
+            let mut conn = app.db.conn().await?;
+            db::files::complete_facts(&mut conn, user, id, size, facts.duration_seconds).await
+        }
+        Err(fault) => {
+            tracing::debug!(user.id = %user, file.id = %id, reason = fault.reason, "a file does not tell its size and length");
+            Ok(())
+        }
+    }
+}
+
+fn is_incomplete(file: &File) -> bool {
+    let has_length = file.duration_seconds.is_some();
+    match file.mime_type.split_once('/') {
+        Some(("video", _)) => !has_length || file.width.is_none(),
+        Some(("audio", _)) => !has_length,
+        _ => false,
+    }
+}

@@ -1,0 +1,176 @@
+//! Films as every browser can stream them, made of films that some cannot.
+//! Invariant: whoever holds the job makes the film, and only they record it; a film that nobody wants any more leaves
+//! nothing behind.
+//! Never touches the file that it is made from.
+
+use crate::app::App;
+use crate::blob::{BlobKey, Draft, Folder};
+use crate::db;
+use crate::db::derivatives::Name;
+use crate::db::jobs::ClaimedJob;
+use crate::error::{Error, Result};
+use crate::ids::{FileId, UserId};
+use crate::media::{self, Conversion, Film, MediaError};
+use crate::model::{DerivativeKind, DerivativeState, File};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How long the job is kept between two signs of life.
+const LEASE: Duration = Duration::from_secs(180);
+/// How often there is one: progress is told, and a cancellation is noticed, so often.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// The name of a file's film for browsers.
+#[must_use]
+pub fn name(user: &UserId, file: FileId) -> Name<'_> {
+    Name { user, file, kind: DerivativeKind::Playback, mime_type: "video/mp4" }
+}
+
+/// A new place for one. No two are the same, so that removing an old film never hits its successor.
+///
+/// # Errors
+/// Never for ids that were parsed.
+pub(in crate::ops) fn new_key(user: &UserId, file: FileId) -> Result<BlobKey> {
+    let nonce = uuid::Uuid::new_v4().simple();
+    BlobKey::new(user.as_str(), Folder::Thumbnails, &format!("{file}.playback.{nonce}.mp4"))
+}
+
+/// How a conversion ended.
+enum Ended {
+    Converted,
+    Failed(MediaError),
+    /// Its job or its row is gone.
+    Unwanted,
+    Stopped,
+}
+
+/// Makes a film: 1 look what has to be done, 2 convert aside, 3 give the result its name, 4 in one transaction `ready`,
+/// if the job is still ours.
+///
+/// # Crash
+/// After 1 or 2: what was written is swept, and the job is taken over when its lease lapses. After 3: the next holder
+/// writes over it.
+///
+/// # Errors
+/// [`Error::NotFound`] when the file is gone, [`Error::Draining`] when told to stop; a failure that may pass. One that
+/// will not pass is recorded instead.
+pub async fn make(app: &App, job: &ClaimedJob, id: FileId, stop: &CancellationToken) -> Result<()> {
+    let name = name(&job.user_id, id);
+    let Some((file, key)) = wanted(app, &name).await? else { return Ok(()) };
+    let source = app.volume.open_blob(&BlobKey::parse(&file.file_path)?).await?;
+    let (mime, conversion) = examine(app, &source).await?;
+    let mut conn = app.db.conn().await?;
+    db::files::set_needs_playback(&mut conn, name.user, id, conversion.is_some()).await?;
+    let Some(conversion) = conversion else {
+        return db::derivatives::remove(&mut conn, &name).await.map(drop);
+    };
+    drop(conn);
+    app.volume.require_room(file.size).await?;
+    let draft = app.volume.draft().await?;
+    let film = Film { file: &source, mime, duration_seconds: file.duration_seconds };
+    match convert(app, job, &name, film, conversion, &draft, stop).await {
+        Ok(Ended::Converted) => keep(app, job, &name, draft, &key).await,
+        ended => {
+            app.volume.discard(draft).await?;
+            conclude(app, &name, ended?).await
+        }
+    }
+}
+
+/// The file and the place of its film, if that is still to be made.
+async fn wanted(app: &App, name: &Name<'_>) -> Result<Option<(File, BlobKey)>> {
+    let mut conn = app.db.conn().await?;
+    let file = db::files::get(&mut conn, name.user, name.file).await?.ok_or(Error::NotFound)?;
+    let mut pending = file
+        .derivatives
+        .iter()
+        .filter(|made| made.kind == name.kind && made.state == DerivativeState::Pending);
+    let Some(path) = pending.next().map(|made| made.path.clone()) else { return Ok(None) };
+    Ok(Some((file, BlobKey::parse(&path)?)))
+}
+
+/// What the content is, and what has to be done to it.
+async fn examine(app: &App, source: &std::fs::File) -> Result<(&'static str, Option<Conversion>)> {
+    let failed = |cause: anyhow::Error| Error::Internal(cause.context("looking at a film"));
+    let source = source.try_clone().map_err(|cause| failed(cause.into()))?;
+    let limits = app.media_limits.clone();
+    let examined = tokio::task::spawn_blocking(move || media::examine(&source, &limits));
+    let (sniffed, facts) =
+        examined.await.map_err(|panic| failed(panic.into()))?.map_err(|cause| failed(cause.into()))?;
+    Ok((sniffed.mime, media::conversion(sniffed.mime, &facts)))
+}
+
+async fn convert(
+    app: &App,
+    job: &ClaimedJob,
+    name: &Name<'_>,
+    film: Film<'_>,
+    conversion: Conversion,
+    draft: &Draft,
+    stop: &CancellationToken,
+) -> Result<Ended> {
+    let percent = AtomicU8::new(0);
+    // ffmpeg dies with the future that lost.
+    tokio::select! {
+        converted = media::convert(film, conversion, &draft.file, &percent, &app.media_limits) => {
+            Ok(converted.map_or_else(Ended::Failed, |()| Ended::Converted))
+        }
+        held = hold(app, job, name, &percent) => held.map(|()| Ended::Unwanted),
+        () = stop.cancelled() => Ok(Ended::Stopped),
+    }
+}
+
+/// Keeps the job and tells the progress, until nobody wants the film any more.
+async fn hold(app: &App, job: &ClaimedJob, name: &Name<'_>, percent: &AtomicU8) -> Result<()> {
+    let mut last = Instant::now();
+    loop {
+        match beat(app, job, name, percent.load(Ordering::Relaxed)).await {
+            Ok(true) => last = Instant::now(),
+            Ok(false) => return Ok(()),
+            // The lease outlives a database that is away for a moment.
+            Err(error) if last.elapsed() < LEASE / 2 => {
+                tracing::warn!(%error, job.id = %job.id, "progress could not be told");
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(PULSE).await;
+    }
+}
+
+async fn beat(app: &App, job: &ClaimedJob, name: &Name<'_>, percent: u8) -> Result<bool> {
+    let mut conn = app.db.conn().await?;
+    Ok(db::jobs::renew(&mut conn, job, LEASE).await?
+        && db::derivatives::set_progress(&mut conn, name, percent, LEASE).await?)
+}
+
+async fn keep(app: &App, job: &ClaimedJob, name: &Name<'_>, draft: Draft, key: &BlobKey) -> Result<()> {
+    let size = app.volume.keep(draft, key).await?;
+    let mut tx = app.db.begin().await?;
+    let is_wanted = db::jobs::renew(&mut tx, job, LEASE).await?
+        && db::derivatives::set_ready(&mut tx, name, size).await?;
+    tx.commit().await?;
+    if !is_wanted {
+        app.volume.remove(vec![key.clone()]).await?;
+    }
+    Ok(())
+}
+
+async fn conclude(app: &App, name: &Name<'_>, ended: Ended) -> Result<()> {
+    let mut conn = app.db.conn().await?;
+    match ended {
+        Ended::Converted | Ended::Unwanted => Ok(()),
+        Ended::Failed(failure) if !failure.retryable => {
+            db::derivatives::set_failed(&mut conn, name, &failure.reason).await
+        }
+        Ended::Failed(failure) => {
+            db::derivatives::give_back(&mut conn, name).await?;
+            Err(Error::Internal(anyhow::anyhow!("a film could not be converted: {}", failure.reason)))
+        }
+        Ended::Stopped => {
+            db::derivatives::give_back(&mut conn, name).await?;
+            Err(Error::Draining)
+        }
+    }
+}

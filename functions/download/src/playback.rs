@@ -1,0 +1,57 @@
+//! The film that was made of a file for browsers.
+
+use axum::http::{HeaderMap, Method};
+use axum::response::Response;
+use jam_core::app::App;
+use jam_core::blob::BlobKey;
+use jam_core::db;
+use jam_core::edge::{BlobResponse, Validators, disposition};
+use jam_core::ids::{FileId, UserId};
+use jam_core::model::{ByteSize, DerivativeState, FileName, UrlEpochs};
+use jam_core::ops;
+use jam_core::{Error, Result};
+use time::OffsetDateTime;
+
+/// A film on the volume.
+pub(crate) struct Playback {
+    key: BlobKey,
+    size: ByteSize,
+    made_at: OffsetDateTime,
+    /// Epochs that a signed URL must carry.
+    pub(crate) url_epochs: UrlEpochs,
+}
+
+impl Playback {
+    /// The film of a file outside the trash, once it is made.
+    pub(crate) async fn find(app: &App, user: &UserId, id: FileId) -> Result<Self> {
+        let name = ops::playback::name(user, id);
+        let found = db::derivatives::find(&mut *app.db.conn().await?, &name).await?;
+        let found = found.filter(|found| !found.is_trashed).ok_or(Error::NotFound)?;
+        match (found.state, found.path, found.size, found.updated_at) {
+            (Some(DerivativeState::Ready), Some(path), Some(size), Some(made_at)) => {
+                Ok(Self { key: BlobKey::parse(&path)?, size, made_at, url_epochs: found.url_epochs })
+            }
+            _ => Err(Error::NotFound),
+        }
+    }
+
+    pub(crate) async fn send(
+        self,
+        app: &App,
+        cache_control: String,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Response> {
+        // No two films have the same name.
+        let name = self.key.as_str().rsplit('/').next().unwrap_or_default();
+        let response = BlobResponse {
+            validators: Validators { etag: format!("\"{name}\""), last_modified: self.made_at },
+            key: self.key,
+            size: self.size,
+            mime_type: "video/mp4".to_owned(),
+            disposition: disposition::inline(&FileName::sanitize("playback.mp4")),
+            cache_control,
+        };
+        response.send(app, method, headers).await
+    }
+}
