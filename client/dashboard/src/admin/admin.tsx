@@ -15,7 +15,9 @@ const BARS = 8;
 export function Admin() {
   const users = useUsers();
   const stats = useStats();
-  if (users.error) return <Failed error={users.error} onRetry={users.reload} />;
+  const failed = [users, stats].find(({ error }) => error !== null);
+  if (failed?.error)
+    return <Failed title="The users cannot be shown" error={failed.error} onRetry={failed.reload} />;
   return (
     <div className="admin">
       <header className="toolbar">

@@ -72,7 +72,7 @@ interface ContentProps {
 
 function Content({ found, place, onClear, children }: ContentProps) {
   if (found.error !== null && found.files.length === 0)
-    return <Failed error={found.error} onRetry={found.reload} />;
+    return <Failed title="The files cannot be shown" error={found.error} onRetry={found.reload} />;
   if (found.isLoading) return <Loading />;
   if (found.files.length === 0)
     return <Empty view={place.view} isFiltered={isFiltered(place)} onClear={onClear} />;

@@ -59,8 +59,15 @@ describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
     await page.getByRole("dialog", { name: "picture-4.png" }).waitFor();
     await page.keyboard.press("ArrowRight");
     await page.getByRole("dialog", { name: "picture-3.png" }).waitFor();
+    const scale = () =>
+      page
+        .locator(".jam-zoom-content")
+        .evaluate((content) => new DOMMatrix(getComputedStyle(content).transform).a);
     await page.keyboard.press("+");
+    await expect.poll(scale).toBeGreaterThan(1.2);
+    await page.keyboard.press("-");
     await page.keyboard.press("0");
+    await expect.poll(scale).toBe(1);
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
     await page.keyboard.press("/");
