@@ -104,7 +104,7 @@ function UserTable({ users }: { users: readonly UserView[] }) {
             <tr key={user.id}>
               <th scope="row">
                 {user.fullName}
-                <small>{user.email ?? user.id}</small>
+                {(user.email ?? user.id) !== user.fullName && <small>{user.email ?? user.id}</small>}
               </th>
               <td>{(user.storage?.fileCount ?? 0).toLocaleString("en")}</td>
               <td>
@@ -116,11 +116,11 @@ function UserTable({ users }: { users: readonly UserView[] }) {
                   className="jam-button"
                   onClick={() => go({ view: "admin", user: user.id })}
                 >
-                  <FolderOpen aria-hidden size={16} /> Files
+                  <FolderOpen aria-hidden size={16} /> <span className="users-action-word">Files</span>
                   <span className="jam-hidden"> of {user.fullName}</span>
                 </button>
                 <button type="button" className="jam-button" onClick={() => setEditing(user)}>
-                  <Pencil aria-hidden size={16} /> Quota
+                  <Pencil aria-hidden size={16} /> <span className="users-action-word">Quota</span>
                   <span className="jam-hidden"> of {user.fullName}</span>
                 </button>
               </td>

@@ -23,7 +23,7 @@ describe.skipIf(browserPath === undefined)("a grid of 100,000 files", () => {
       bundle: true,
       write: false,
       minify: true,
-      format: "iife",
+      format: "esm",
       jsx: "automatic",
       define: { "process.env.NODE_ENV": '"production"', FILES: String(FILES) },
     });
@@ -32,11 +32,11 @@ describe.skipIf(browserPath === undefined)("a grid of 100,000 files", () => {
 
   async function open(viewport: { width: number; height: number }): Promise<Page> {
     const page = await browser.open({ viewport });
-    await page.setContent(`<div id="root" style="height: 100vh"></div>`);
+    await page.setContent(`<body style="margin: 0"><div id="root" style="height: 100vh"></div>`);
     await page.addStyleTag({
       path: fileURLToPath(new URL("../../../react/dist/styles.css", import.meta.url)),
     });
-    await page.addScriptTag({ content: script });
+    await page.addScriptTag({ content: script, type: "module" });
     await page.locator(".jam-card").first().waitFor();
     return page;
   }

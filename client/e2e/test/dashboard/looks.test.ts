@@ -20,11 +20,11 @@ describe.skipIf(browserPath === undefined)("the dashboard's looks", () => {
     expect(systemLight).toBeGreaterThan(200);
     expect(dark).toBeLessThan(60);
     await page.getByRole("button", { name: "Theme: system. Change to light" }).click();
-    expect(await brightness(page)).toBe(systemLight);
+    await expect.poll(() => brightness(page)).toBe(systemLight);
     await page.reload();
     await page.getByRole("button", { name: "Theme: light. Change to dark" }).click();
     await page.emulateMedia({ colorScheme: "light" });
-    expect(await brightness(page)).toBe(dark);
+    await expect.poll(() => brightness(page)).toBe(dark);
   });
 
   test("fit every width: nothing is cut off or has to be scrolled sideways", async () => {
@@ -64,6 +64,7 @@ describe.skipIf(browserPath === undefined)("the dashboard's looks", () => {
     await page.getByRole("button", { name: "Close uploads" }).tap();
     await page.getByRole("gridcell", { name: "photo.png" }).tap();
     await page.getByRole("dialog", { name: "photo.png" }).getByRole("button", { name: "Delete" }).tap();
+    await page.getByRole("dialog", { name: "tone.wav" }).getByRole("button", { name: "Close" }).tap();
     await tabs.getByRole("link", { name: "Trash" }).tap();
     await page.getByRole("gridcell", { name: "photo.png" }).waitFor();
     await tabs.getByRole("button", { name: "You" }).tap();

@@ -121,7 +121,7 @@ describe.skipIf(browserPath === undefined)("an upload that has not ended", () =>
     await page.getByRole("button", { name: "Pause big.png" }).click();
     creation.letGo();
     await expect.poll(async () => (await ann.client.listUploads()).length).toBe(1);
-    await page.getByText(/Paused/).waitFor();
+    await page.getByText("Paused at 0 %").waitFor();
     await page.getByRole("button", { name: "Resume big.png" }).click();
     await page.getByText("1 file uploaded").waitFor();
     expect(await ann.client.getFiles()).toHaveLength(1);
