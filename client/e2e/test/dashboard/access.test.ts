@@ -7,7 +7,7 @@ import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
 import { file, pictures, wav } from "../../src/media.js";
-import { person } from "../../src/people.js";
+import { give, person } from "../../src/people.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -30,8 +30,8 @@ describe.skipIf(browserPath === undefined)("for everybody", () => {
 
   test("library, selection, preview, upload, trash and administration", async () => {
     const ann = person("axe", { admin: true });
-    await ann.client.uploadFiles(pictures(3), { metadata: { tags: ["a"], packageName: "P" } });
-    await ann.client.uploadFiles([file("tone.wav", wav())]);
+    await give(ann, pictures(3), { tags: ["a"], packageName: "P" });
+    await give(ann, [file("tone.wav", wav())]);
     for (const shape of SHAPES) {
       const page = await browser.signedIn(ann, "/", shape);
       await page.getByRole("gridcell").first().waitFor();

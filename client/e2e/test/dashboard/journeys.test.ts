@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
 import { bigPng, file, pictures, png, wav } from "../../src/media.js";
-import { person } from "../../src/people.js";
+import { give, person } from "../../src/people.js";
 
 describe.skipIf(browserPath === undefined)("the dashboard", () => {
   const browser = useBrowser();
@@ -73,10 +73,8 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
 
   test("filters, search and order narrow the library down, and the address keeps them", async () => {
     const ann = person("filter");
-    await ann.client.uploadFiles(pictures(3), { metadata: { packageName: "Blue", tags: ["sky"] } });
-    await ann.client.uploadFiles([...pictures(2, 10)], {
-      metadata: { packageName: "Red", assetCategory: "object" },
-    });
+    await give(ann, pictures(3), { packageName: "Blue", tags: ["sky"] });
+    await give(ann, pictures(2, 10), { packageName: "Red", assetCategory: "object" });
     const page = await browser.signedIn(ann);
     await page.getByText("5 files", { exact: true }).waitFor();
     await page.getByLabel("Package").selectOption("Blue");
@@ -97,9 +95,9 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
 
   test("each order shows its own file first", async () => {
     const ann = person("order");
-    await ann.client.uploadFiles([file("b-first.png", png(1))]);
-    await ann.client.uploadFiles([file("a-large.png", bigPng(2, 5000))]);
-    await ann.client.uploadFiles([file("c-sound.wav", wav())]);
+    await give(ann, [file("b-first.png", png(1))]);
+    await give(ann, [file("a-large.png", bigPng(2, 5000))]);
+    await give(ann, [file("c-sound.wav", wav())]);
     const page = await browser.signedIn(ann);
     const first = page.locator(".jam-card h3").first();
     for (const [order, name] of [
@@ -117,7 +115,7 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
 
   test("many files are tagged, moved, deleted, brought back and removed for good together", async () => {
     const ann = person("bulk");
-    await ann.client.uploadFiles(pictures(4));
+    await give(ann, pictures(4));
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell").first().hover();
     await page.getByRole("button", { name: "Select picture-3.png" }).click();
@@ -152,7 +150,7 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
 
   test("chosen files become favourites, move to a package, and come back from the trash or go for good", async () => {
     const ann = person("batch");
-    await ann.client.uploadFiles(pictures(3));
+    await give(ann, pictures(3));
     const page = await browser.signedIn(ann);
     const bar = page.getByRole("region", { name: "Selected files" });
     const selectAll = async () => {
@@ -193,7 +191,7 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
 
   test("a favourite shows among the favourites, and edits in the preview are kept", async () => {
     const ann = person("edit");
-    await ann.client.uploadFiles(pictures(2));
+    await give(ann, pictures(2));
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell", { name: "picture-1.png" }).click();
     const preview = page.getByRole("dialog");

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
 import { pictures } from "../../src/media.js";
-import { person } from "../../src/people.js";
+import { give, person } from "../../src/people.js";
 
 describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
   const browser = useBrowser();
@@ -21,7 +21,7 @@ describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
 
   test("moves through a long grid, chooses, marks, opens and goes to the neighbours", async () => {
     const ann = person("grid");
-    await ann.client.uploadFiles(pictures(60));
+    await give(ann, pictures(60));
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell").first().waitFor();
     await page.keyboard.press("Tab");

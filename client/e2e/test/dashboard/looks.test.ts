@@ -4,7 +4,7 @@ import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
 import { file, pictures, png, wav } from "../../src/media.js";
-import { person } from "../../src/people.js";
+import { give, person } from "../../src/people.js";
 
 const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
 const WIDTHS = [360, 768, 1024, 1920];
@@ -29,8 +29,8 @@ describe.skipIf(browserPath === undefined)("the dashboard's looks", () => {
 
   test("fit every width: nothing is cut off or has to be scrolled sideways", async () => {
     const ann = person("widths", { admin: true });
-    await ann.client.uploadFiles(pictures(3), { metadata: { packageName: "A package with a long name" } });
-    await ann.client.uploadFiles([file(`${"long name ".repeat(12)}.png`, png(5))]);
+    await give(ann, pictures(3), { packageName: "A package with a long name" });
+    await give(ann, [file(`${"long name ".repeat(12)}.png`, png(5))]);
     const page = await browser.signedIn(ann);
     for (const width of WIDTHS) {
       await page.setViewportSize({ width, height: 800 });
@@ -50,7 +50,7 @@ describe.skipIf(browserPath === undefined)("the dashboard's looks", () => {
 
   test("let a phone do everything: upload, look, see what is stored by type, change the view", async () => {
     const ann = person("phone");
-    await ann.client.uploadFiles([file("tone.wav", wav())]);
+    await give(ann, [file("tone.wav", wav())]);
     const page = await browser.signedIn(ann, "/", PHONE);
     const tabs = page.getByRole("navigation", { name: "Views" }).last();
     await tabs.getByRole("button", { name: "Upload" }).tap();

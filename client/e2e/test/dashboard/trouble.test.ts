@@ -3,14 +3,14 @@
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
 import { bigPng, pictures } from "../../src/media.js";
-import { person } from "../../src/people.js";
+import { give, person } from "../../src/people.js";
 
 describe.skipIf(browserPath === undefined)("when something does not work", () => {
   const browser = useBrowser();
 
   test("a page whose service is away says so and goes on when it is back", async () => {
     const ann = person("away");
-    await ann.client.uploadFiles(pictures(1));
+    await give(ann, pictures(1));
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell").waitFor();
     await page.route("**/api/files?**", (route) => route.fulfill({ status: 500, body: "{}" }));
@@ -23,7 +23,7 @@ describe.skipIf(browserPath === undefined)("when something does not work", () =>
 
   test("a change that is refused is taken back, and the reason is above the preview", async () => {
     const ann = person("refusal");
-    await ann.client.uploadFiles(pictures(1));
+    await give(ann, pictures(1));
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell").click();
     const problem = { success: false, error: "That cannot be done today.", code: "conflict" };
@@ -41,7 +41,7 @@ describe.skipIf(browserPath === undefined)("when something does not work", () =>
 
   test("a batch that fails leaves its files chosen and says why", async () => {
     const ann = person("batch");
-    await ann.client.uploadFiles(pictures(2));
+    await give(ann, pictures(2));
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell").first().focus();
     await page.keyboard.press(" ");
