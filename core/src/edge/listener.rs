@@ -5,11 +5,13 @@ use super::layers::Peer;
 use crate::config::{Limits, ListenAddress};
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fs::Permissions;
 use std::io;
 use std::net::IpAddr;
@@ -28,6 +30,9 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 const BUFFER_BYTES: usize = 128 * 1024;
 /// Pause after a failed accept (no descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a connection without a request is kept when the process is to end.
+const LINGER: Duration = Duration::from_millis(250);
 
 /// A listening socket.
 pub enum Listener {
@@ -146,10 +151,18 @@ async fn serve<S>(stream: S, peer: Peer, router: Router, header_timeout: Duratio
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + 'static,
 {
+    let lingered = linger(stop.clone());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
-        router.clone().oneshot(request)
+        let (answering, stop) = (router.clone().oneshot(request), stop.clone());
+        async move {
+            let mut response = answering.await?;
+            if stop.is_cancelled() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut stream = tokio_io_timeout::TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
@@ -161,7 +174,7 @@ where
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
+        () = lingered => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -170,6 +183,13 @@ where
         // Clients go away at any time: worth a line only to somebody who looks for it.
         tracing::debug!(%error, "a connection ended early");
     }
+}
+
+/// A request may be on its way over a connection that was accepted, or kept, before the end: it is waited for, and
+/// answered with the word that it was the last one.
+async fn linger(stop: CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LINGER).await;
 }
 
 /// How many connections each address holds.

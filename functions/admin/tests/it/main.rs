@@ -8,6 +8,8 @@
 
 mod adopt;
 mod answers;
+#[cfg(feature = "aws")]
+mod aws_secrets;
 mod backup;
 mod check;
 mod jam;

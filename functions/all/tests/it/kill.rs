@@ -15,7 +15,7 @@ const KILLS: u64 = 12;
 const CLIENTS: u64 = 6;
 
 #[expect(clippy::disallowed_methods, reason = "how long to try is chosen from outside")]
-fn kills() -> u64 {
+pub(crate) fn kills() -> u64 {
     std::env::var("TEST_KILLS").map_or(KILLS, |text| text.parse().unwrap())
 }
 
@@ -52,16 +52,21 @@ async fn upload_until_killed(process: Process, round: u64) -> BTreeMap<String, S
     answered.into_iter().flatten().collect()
 }
 
+/// What a client uploads: small and large in turn, never the same twice.
+pub(crate) fn content(client: u64, number: u64) -> Vec<u8> {
+    let seed = client * 1000 + number;
+    match number % 4 {
+        0 => png(10 + u32::try_from(number).unwrap(), 10),
+        1 => bytes(seed, 300),
+        2 => bytes(seed, 70_000),
+        _ => bytes(seed, 900_000),
+    }
+}
+
 async fn upload_until_refused(ann: &As<'_>, client: u64) -> Vec<(String, String)> {
     let mut answered = Vec::new();
     for number in 0.. {
-        let seed = client * 1000 + number;
-        let content = match number % 4 {
-            0 => png(10 + u32::try_from(number).unwrap(), 10),
-            1 => bytes(seed, 300),
-            2 => bytes(seed, 70_000),
-            _ => bytes(seed, 900_000),
-        };
+        let content = content(client, number);
         let Some(answer) = ann.try_upload(Form::new().file("a.bin", &content)).await else { break };
         let file = answer.expect(200).json()["files"][0].clone();
         answered.push((file["id"].as_str().unwrap().to_owned(), sha256(&content)));

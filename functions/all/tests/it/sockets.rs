@@ -103,7 +103,8 @@ async fn a_function_answers_its_own_operations_and_no_others(pool: PgPool) {
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn a_function_that_systemd_started_ends_when_nobody_is_connected(pool: PgPool) {
     let site = Site::new(pool);
-    let process = site.start_activated("jam-list", &[("JAM_IDLE_EXIT_SECONDS", "1")]).await;
+    let settings = [("JAM_IDLE_EXIT_SECONDS", "1")];
+    let process = site.start_behind(&site.entrance(), "jam-list", &settings).await;
     process.user(ANN).get("/api/files").await.expect(200);
     assert!(process.ended().await.success());
     assert!(site.log_of("jam-list").contains("idle: exiting"));

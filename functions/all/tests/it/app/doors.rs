@@ -1,6 +1,7 @@
 //! Where the service listens: one socket for everything, with `TEST_FORM=split` one for each function, as when every
-//! function is a process of its own, with `TEST_FORM=lambda` none: requests then come through `cargo lambda watch`
-//! (`cargo dev test-lambda` runs it). Which function a request goes to is what the contract's tags say.
+//! function is a process of its own, with `TEST_FORM=twice` two that take turns, as when each function has two instances,
+//! with `TEST_FORM=lambda` none: requests then come through `cargo lambda watch` (`local-dev/test-lambda` runs it). Which
+//! function a request goes to is what the contract's tags say.
 
 use super::App;
 use super::contract::Operation;
@@ -9,6 +10,7 @@ use jam_core::edge::{self, Listener};
 use reqwest::Method;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,31 +26,39 @@ enum Door {
 
 /// The open entrances.
 pub(super) struct Doors {
-    by_function: BTreeMap<&'static str, Door>,
+    /// A function's instances.
+    by_function: BTreeMap<&'static str, Vec<Door>>,
     /// Where requests go that no route is for.
-    default: Door,
+    default: Vec<Door>,
+    /// Requests so far.
+    turn: AtomicUsize,
     servers: JoinSet<()>,
     stop: CancellationToken,
 }
 
 impl Doors {
-    /// Opens them; every function of the split form is given an application of its own.
+    /// Opens them; every instance of a function is given an application of its own.
     pub(super) async fn open(app: &App, another: impl Fn() -> App) -> Self {
         let stop = CancellationToken::new();
         let mut servers = JoinSet::new();
         let mut by_function = BTreeMap::new();
-        let default = match form().as_str() {
-            "split" => {
-                for (name, routes) in functions() {
-                    let address = serve(another(), routes, &stop, &mut servers).await;
-                    by_function.insert(name, Door::Socket(address));
-                }
-                by_function["list"].clone()
-            }
-            "lambda" => serve_lambda(app.clone(), &stop, &mut servers),
-            _ => Door::Socket(serve(app.clone(), jam_all::routes(), &stop, &mut servers).await),
+        let instances = match form().as_str() {
+            "split" => 1,
+            "twice" => 2,
+            _ => 0,
         };
-        Self { by_function, default, servers, stop }
+        for _ in 0..instances {
+            for (name, routes) in functions() {
+                let address = serve(another(), routes, &stop, &mut servers).await;
+                by_function.entry(name).or_insert_with(Vec::new).push(Door::Socket(address));
+            }
+        }
+        let default = match form().as_str() {
+            "split" | "twice" => by_function["list"].clone(),
+            "lambda" => vec![serve_lambda(app.clone(), &stop, &mut servers)],
+            _ => vec![Door::Socket(serve(app.clone(), jam_all::routes(), &stop, &mut servers).await)],
+        };
+        Self { by_function, default, turn: AtomicUsize::new(0), servers, stop }
     }
 
     /// The socket that a request goes to.
@@ -70,7 +80,8 @@ impl Doors {
     fn find(&self, method: &Method, target: &str) -> &Door {
         let operation = Operation::answering(method, target);
         let function = operation.and_then(|operation| self.by_function.get(operation.function));
-        function.unwrap_or(&self.default)
+        let instances = function.unwrap_or(&self.default);
+        &instances[self.turn.fetch_add(1, Ordering::Relaxed) % instances.len()]
     }
 
     /// Lets open requests finish.

@@ -19,6 +19,8 @@ use serde_json::json;
 use sqlx::{ConnectOptions as _, PgPool};
 use std::fs::File;
 use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::LazyLock;
@@ -110,23 +112,25 @@ impl Site {
         self.run(binary, shell).await
     }
 
+    /// A socket that processes can be started behind.
+    pub(crate) fn entrance(&self) -> Entrance {
+        let path = self.path("entrance.sock");
+        Entrance { listener: UnixListener::bind(&path).unwrap(), http: client_over(&path), path }
+    }
+
     /// Starts a binary as systemd does for a socket unit: the socket is there before it, as descriptor 3.
-    pub(crate) async fn start_activated(&self, binary: &str, settings: &[(&str, &str)]) -> Process {
+    pub(crate) async fn start_behind(
+        &self,
+        entrance: &Entrance,
+        binary: &str,
+        settings: &[(&str, &str)],
+    ) -> Process {
         let inner = self.command(binary, settings);
-        let mut systemd = Command::new("python3");
-        systemd.arg("-c").arg(
-            "import os, socket, sys\n\
-             listener = socket.socket(socket.AF_UNIX)\n\
-             listener.bind(sys.argv[1])\n\
-             listener.listen()\n\
-             os.dup2(listener.fileno(), 3)\n\
-             os.set_inheritable(3, True)\n\
-             os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n\
-             os.execv(sys.argv[2], sys.argv[2:])",
-        );
-        systemd.arg(self.path(&format!("{binary}.sock"))).arg(inner.as_std().get_program());
-        systemd.env_clear().envs(inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
-        self.run(binary, systemd).await
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg("exec env LISTEN_FDS=1 LISTEN_PID=$$ \"$0\" 3<&0 </dev/null");
+        shell.arg(inner.as_std().get_program()).stdin(OwnedFd::from(entrance.listener.try_clone().unwrap()));
+        shell.env_clear().envs(inner.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.run_at(&entrance.path, binary, shell).await
     }
 
     /// Starts a binary that listens to nobody.
@@ -149,12 +153,15 @@ impl Site {
         assert!(output.status.success(), "{said}\n{}", self.log_of("jam-all"));
     }
 
-    async fn run(&self, binary: &str, mut command: Command) -> Process {
-        let socket = self.path(&format!("{binary}.sock"));
+    async fn run(&self, binary: &str, command: Command) -> Process {
+        self.run_at(&self.path(&format!("{binary}.sock")), binary, command).await
+    }
+
+    async fn run_at(&self, socket: &Path, binary: &str, mut command: Command) -> Process {
         let log = File::create(self.path(&format!("{binary}.log"))).unwrap();
         let child = command.stderr(log).kill_on_drop(true).spawn().unwrap();
-        let http = client_over(&socket);
-        let mut process = Process { child, socket, http };
+        let http = client_over(socket);
+        let mut process = Process { child, socket: socket.to_owned(), http };
         eventually("the service is healthy", async || {
             let ended = process.child.try_wait().unwrap();
             assert!(ended.is_none(), "{binary} ended early: {}", self.log_of(binary));
@@ -230,6 +237,28 @@ impl Site {
 /// A client of whoever listens on a unix socket.
 pub(crate) fn client_over(socket: &Path) -> reqwest::Client {
     reqwest::Client::builder().unix_socket(socket).build().unwrap()
+}
+
+/// A socket that is there before, between and after the processes that listen to it, as that of a systemd socket unit.
+/// Who connects while nobody listens waits.
+pub(crate) struct Entrance {
+    path: PathBuf,
+    listener: UnixListener,
+    http: reqwest::Client,
+}
+
+impl Entrance {
+    /// A user with a session token.
+    pub(crate) fn user(&self, name: &str) -> As<'_> {
+        As::new(self, Some(session_token(name)))
+    }
+}
+
+impl Service for Entrance {
+    /// Each request on a connection of its own, as from nginx.
+    fn request(&self, method: Method, target: &str) -> RequestBuilder {
+        self.http.request(method, format!("http://localhost{target}")).header("connection", "close")
+    }
 }
 
 /// A running process of the service.
