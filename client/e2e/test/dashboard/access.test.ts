@@ -1,15 +1,10 @@
 // Nothing that axe finds serious, in any view, in either scheme, at either width.
 
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import type { AxeResults } from "axe-core";
-import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
+import { findings } from "../../src/axe.js";
 import { browserPath, useBrowser } from "../../src/browser.js";
 import { file, pictures, wav } from "../../src/media.js";
 import { give, person } from "../../src/people.js";
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 const SHAPES = [
   { colorScheme: "light", viewport: { width: 1280, height: 800 } },
@@ -60,15 +55,3 @@ describe.skipIf(browserPath === undefined)("for everybody", () => {
     }
   });
 });
-
-async function findings(page: Page): Promise<string[]> {
-  await page.evaluate(AXE);
-  const results = await page.evaluate(() =>
-    (window as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run(),
-  );
-  const serious = results.violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-  return serious.map(
-    ({ id, nodes }) =>
-      `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`,
-  );
-}

@@ -63,6 +63,7 @@ describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
       page
         .locator(".jam-zoom-content")
         .evaluate((content) => new DOMMatrix(getComputedStyle(content).transform).a);
+    await page.getByRole("button", { name: "Zoom in" }).waitFor();
     await page.keyboard.press("+");
     await expect.poll(scale).toBeGreaterThan(1.2);
     await page.keyboard.press("-");

@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
+import { findings } from "../../src/axe.js";
 import { browserPath, slowDown, useBrowser } from "../../src/browser.js";
 import { folderOf } from "../../src/files.js";
 import { bigPng, png } from "../../src/media.js";
@@ -20,6 +21,7 @@ describe.skipIf(browserPath === undefined)("an upload that has not ended", () =>
     await leaveHalfWay(page, [join(folder, "long.png")]);
     const unfinished = page.getByRole("region", { name: "Unfinished uploads" });
     await unfinished.getByText("1 unfinished upload", { exact: true }).waitFor();
+    expect(await findings(page)).toEqual([]);
 
     const again = unfinished.getByLabel("Files of the unfinished uploads");
     await again.setInputFiles(join(folder, "other.png"));
