@@ -50,6 +50,18 @@ export function Library() {
           />
         </Content>
       </section>
+      {found.error !== null && found.files.length > 0 && (
+        <p role="alert" className="library-cut">
+          The rest cannot be shown: {found.error.message}
+          <button
+            type="button"
+            className="jam-link"
+            onClick={() => (found.hasMore ? found.loadMore() : found.reload())}
+          >
+            Try again
+          </button>
+        </p>
+      )}
       {chosen.length > 0 && (
         <SelectionBar
           files={chosen}

@@ -21,6 +21,25 @@ describe.skipIf(browserPath === undefined)("when something does not work", () =>
     await page.getByRole("heading", { name: "The trash is empty" }).waitFor();
   });
 
+  test("a list whose next page fails says so and goes on when asked", async () => {
+    const ann = person("cutlist");
+    for (const from of [0, 100]) await give(ann, pictures(100, from));
+    const page = await browser.signedIn(ann);
+    await page.getByRole("gridcell").first().waitFor();
+    await page.route("**/api/files?*cursor=*", (route) => route.abort());
+    await page.getByRole("gridcell").first().focus();
+    await page.keyboard.press("End");
+    const message = page.getByRole("alert").filter({ hasText: "The rest cannot be shown" });
+    await message.waitFor();
+    await page.getByRole("gridcell", { name: "picture-100.png" }).waitFor();
+    await page.unroute("**/api/files?*cursor=*");
+    await message.getByRole("button", { name: "Try again" }).click();
+    await message.waitFor({ state: "detached" });
+    await page.getByRole("gridcell", { name: "picture-100.png" }).focus();
+    await page.keyboard.press("End");
+    await page.getByRole("gridcell", { name: "picture-0.png" }).waitFor();
+  });
+
   test("a change that is refused is taken back, and the reason is above the preview", async () => {
     const ann = person("refusal");
     await give(ann, pictures(1));
