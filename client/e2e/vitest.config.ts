@@ -6,6 +6,7 @@ export default defineConfig({
     globalSetup: "src/service.ts",
     // One browser at a time: the budgets are about a machine that does nothing else.
     fileParallelism: false,
+    expect: { poll: { timeout: 15_000 } },
     testTimeout: 90_000,
     hookTimeout: 90_000,
   },

@@ -20,7 +20,7 @@ function SignedIn({ session }: { session: Session }) {
   const client = useMemo(() => createClient({ getToken: session.getToken }), [session]);
   const [place] = usePlace();
   return (
-    <StorageProvider client={client}>
+    <StorageProvider client={client} instant>
       <Toasts>
         <Shell session={session}>
           {place.view === "admin" && place.user === null ? (

@@ -1,7 +1,7 @@
-// A dialog over the page. The browser keeps the focus inside and closes it on Escape.
+// A question or a form over the page.
 
-import { X } from "lucide-react";
-import { type ReactNode, useEffect, useRef } from "react";
+import { Modal } from "@jam-storage/react";
+import type { ReactNode } from "react";
 
 interface DialogProps {
   title: string;
@@ -12,30 +12,9 @@ interface DialogProps {
 }
 
 export function Dialog({ title, onClose, wide = false, children }: DialogProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    dialog.current?.showModal();
-  }, []);
   return (
-    <dialog
-      ref={dialog}
-      className="dialog"
-      data-wide={wide || undefined}
-      aria-label={title}
-      onClose={onClose}
-    >
-      <header>
-        <h2>{title}</h2>
-        <button
-          type="button"
-          className="jam-icon-button"
-          aria-label="Close"
-          onClick={() => dialog.current?.close()}
-        >
-          <X aria-hidden size={20} />
-        </button>
-      </header>
+    <Modal title={title} onClose={onClose} className={wide ? "dialog dialog-wide" : "dialog"}>
       <div className="dialog-body">{children}</div>
-    </dialog>
+    </Modal>
   );
 }

@@ -78,7 +78,7 @@ export function Shell({ session, children }: { session: Session; children: React
         </button>
       </nav>
       <UploadTray />
-      <DropAnywhere isOff={isUploading} />
+      <DropAnywhere />
       {showsYou && (
         <Dialog title="You" onClose={() => setShowsYou(false)}>
           <Usage />

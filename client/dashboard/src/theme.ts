@@ -12,7 +12,7 @@ export function storedTheme(): Theme {
 
 /** Shows a theme and remembers it. */
 export function applyTheme(theme: Theme): void {
-  document.documentElement.style.colorScheme = theme === "system" ? "" : theme;
+  document.documentElement.dataset.theme = theme;
   if (theme === "system") localStorage.removeItem(KEY);
   else localStorage.setItem(KEY, theme);
 }

@@ -1,7 +1,16 @@
 // Short messages about what was done, with a way to undo it.
 
 import type { JamError } from "@jam-storage/client";
-import { createContext, type ReactNode, useCallback, useContext, useMemo, useRef, useState } from "react";
+import {
+  createContext,
+  type ReactNode,
+  useCallback,
+  useContext,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 
 interface Toast {
   readonly key: number;
@@ -29,6 +38,12 @@ export function useNotify(): Notify {
 export function Toasts({ children }: { children: ReactNode }) {
   const [toasts, setToasts] = useState<readonly Toast[]>([]);
   const nextKey = useRef(1);
+  const list = useRef<HTMLDivElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: shown anew, it is above a dialog that was opened since
+  useLayoutEffect(() => {
+    list.current?.hidePopover();
+    list.current?.showPopover();
+  }, [toasts]);
   const remove = useCallback(
     (key: number) => setToasts((all) => all.filter((toast) => toast.key !== key)),
     [],
@@ -51,7 +66,7 @@ export function Toasts({ children }: { children: ReactNode }) {
   return (
     <Context value={notify}>
       {children}
-      <div className="toasts" role="status">
+      <div className="toasts" role="status" ref={list} popover="manual">
         {toasts.map((toast) => (
           <div key={toast.key} className="toast" data-error={toast.isError || undefined}>
             <span>{toast.text}</span>

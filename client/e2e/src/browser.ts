@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, inject, onTestFinished } from "vitest";
+import chromiumFlags from "../chromium-flags.json" with { type: "json" };
 import type { Person } from "./people.js";
 
 const PLACES = [
@@ -10,16 +11,6 @@ const PLACES = [
   "/usr/bin/google-chrome",
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
 /** Whether there is a browser: without one, the tests that need it are skipped. */
 export const browserPath = process.env.CHROMIUM ?? PLACES.find((path) => existsSync(path));
 
@@ -27,7 +18,7 @@ export const browserPath = process.env.CHROMIUM ?? PLACES.find((path) => existsS
 export function useBrowser() {
   let browser: Browser;
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: String(browserPath), args: FLAGS });
+    browser = await chromium.launch({ executablePath: String(browserPath), args: chromiumFlags });
   });
   afterAll(() => browser.close());
 
@@ -59,4 +50,11 @@ export function useBrowser() {
       return page;
     },
   };
+}
+
+/** Lets a page send no faster than this. */
+export async function slowDown(page: Page, bytesPerSecond: number): Promise<void> {
+  const network = await page.context().newCDPSession(page);
+  const limits = { offline: false, latency: 20, downloadThroughput: -1, uploadThroughput: bytesPerSecond };
+  await network.send("Network.emulateNetworkConditions", limits);
 }

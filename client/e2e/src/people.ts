@@ -1,6 +1,6 @@
 // Users of the tests: each test has its own, so that none sees what another left behind.
 
-import { createClient, type JamClient } from "@jam-storage/client";
+import { createClient, type JamClient, type UploadMetadata } from "@jam-storage/client";
 import { inject } from "vitest";
 
 export interface Person {
@@ -16,6 +16,13 @@ export function person(name: string, { admin = false } = {}): Person {
   const user = `user_${name}_${Date.now().toString(36)}${count++}`;
   const client = createClient({ baseUrl: inject("baseUrl"), getToken: () => tokenOf(user, admin) });
   return { user, admin, client };
+}
+
+/** Puts at most 100 files into somebody's storage, in one form: in their order, so that the last is the newest. */
+export async function give({ user }: Person, files: File[], metadata: UploadMetadata = {}): Promise<void> {
+  const { client } = person("giver", { admin: true });
+  const { errors } = await client.adminUploadFiles(user, files, { metadata });
+  if (errors !== undefined && errors.length > 0) throw new Error(JSON.stringify(errors));
 }
 
 /** A session token of the local issuer. */

@@ -2,7 +2,7 @@
 
 import { formatBytes, type UploadMetadata } from "@jam-storage/client";
 import { FolderUp, Plus, Upload, X } from "lucide-react";
-import { useId, useRef, useState } from "react";
+import { useEffect, useId, useRef, useState } from "react";
 import { useDropzone } from "react-dropzone";
 import { MetadataFields } from "./metadata-fields.js";
 import { useStorageContext } from "./provider.js";
@@ -87,7 +87,14 @@ function DropZone({ onFiles, isSmall }: { onFiles: (files: File[]) => void; isSm
     onDrop: (files) => onFiles(files),
     noClick: true,
     noKeyboard: true,
+    noPaste: true,
   });
+  useEffect(() => {
+    // On the document: people do not put the focus into a drop zone before they paste.
+    const onPaste = (event: ClipboardEvent) => onFiles([...(event.clipboardData?.files ?? [])]);
+    document.addEventListener("paste", onPaste);
+    return () => document.removeEventListener("paste", onPaste);
+  }, [onFiles]);
   return (
     <div
       {...getRootProps({ className: "jam-drop", role: "group", "aria-label": "Add files", tabIndex: -1 })}

@@ -14,8 +14,10 @@ export {
   type MetadataFieldsProps,
   TagsInput,
 } from "./metadata-fields.js";
+export { Modal, type ModalProps } from "./modal.js";
 export { type Storage, StorageProvider, type StorageProviderProps, useStorageContext } from "./provider.js";
 export { StorageMeter, type StorageMeterProps } from "./storage-meter.js";
+export { UnfinishedUploads } from "./unfinished-uploads.js";
 export { UploadList, UploadTotal } from "./upload-list.js";
 export { type FileActions, useFileActions } from "./use-file-actions.js";
 export { type Files, useFiles } from "./use-files.js";

@@ -1,7 +1,7 @@
 // Files as a grid of cards of which only the visible ones exist, whatever the number; usable by keyboard alone.
 
 import type { UserFile } from "@jam-storage/client";
-import { useVirtualizer } from "@tanstack/react-virtual";
+import { defaultRangeExtractor, type Range, useVirtualizer } from "@tanstack/react-virtual";
 import {
   type KeyboardEvent,
   type MouseEvent,
@@ -55,29 +55,34 @@ export function MediaGrid({
   const cardWidth = (width - GAP * (columns - 1)) / columns;
   const rowHeight = Math.round(cardWidth * PICTURE_RATIO) + TEXT_HEIGHT + GAP;
   const rowCount = Math.ceil(files.length / columns);
+  const focus = useRovingFocus(scroller, files.length);
+  const focusedRow = Math.floor(focus.index / columns);
   const rows = useVirtualizer({
     count: width === 0 ? 0 : rowCount,
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
     overscan: 3,
+    rangeExtractor: (range) => withRow(range, focusedRow),
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: measured heights are wrong once a row's height changes
   useLayoutEffect(() => rows.measure(), [rowHeight]);
 
   const visible = rows.getVirtualItems();
-  const lastVisible = visible.at(-1)?.index ?? -1;
+  const lastVisible = rows.range?.endIndex ?? -1;
   const { hasMore = false, onLoadMore } = props;
   useEffect(() => {
     if (hasMore && width > 0 && lastVisible >= rowCount - ROWS_AHEAD) onLoadMore?.();
   }, [hasMore, onLoadMore, lastVisible, rowCount, width]);
 
-  const focus = useRovingFocus(scroller, files.length, (index) =>
-    rows.scrollToIndex(Math.floor(index / columns), { align: "auto" }),
-  );
+  const moveTo = (index: number) => {
+    rows.scrollToIndex(Math.floor(index / columns), { align: "auto" });
+    focus.move(index);
+  };
   const select = useSelection(files, selection, props.onSelectionChange);
 
   const onKeyDown = (event: KeyboardEvent, file: UserFile, index: number) => {
-    const pageRows = Math.max(1, visible.length - 4);
+    const { startIndex = 0, endIndex = 0 } = rows.range ?? {};
+    const pageRows = Math.max(1, endIndex - startIndex - 1);
     const steps: Record<string, number> = {
       ArrowLeft: index - 1,
       ArrowRight: index + 1,
@@ -90,7 +95,7 @@ export function MediaGrid({
     };
     const target = steps[event.key];
     if (target !== undefined) {
-      if (target >= 0 && target < files.length) focus.move(target);
+      if (target >= 0 && target < files.length) moveTo(target);
       if (event.shiftKey) select.range(Math.min(Math.max(target, 0), files.length - 1));
     } else if (event.target !== event.currentTarget) {
       return;
@@ -177,6 +182,12 @@ export function MediaGrid({
   );
 }
 
+/** The row with the focus stays wherever one scrolls to: without it the keyboard would be back at the page's start. */
+function withRow(range: Range, row: number): number[] {
+  const visible = defaultRangeExtractor(range);
+  return visible.includes(row) || row >= range.count ? visible : [...visible, row].sort((a, b) => a - b);
+}
+
 /** The width inside an element's padding, in whole pixels. */
 function useWidth(element: React.RefObject<HTMLElement | null>): number {
   const [width, setWidth] = useState(0);
@@ -190,11 +201,7 @@ function useWidth(element: React.RefObject<HTMLElement | null>): number {
 }
 
 /** Which card Tab reaches, and the focus that follows the arrow keys to cards that do not exist yet. */
-function useRovingFocus(
-  scroller: React.RefObject<HTMLElement | null>,
-  count: number,
-  scrollTo: (index: number) => void,
-) {
+function useRovingFocus(scroller: React.RefObject<HTMLElement | null>, count: number) {
   const [wanted, setWanted] = useState(0);
   const isMoving = useRef(false);
   const index = Math.min(wanted, Math.max(0, count - 1));
@@ -210,7 +217,6 @@ function useRovingFocus(
     set: setWanted,
     move(target: number) {
       isMoving.current = true;
-      scrollTo(target);
       setWanted(target);
     },
   };

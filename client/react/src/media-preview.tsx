@@ -1,9 +1,10 @@
 // One file as large as the window: zoom, playback, and the way to its neighbours.
 
 import type { UserFile } from "@jam-storage/client";
-import { ChevronLeft, ChevronRight, X } from "lucide-react";
-import { type KeyboardEvent, lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
+import { ChevronLeft, ChevronRight } from "lucide-react";
+import { type KeyboardEvent, lazy, type ReactNode, Suspense } from "react";
 import { Thumbnail } from "./media-card.js";
+import { Modal } from "./modal.js";
 
 export interface MediaPreviewProps {
   file: UserFile;
@@ -33,11 +34,6 @@ export function MediaPreview({
   actions,
   children,
 }: MediaPreviewProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    dialog.current?.showModal();
-  }, []);
-
   const onKeyDown = (event: KeyboardEvent) => {
     // Fields and players have their own use of these keys.
     if (event.target instanceof Element && event.target.closest("input, textarea, select, video, audio"))
@@ -49,58 +45,42 @@ export function MediaPreview({
   };
 
   return (
-    <dialog
-      ref={dialog}
+    <Modal
+      title={file.originalName}
       className="jam-preview"
-      aria-label={file.originalName}
       onClose={onClose}
       onKeyDown={onKeyDown}
+      actions={actions}
     >
-      <div className="jam-preview-layout">
-        <header className="jam-preview-head">
-          <h2 title={file.originalName}>{file.originalName}</h2>
-          <div className="jam-preview-actions">
-            {actions}
-            <button
-              type="button"
-              className="jam-icon-button"
-              aria-label="Close"
-              onClick={() => dialog.current?.close()}
-            >
-              <X aria-hidden size={20} />
-            </button>
-          </div>
-        </header>
-        <div className="jam-preview-stage">
-          <Suspense fallback={<Thumbnail file={file} />}>
-            <Content key={file.id} file={file} onStale={onStale} />
-          </Suspense>
-          {onPrevious && (
-            <button
-              type="button"
-              className="jam-preview-step"
-              data-side="left"
-              aria-label="Previous"
-              onClick={onPrevious}
-            >
-              <ChevronLeft aria-hidden size={24} />
-            </button>
-          )}
-          {onNext && (
-            <button
-              type="button"
-              className="jam-preview-step"
-              data-side="right"
-              aria-label="Next"
-              onClick={onNext}
-            >
-              <ChevronRight aria-hidden size={24} />
-            </button>
-          )}
-        </div>
-        {children && <aside className="jam-preview-aside">{children}</aside>}
+      <div className="jam-preview-stage">
+        <Suspense fallback={<Thumbnail file={file} />}>
+          <Content key={file.id} file={file} onStale={onStale} />
+        </Suspense>
+        {onPrevious && (
+          <button
+            type="button"
+            className="jam-preview-step"
+            data-side="left"
+            aria-label="Previous"
+            onClick={onPrevious}
+          >
+            <ChevronLeft aria-hidden size={24} />
+          </button>
+        )}
+        {onNext && (
+          <button
+            type="button"
+            className="jam-preview-step"
+            data-side="right"
+            aria-label="Next"
+            onClick={onNext}
+          >
+            <ChevronRight aria-hidden size={24} />
+          </button>
+        )}
       </div>
-    </dialog>
+      {children && <aside className="jam-preview-aside">{children}</aside>}
+    </Modal>
   );
 }
 

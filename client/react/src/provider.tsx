@@ -17,6 +17,8 @@ export interface StorageProviderProps {
   client: JamClient;
   /** Files that are sent at once; 3 without it. */
   concurrency?: number;
+  /** Hashes large files first, and does not send those whose content the user has stored already. */
+  instant?: boolean;
   children: ReactNode;
 }
 
@@ -29,13 +31,17 @@ const FRESH_MS = 60_000;
 const MERGE_MS = 400;
 
 /** Goes around everything that shows or changes files. */
-export function StorageProvider({ client, concurrency, children }: StorageProviderProps) {
+export function StorageProvider({ client, concurrency, instant, children }: StorageProviderProps) {
   const [storage] = useState<Storage>(() => ({
     client,
     queries: makeQueries(),
-    uploads: new UploadQueue(client, { concurrency }),
+    uploads: new UploadQueue(client, { concurrency, instant }),
   }));
-  useEffect(() => showFinishedUploads(storage), [storage]);
+  useEffect(() => {
+    // Without an answer there is nothing to show; files that are added again go on all the same.
+    storage.uploads.findUnfinished().catch(() => {});
+    return showFinishedUploads(storage);
+  }, [storage]);
   return <Context value={storage}>{children}</Context>;
 }
 

@@ -10,6 +10,7 @@ import type {
   FilePatch,
   FileQuery,
   Health,
+  OpenUpload,
   SignedUrl,
   SignedUrlRequest,
   Stats,
@@ -22,6 +23,7 @@ import type {
 } from "./model.js";
 import { clerkToken, type GetToken } from "./token.js";
 import { createTransport, type RequestInput, type RequestOptions, type Transport } from "./transport.js";
+import { TUS, UPLOADS } from "./tus.js";
 import type { UploadOptions, UploadOutcome } from "./upload/upload.js";
 
 /** Where the service is and how to prove who asks. */
@@ -32,7 +34,7 @@ export interface ClientOptions {
   getToken?: GetToken;
 }
 
-/** How files are sent in one form, and what is said about them. */
+/** How files are sent, and what is said about them. */
 export interface UploadFilesOptions extends FormOptions {
   metadata?: UploadMetadata | undefined;
 }
@@ -56,11 +58,20 @@ export function createClient({ baseUrl = "", getToken = clerkToken }: ClientOpti
     ...listingMethods(transport),
     ...contentMethods(transport),
     ...changeMethods(transport),
+    ...uploadMethods(transport),
     ...adminMethods(transport),
     /** Uploads files resumably, several at a time. Loads the upload engine at its first call. */
     async upload(files: Iterable<Uploadable>, options: UploadOptions = {}): Promise<UploadOutcome> {
       const engine = await import("./upload/upload.js");
       return engine.upload(client, files, options);
+    },
+    /**
+     * `upload` with the arguments and the answer of the live front end. Rejects when no file is stored.
+     * A connection that breaks off leaves no file stored twice, also when the same file is brought again afterwards.
+     */
+    async uploadFiles(files: Iterable<Uploadable>, options: UploadFilesOptions = {}): Promise<Uploaded> {
+      const engine = await import("./upload/upload.js");
+      return engine.uploadFiles(client, files, options);
     },
   };
   return client;
@@ -191,10 +202,6 @@ function changeMethods(transport: Transport) {
     (await transport.json<FileAnswer>(method, path, input)).file;
 
   return {
-    /** Uploads files in one request. `upload` resumes and sends several at a time; this is the plain form. */
-    uploadFiles(files: Iterable<Uploadable>, { metadata = {}, ...options }: UploadFilesOptions = {}) {
-      return sendForm(transport, "/api/files/upload", files, metadataTexts(metadata), options);
-    },
     /** Moves a file to the trash, or removes it for good. */
     async deleteFile(
       file: FileRef,
@@ -266,13 +273,30 @@ function changeMethods(transport: Transport) {
   };
 }
 
+function uploadMethods(transport: Transport) {
+  return {
+    /** The caller's resumable uploads that have not ended, the latest first: each holds room for its bytes. */
+    async listUploads(options: RequestOptions = {}) {
+      return (await transport.json<{ uploads: OpenUpload[] }>("GET", UPLOADS, options)).uploads;
+    },
+    /** Ends an upload by its id and gives its room back. A file that it has become stays. */
+    async discardUpload(id: string, options: RequestOptions = {}) {
+      const path = `${UPLOADS}/${encodeURIComponent(id)}`;
+      await transport.fetch("DELETE", path, { ...options, headers: TUS });
+    },
+  };
+}
+
 function adminMethods(transport: Transport) {
   return {
     /** Everybody that an administrator can look at, with what they store. */
     async getClerkUsers(options: RequestOptions = {}) {
       return (await transport.json<{ users: UserView[] }>("GET", "/api/admin/users", options)).users;
     },
-    /** Uploads files into another user's storage. */
+    /**
+     * Uploads files into another user's storage, in one form. When it rejects with `network_error` some may be stored:
+     * look before sending them again.
+     */
     adminUploadFiles(
       targetUserId: string,
       files: Iterable<Uploadable>,

@@ -41,11 +41,15 @@ export const ERROR_CODES = [
   "volume_full",
 ] as const;
 
-/** A code of the service, `network_error` (no answer came) or `invalid_answer` (something else answered). */
+/**
+ * A code of the service, `network_error` (no answer came), `invalid_answer` (something else answered) or
+ * `outcome_unknown` (no answer came to something that may have been done).
+ */
 export type JamErrorCode =
   | (typeof ERROR_CODES)[number]
   | "network_error"
   | "invalid_answer"
+  | "outcome_unknown"
   | (string & Record<never, never>);
 
 interface JamErrorFields {

@@ -5,9 +5,9 @@ import type { Uploaded, UploadMetadata } from "./model.js";
 import { delayBefore, mayRepeat, sleep } from "./retry.js";
 import type { RequestOptions, Transport } from "./transport.js";
 
-/** How files are uploaded in one form. */
+/** How files are uploaded. */
 export interface FormOptions extends RequestOptions {
-  /** Bytes of the form that are on their way; only in browsers. */
+  /** Bytes that are on their way; of a form only in browsers. */
   onProgress?: ((sent: number, total: number) => void) | undefined;
 }
 

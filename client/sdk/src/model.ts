@@ -24,6 +24,8 @@ export type UserView = Schemas["UserView"];
 export type FilePatch = Partial<Schemas["FilePatch"]>;
 /** Files that were stored, and those that were not with the reason. */
 export type Uploaded = Schemas["Uploaded"];
+/** A resumable upload that has not ended. */
+export type OpenUpload = Schemas["Upload"];
 /** What a batch does to each file. */
 export type BatchAction = Schemas["ActionName"];
 /** What became of one file of a batch. */

@@ -48,7 +48,7 @@ test("the session of window.Clerk is used when no token source is given", async 
 test("numbers that explain a failure are in its details", async () => {
   const { baseUrl } = await scriptedServer(problem(413, "quota_exceeded", { maxBytes: 10, totalBytes: 9 }));
   const error = await createClient({ baseUrl, getToken: () => "t" })
-    .uploadFiles([new File(["x"], "x.txt")])
+    .adminUploadFiles("user", [new File(["x"], "x.txt")])
     .catch((caught: unknown) => caught as JamError);
   expect(error).toBeInstanceOf(JamError);
   expect(error).toMatchObject({ code: "quota_exceeded", details: { maxBytes: 10, totalBytes: 9 } });

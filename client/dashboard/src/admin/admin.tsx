@@ -15,7 +15,9 @@ const BARS = 8;
 export function Admin() {
   const users = useUsers();
   const stats = useStats();
-  if (users.error) return <Failed error={users.error} onRetry={users.reload} />;
+  const failed = [users, stats].find(({ error }) => error !== null);
+  if (failed?.error)
+    return <Failed title="The users cannot be shown" error={failed.error} onRetry={failed.reload} />;
   return (
     <div className="admin">
       <header className="toolbar">
@@ -102,7 +104,7 @@ function UserTable({ users }: { users: readonly UserView[] }) {
             <tr key={user.id}>
               <th scope="row">
                 {user.fullName}
-                <small>{user.email ?? user.id}</small>
+                {(user.email ?? user.id) !== user.fullName && <small>{user.email ?? user.id}</small>}
               </th>
               <td>{(user.storage?.fileCount ?? 0).toLocaleString("en")}</td>
               <td>
@@ -114,11 +116,11 @@ function UserTable({ users }: { users: readonly UserView[] }) {
                   className="jam-button"
                   onClick={() => go({ view: "admin", user: user.id })}
                 >
-                  <FolderOpen aria-hidden size={16} /> Files
+                  <FolderOpen aria-hidden size={16} /> <span className="users-action-word">Files</span>
                   <span className="jam-hidden"> of {user.fullName}</span>
                 </button>
                 <button type="button" className="jam-button" onClick={() => setEditing(user)}>
-                  <Pencil aria-hidden size={16} /> Quota
+                  <Pencil aria-hidden size={16} /> <span className="users-action-word">Quota</span>
                   <span className="jam-hidden"> of {user.fullName}</span>
                 </button>
               </td>

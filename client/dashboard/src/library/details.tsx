@@ -33,7 +33,15 @@ export function Details({ file, isOwn }: { file: UserFile; isOwn: boolean }) {
 function Editable({ file }: { file: UserFile }) {
   const actions = useFileActions();
   const notify = useNotify();
-  const patch = (change: FilePatch) => void actions.patch(file, change).catch(notify.fail);
+  const saved = (change: Promise<unknown>) =>
+    change.then(
+      () => true,
+      (error: unknown) => {
+        notify.fail(error);
+        return false;
+      },
+    );
+  const patch = (change: FilePatch) => saved(actions.patch(file, change));
   return (
     <div className="stack">
       <Field label="Name">
@@ -48,11 +56,7 @@ function Editable({ file }: { file: UserFile }) {
       </Field>
       <Field label="Tags">
         {(id) => (
-          <TagsInput
-            id={id}
-            tags={file.tags}
-            onChange={(tags) => void actions.setTags(file, tags).catch(notify.fail)}
-          />
+          <TagsInput id={id} tags={file.tags} onChange={(tags) => void saved(actions.setTags(file, tags))} />
         )}
       </Field>
       <Field label="Package">
@@ -71,7 +75,7 @@ function Editable({ file }: { file: UserFile }) {
             none="None"
             choices={ASSET_CATEGORIES}
             value={file.assetCategory}
-            onChange={(assetCategory) => patch({ assetCategory })}
+            onChange={(assetCategory) => void patch({ assetCategory })}
           />
         )}
       </Field>
@@ -83,7 +87,7 @@ function Editable({ file }: { file: UserFile }) {
               none="None"
               choices={AUDIO_CATEGORIES}
               value={file.audioCategory}
-              onChange={(audioCategory) => patch({ audioCategory })}
+              onChange={(audioCategory) => void patch({ audioCategory })}
             />
           )}
         </Field>
@@ -113,17 +117,20 @@ interface TextProps {
   id: string;
   value: string;
   isRequired?: boolean;
-  onChange: (value: string) => void;
+  /** Resolves with whether it was saved. */
+  onChange: (value: string) => Promise<boolean>;
 }
 
-/** A field that saves when it is left or Enter is pressed; Escape takes the change back. */
+/** A field that saves when it is left or Enter is pressed; Escape and a refusal take the change back. */
 function Text({ id, value, isRequired = false, onChange }: TextProps) {
   const [text, setText] = useState(value);
   const save = () => {
     const said = text.trim();
     if (said === value) return;
-    if (said === "" && isRequired) setText(value);
-    else onChange(said);
+    if (said === "" && isRequired) return setText(value);
+    void onChange(said).then((isSaved) => {
+      if (!isSaved) setText(value);
+    });
   };
   return (
     <input

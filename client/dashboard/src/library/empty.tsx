@@ -53,9 +53,15 @@ export function Empty({ view, isFiltered, onClear }: EmptyProps) {
   }
 }
 
-export function Failed({ error, onRetry }: { error: JamError; onRetry: () => void }) {
+interface FailedProps {
+  title: string;
+  error: JamError;
+  onRetry: () => void;
+}
+
+export function Failed({ title, error, onRetry }: FailedProps) {
   return (
-    <Notice icon={CloudOff} title="The files cannot be shown">
+    <Notice icon={CloudOff} title={title}>
       <p>{error.message}</p>
       <button type="button" className="jam-button" onClick={onRetry}>
         Try again

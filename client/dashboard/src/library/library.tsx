@@ -50,6 +50,18 @@ export function Library() {
           />
         </Content>
       </section>
+      {found.error !== null && found.files.length > 0 && (
+        <p role="alert" className="library-cut">
+          The rest cannot be shown: {found.error.message}
+          <button
+            type="button"
+            className="jam-link"
+            onClick={() => (found.hasMore ? found.loadMore() : found.reload())}
+          >
+            Try again
+          </button>
+        </p>
+      )}
       {chosen.length > 0 && (
         <SelectionBar
           files={chosen}
@@ -72,7 +84,7 @@ interface ContentProps {
 
 function Content({ found, place, onClear, children }: ContentProps) {
   if (found.error !== null && found.files.length === 0)
-    return <Failed error={found.error} onRetry={found.reload} />;
+    return <Failed title="The files cannot be shown" error={found.error} onRetry={found.reload} />;
   if (found.isLoading) return <Loading />;
   if (found.files.length === 0)
     return <Empty view={place.view} isFiltered={isFiltered(place)} onClear={onClear} />;

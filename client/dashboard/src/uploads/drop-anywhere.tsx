@@ -5,12 +5,11 @@ import { fromEvent } from "file-selector";
 import { Upload } from "lucide-react";
 import { useEffect, useState } from "react";
 
-export function DropAnywhere({ isOff }: { isOff: boolean }) {
+export function DropAnywhere() {
   const { uploads } = useStorageContext();
   const [isOver, setOver] = useState(false);
 
   useEffect(() => {
-    if (isOff) return;
     const add = async (event: Event) => {
       const files = (await fromEvent(event)).filter(
         (file): file is File & typeof file => file instanceof File,
@@ -19,8 +18,9 @@ export function DropAnywhere({ isOff }: { isOff: boolean }) {
     };
     const onDragOver = (event: DragEvent) => {
       if (!event.dataTransfer?.types.includes("Files")) return;
+      // Also where nothing is taken: the browser would leave the page and show the file.
       event.preventDefault();
-      setOver(true);
+      setOver(!isDialogOpen());
     };
     const onDragLeave = (event: DragEvent) => {
       if (event.relatedTarget === null) setOver(false);
@@ -29,11 +29,11 @@ export function DropAnywhere({ isOff }: { isOff: boolean }) {
       setOver(false);
       if (!event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
-      void add(event);
+      if (!isDialogOpen()) void add(event);
     };
     const onPaste = (event: ClipboardEvent) => {
-      if (event.clipboardData && event.clipboardData.files.length > 0)
-        void uploads.add(event.clipboardData.files);
+      const files = event.clipboardData?.files;
+      if (files !== undefined && files.length > 0 && !isDialogOpen()) void uploads.add(files);
     };
     document.addEventListener("dragover", onDragOver);
     document.addEventListener("dragleave", onDragLeave);
@@ -45,7 +45,7 @@ export function DropAnywhere({ isOff }: { isOff: boolean }) {
       document.removeEventListener("drop", onDrop);
       document.removeEventListener("paste", onPaste);
     };
-  }, [isOff, uploads]);
+  }, [uploads]);
 
   if (!isOver) return null;
   return (
@@ -56,4 +56,9 @@ export function DropAnywhere({ isOff }: { isOff: boolean }) {
       </div>
     </div>
   );
+}
+
+/** A dialog may have an uploader of its own, even for another user's storage. */
+function isDialogOpen(): boolean {
+  return document.querySelector("dialog[open]") !== null;
 }

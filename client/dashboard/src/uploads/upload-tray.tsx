@@ -1,14 +1,14 @@
 // Files on their way, in the corner of every view.
 
-import { UploadList, useUploads } from "@jam-storage/react";
+import { UnfinishedUploads, UploadList, useUploads } from "@jam-storage/react";
 import { ChevronDown, ChevronUp, X } from "lucide-react";
 import { useEffect, useState } from "react";
 
 export function UploadTray() {
-  const { items, active, sent, total, failed, queue } = useUploads();
+  const { items, unfinished, active, sent, total, failed, queue } = useUploads();
   const [isOpen, setOpen] = useState(true);
   useUnloadWarning(active > 0);
-  if (items.length === 0) return null;
+  if (items.length === 0 && unfinished.length === 0) return null;
   const percent = total === 0 ? 100 : Math.floor((100 * sent) / total);
   const title = active > 0 ? `Uploading · ${percent} %` : failed > 0 ? "Some uploads failed" : "Uploads";
   return (
@@ -24,7 +24,7 @@ export function UploadTray() {
         >
           {isOpen ? <ChevronDown aria-hidden size={18} /> : <ChevronUp aria-hidden size={18} />}
         </button>
-        {active === 0 && (
+        {active === 0 && items.length > 0 && (
           <button
             type="button"
             className="jam-icon-button"
@@ -35,7 +35,12 @@ export function UploadTray() {
           </button>
         )}
       </header>
-      {isOpen && <UploadList />}
+      {isOpen && (
+        <div className="tray-body">
+          {items.length > 0 && <UploadList />}
+          <UnfinishedUploads />
+        </div>
+      )}
     </section>
   );
 }

@@ -1,15 +1,10 @@
 // Nothing that axe finds serious, in any view, in either scheme, at either width.
 
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import type { AxeResults } from "axe-core";
-import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
+import { findings } from "../../src/axe.js";
 import { browserPath, useBrowser } from "../../src/browser.js";
 import { file, pictures, wav } from "../../src/media.js";
-import { person } from "../../src/people.js";
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+import { give, person } from "../../src/people.js";
 
 const SHAPES = [
   { colorScheme: "light", viewport: { width: 1280, height: 800 } },
@@ -30,8 +25,8 @@ describe.skipIf(browserPath === undefined)("for everybody", () => {
 
   test("library, selection, preview, upload, trash and administration", async () => {
     const ann = person("axe", { admin: true });
-    await ann.client.uploadFiles(pictures(3), { metadata: { tags: ["a"], packageName: "P" } });
-    await ann.client.uploadFiles([file("tone.wav", wav())]);
+    await give(ann, pictures(3), { tags: ["a"], packageName: "P" });
+    await give(ann, [file("tone.wav", wav())]);
     for (const shape of SHAPES) {
       const page = await browser.signedIn(ann, "/", shape);
       await page.getByRole("gridcell").first().waitFor();
@@ -60,15 +55,3 @@ describe.skipIf(browserPath === undefined)("for everybody", () => {
     }
   });
 });
-
-async function findings(page: Page): Promise<string[]> {
-  await page.evaluate(AXE);
-  const results = await page.evaluate(() =>
-    (window as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run(),
-  );
-  const serious = results.violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-  return serious.map(
-    ({ id, nodes }) =>
-      `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`,
-  );
-}

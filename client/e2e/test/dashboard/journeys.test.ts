@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
-import { pictures, png, wav } from "../../src/media.js";
-import { person } from "../../src/people.js";
+import { bigPng, file, pictures, png, wav } from "../../src/media.js";
+import { give, person } from "../../src/people.js";
 
 describe.skipIf(browserPath === undefined)("the dashboard", () => {
   const browser = useBrowser();
@@ -73,10 +73,8 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
 
   test("filters, search and order narrow the library down, and the address keeps them", async () => {
     const ann = person("filter");
-    await ann.client.uploadFiles(pictures(3), { metadata: { packageName: "Blue", tags: ["sky"] } });
-    await ann.client.uploadFiles([...pictures(2, 10)], {
-      metadata: { packageName: "Red", assetCategory: "object" },
-    });
+    await give(ann, pictures(3), { packageName: "Blue", tags: ["sky"] });
+    await give(ann, pictures(2, 10), { packageName: "Red", assetCategory: "object" });
     const page = await browser.signedIn(ann);
     await page.getByText("5 files", { exact: true }).waitFor();
     await page.getByLabel("Package").selectOption("Blue");
@@ -89,13 +87,35 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
     await page.getByLabel("Search by name").fill("nothing like it");
     await page.getByRole("heading", { name: "Nothing matches" }).waitFor();
     await page.getByRole("button", { name: "Clear the filters" }).click();
-    await page.getByLabel("Order").selectOption("name");
-    await expect.poll(() => page.locator(".jam-card h3").first().textContent()).toBe("picture-0.png");
+    await page.getByLabel("Category").selectOption("object");
+    await page.getByText("2 files", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Clear", exact: true }).click();
+    await page.getByText("5 files", { exact: true }).waitFor();
+  });
+
+  test("each order shows its own file first", async () => {
+    const ann = person("order");
+    await give(ann, [file("b-first.png", png(1))]);
+    await give(ann, [file("a-large.png", bigPng(2, 5000))]);
+    await give(ann, [file("c-sound.wav", wav())]);
+    const page = await browser.signedIn(ann);
+    const first = page.locator(".jam-card h3").first();
+    for (const [order, name] of [
+      ["oldest", "b-first.png"],
+      ["name", "a-large.png"],
+      ["nameDown", "c-sound.wav"],
+      ["largest", "c-sound.wav"],
+      ["longest", "c-sound.wav"],
+      ["", "c-sound.wav"],
+    ] as const) {
+      await page.getByLabel("Order").selectOption(order);
+      await expect.poll(() => first.textContent(), { message: order }).toBe(name);
+    }
   });
 
   test("many files are tagged, moved, deleted, brought back and removed for good together", async () => {
     const ann = person("bulk");
-    await ann.client.uploadFiles(pictures(4));
+    await give(ann, pictures(4));
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell").first().hover();
     await page.getByRole("button", { name: "Select picture-3.png" }).click();
@@ -128,9 +148,50 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
     expect((await ann.client.getFiles()).map(({ originalName }) => originalName)).toEqual(["picture-2.png"]);
   });
 
+  test("chosen files become favourites, move to a package, and come back from the trash or go for good", async () => {
+    const ann = person("batch");
+    await give(ann, pictures(3));
+    const page = await browser.signedIn(ann);
+    const bar = page.getByRole("region", { name: "Selected files" });
+    const selectAll = async () => {
+      await page.getByRole("gridcell").first().focus();
+      await page.keyboard.press(" ");
+      await bar.getByRole("button", { name: "Select all 3" }).click();
+    };
+    await selectAll();
+    await bar.getByRole("button", { name: "Favourite" }).click();
+    await page.getByText("3 files are favourites.").waitFor();
+    expect(await ann.client.getFiles({ favorite: true })).toHaveLength(3);
+    await selectAll();
+    await bar.getByRole("button", { name: "Not a favourite" }).click();
+    await page.getByText("3 files are no favourites any more.").waitFor();
+    await selectAll();
+    await bar.getByRole("button", { name: "Move" }).click();
+    await page.getByRole("dialog").getByLabel("Package").fill("Winter");
+    await page.getByRole("button", { name: "Move the selected files" }).click();
+    await page.getByText("3 files moved.").waitFor();
+    expect(await ann.client.getFiles({ package: "Winter", favorite: false })).toHaveLength(3);
+
+    await ann.client.batch("delete", await ann.client.getFiles());
+    await page.getByRole("link", { name: "Trash" }).first().click();
+    await page.getByText("3 files", { exact: true }).waitFor();
+    await page.getByRole("gridcell", { name: "picture-0.png" }).focus();
+    await page.keyboard.press(" ");
+    page.on("dialog", (question) => void question.accept());
+    await bar.getByRole("button", { name: "Delete for good" }).click();
+    await page.getByText("1 file removed for good.").waitFor();
+    await page.getByRole("gridcell").first().focus();
+    await page.keyboard.press(" ");
+    await bar.getByRole("button", { name: "Select all 2" }).click();
+    await bar.getByRole("button", { name: "Restore" }).click();
+    await page.getByText("2 files restored.").waitFor();
+    await page.getByRole("heading", { name: "The trash is empty" }).waitFor();
+    expect(await ann.client.getFiles()).toHaveLength(2);
+  });
+
   test("a favourite shows among the favourites, and edits in the preview are kept", async () => {
     const ann = person("edit");
-    await ann.client.uploadFiles(pictures(2));
+    await give(ann, pictures(2));
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell", { name: "picture-1.png" }).click();
     const preview = page.getByRole("dialog");
@@ -144,6 +205,8 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
     await expect
       .poll(async () => (await ann.client.getFiles({ favorite: true }))[0])
       .toMatchObject({ originalName: "renamed.png", assetCategory: "background", tags: ["kept"] });
+    await preview.getByRole("button", { name: "Remove tag kept" }).click();
+    await expect.poll(async () => (await ann.client.getFiles({ favorite: true }))[0]?.tags).toEqual([]);
     await page.keyboard.press("Escape");
     await page.getByRole("link", { name: "Favourites" }).first().click();
     await page.getByRole("gridcell", { name: "renamed.png" }).waitFor();
@@ -171,41 +234,5 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
         return page.getByRole("region", { name: "Uploads" }).count();
       })
       .toBe(0);
-  });
-
-  test("an administrator sees who stores what, changes a quota and uploads for a user", async () => {
-    const bo = person("bo");
-    await bo.client.uploadFiles(pictures(1));
-    const page = await browser.signedIn(person("admin", { admin: true }), "/?view=admin");
-    await page.getByRole("button", { name: `Quota of ${bo.user}` }).click();
-    await page.getByLabel("Gigabytes").fill("2.5");
-    await page.getByRole("button", { name: "Save" }).click();
-    await page.getByText(`${bo.user} may store 2.5 GB.`).waitFor();
-    await page.getByRole("button", { name: `Files of ${bo.user}` }).click();
-    await page.getByRole("gridcell", { name: "picture-0.png" }).waitFor();
-    await page.getByRole("button", { name: `Upload for ${bo.user}` }).click();
-    await page
-      .getByRole("dialog")
-      .getByLabel("Files to upload")
-      .first()
-      .setInputFiles([{ name: "gift.png", mimeType: "image/png", buffer: png(9) }]);
-    await page.getByRole("button", { name: /Upload 1 file/ }).click();
-    await page.getByRole("gridcell", { name: "gift.png" }).waitFor();
-    expect((await bo.client.getFiles()).map(({ originalName }) => originalName)).toContain("gift.png");
-    await page.getByRole("button", { name: "Back to all users" }).click();
-    await page.getByRole("heading", { name: "Users" }).waitFor();
-  });
-
-  test("when the service is away the page says so and goes on when it is back", async () => {
-    const ann = person("away");
-    await ann.client.uploadFiles(pictures(1));
-    const page = await browser.signedIn(ann);
-    await page.getByRole("gridcell").waitFor();
-    await page.route("**/api/files?**", (route) => route.fulfill({ status: 500, body: "{}" }));
-    await page.getByRole("link", { name: "Trash" }).first().click();
-    await page.getByRole("heading", { name: "The files cannot be shown" }).waitFor();
-    await page.unroute("**/api/files?**");
-    await page.getByRole("button", { name: "Try again" }).click();
-    await page.getByRole("heading", { name: "The trash is empty" }).waitFor();
   });
 });

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
 import { pictures } from "../../src/media.js";
-import { person } from "../../src/people.js";
+import { give, person } from "../../src/people.js";
 
 describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
   const browser = useBrowser();
@@ -21,7 +21,7 @@ describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
 
   test("moves through a long grid, chooses, marks, opens and goes to the neighbours", async () => {
     const ann = person("grid");
-    await ann.client.uploadFiles(pictures(60));
+    await give(ann, pictures(60));
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell").first().waitFor();
     await page.keyboard.press("Tab");
@@ -59,8 +59,16 @@ describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
     await page.getByRole("dialog", { name: "picture-4.png" }).waitFor();
     await page.keyboard.press("ArrowRight");
     await page.getByRole("dialog", { name: "picture-3.png" }).waitFor();
+    const scale = () =>
+      page
+        .locator(".jam-zoom-content")
+        .evaluate((content) => new DOMMatrix(getComputedStyle(content).transform).a);
+    await page.getByRole("button", { name: "Zoom in" }).waitFor();
     await page.keyboard.press("+");
+    await expect.poll(scale).toBeGreaterThan(1.2);
+    await page.keyboard.press("-");
     await page.keyboard.press("0");
+    await expect.poll(scale).toBe(1);
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
     await page.keyboard.press("/");

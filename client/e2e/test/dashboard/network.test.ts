@@ -3,9 +3,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { JamClient } from "@jam-storage/client";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { browserPath, useBrowser } from "../../src/browser.js";
+import { browserPath, slowDown, useBrowser } from "../../src/browser.js";
 import { bigPng } from "../../src/media.js";
 import { person } from "../../src/people.js";
 
@@ -43,16 +42,13 @@ describe.skipIf(browserPath === undefined)("when the network is cut", () => {
     await expect.poll(async () => (await ann.client.getStorageUsage()).reservedBytes).toBe(0);
   }, 180_000);
 
-  test("a file that is added again after a reload goes on where it was", async ({ skip }) => {
+  test("a file that is added again after a reload goes on where it was", async () => {
     const ann = person("reload");
-    if (!(await speaksTus(ann.client))) skip("this service has no resumable uploads");
     const path = join(mkdtempSync(join(tmpdir(), "jam-")), "long.png");
     onTestFinished(() => rmSync(path));
     writeFileSync(path, bigPng(1, 8 << 20));
     const page = await browser.signedIn(ann);
-    const network = await page.context().newCDPSession(page);
-    const slow = { offline: false, latency: 20, downloadThroughput: -1, uploadThroughput: 1 << 20 };
-    await network.send("Network.emulateNetworkConditions", slow);
+    await slowDown(page, 1 << 20);
     const add = async () => {
       await page.getByRole("button", { name: "Upload", exact: true }).first().click();
       await page.getByRole("dialog").getByLabel("Files to upload").first().setInputFiles(path);
@@ -73,8 +69,3 @@ describe.skipIf(browserPath === undefined)("when the network is cut", () => {
     expect(await ann.client.getFiles()).toHaveLength(1);
   });
 });
-
-async function speaksTus(client: JamClient): Promise<boolean> {
-  const answer = await client.transport.fetch("OPTIONS", "/api/uploads").catch(() => null);
-  return answer?.headers.has("Tus-Version") ?? false;
-}

@@ -20,7 +20,7 @@ describe("storage", () => {
 });
 
 describe("files", () => {
-  test("what is uploaded in a form is listed, fetched and downloaded as it was", async () => {
+  test("what is uploaded is listed, fetched and downloaded as it was", async () => {
     const { client } = person("form");
     const bytes = png(1);
     const sent = await client.uploadFiles(

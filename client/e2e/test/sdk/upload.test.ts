@@ -63,6 +63,20 @@ test("a queue refuses what does not fit and stores the rest", async () => {
   ]);
 });
 
+test("the live front end's uploadFiles answers what is stored and what is not, and rejects when nothing is", async () => {
+  const { client } = person("live");
+  const html = file("page.html", Buffer.from("<!doctype html><script>alert(1)</script>"));
+  const seen: number[] = [];
+  const answer = await client.uploadFiles([...pictures(1), html], { onProgress: (sent) => seen.push(sent) });
+  expect(answer).toMatchObject({
+    success: true,
+    files: [{ originalName: "picture-0.png" }],
+    errors: [{ filename: "page.html", code: "type_refused" }],
+  });
+  expect(Math.max(...seen)).toBeGreaterThan(0);
+  await expect(client.uploadFiles([html])).rejects.toMatchObject({ code: "type_refused" });
+});
+
 test("a file that the service refuses says why and does not hold up the others", async () => {
   const { client } = person("mixed");
   const html = file("page.html", Buffer.from("<!doctype html><script>alert(1)</script>"));

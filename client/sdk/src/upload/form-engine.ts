@@ -1,24 +1,21 @@
 // One file in one multipart request: for services without resumable uploads, and for other users' storage.
 
 import type { JamClient } from "../client.js";
-import { JamError } from "../errors.js";
-import { partsOf } from "../form.js";
-import type { Engine } from "./engine.js";
+import { isJamError, JamError } from "../errors.js";
+import { metadataTexts, partsOf, sendForm } from "../form.js";
+import type { Engine, Sending } from "./engine.js";
 
-/** Sends by `POST /api/files/upload`; an attempt that fails starts from zero. */
+/** Sends in a form; an attempt that fails starts from zero. */
 export function formEngine(client: JamClient): Engine {
-  return async ({ source, metadata, targetUserId, signal, onProgress }) => {
-    const { size } = partsOf(source).data;
-    const options = {
-      metadata,
-      signal,
-      // The form is a little longer than the file.
-      onProgress: (sent: number) => onProgress(Math.min(sent, size)),
-    };
-    const { files, errors } =
-      targetUserId === null
-        ? await client.uploadFiles([source], options)
-        : await client.adminUploadFiles(targetUserId, [source], options);
+  return async (sending) => {
+    const { files, errors } = await sendOne(client, sending).catch((error: unknown) => {
+      if (!isJamError(error, "network_error")) throw error;
+      // Not sent again without being asked: it would be there twice if only the answer was lost.
+      throw new JamError("The connection broke off. Look whether the file is stored before you retry.", {
+        code: "outcome_unknown",
+        cause: error,
+      });
+    });
     const [file] = files;
     if (file !== undefined) return file;
     const [refused] = errors ?? [];
@@ -26,4 +23,16 @@ export function formEngine(client: JamClient): Engine {
       code: refused?.code ?? "invalid_answer",
     });
   };
+}
+
+function sendOne(client: JamClient, { source, metadata, targetUserId, signal, onProgress }: Sending) {
+  const { size } = partsOf(source).data;
+  const options = {
+    signal,
+    // The form is a little longer than the file.
+    onProgress: (sent: number) => onProgress(Math.min(sent, size)),
+  };
+  return targetUserId === null
+    ? sendForm(client.transport, "/api/files/upload", [source], metadataTexts(metadata), options)
+    : client.adminUploadFiles(targetUserId, [source], { ...options, metadata });
 }

@@ -2,31 +2,28 @@
 
 import { JamError } from "../errors.js";
 import type { Transport } from "../transport.js";
+import { TUS, UPLOADS } from "../tus.js";
 import { sha256 } from "./digest.js";
 import type { Sending } from "./engine.js";
 import { hashBytes } from "./hash.js";
 
-const TUS = { "Tus-Resumable": "1.0.0" };
-
-/** An upload that was created with its digest. */
-export interface Begun {
-  readonly uploadUrl: string;
-  /** The stored file, when nothing had to be sent. */
-  readonly fileId: string | null;
-}
-
-/** Creates an upload that names its content's digest, and proves the content if the service knows it. */
+/**
+ * Creates an upload that names its content's digest, and proves the content if the service knows it.
+ * Resolves with the stored file's id, or with null when the bytes have to be sent.
+ */
 export async function begin(
   transport: Transport,
   data: Blob,
   metadata: Record<string, string>,
-  { signal }: Sending,
-): Promise<Begun> {
+  { signal, creationKey, onUploadUrl }: Sending,
+): Promise<string | null> {
   const digest = await sha256(data, signal);
-  const response = await transport.fetch("POST", "/api/uploads", {
-    signal,
+  signal.throwIfAborted();
+  // The signal does not end these short requests: nobody would know what they reserved or stored.
+  const response = await transport.fetch("POST", UPLOADS, {
     headers: {
       ...TUS,
+      "Idempotency-Key": creationKey,
       "Upload-Length": String(data.size),
       "Upload-Metadata": encodeMetadata(metadata),
       "Repr-Digest": `sha-256=:${base64(digest)}:`,
@@ -34,11 +31,11 @@ export async function begin(
   });
   const location = response.headers.get("Location");
   if (location === null) throw new JamError("The service names no upload.", { code: "invalid_answer" });
-  const path = location.slice(location.lastIndexOf("/api/uploads/"));
-  const uploadUrl = `${transport.baseUrl}${path}`;
+  const path = location.slice(location.lastIndexOf(`${UPLOADS}/`));
+  onUploadUrl(`${transport.baseUrl}${path}`);
   const stored = response.headers.get("Upload-File-Id");
   const challenge = response.headers.get("Upload-Known")?.match(/^nonce=:(.+):, range=(\d+)-(\d+)$/);
-  if (stored !== null || !challenge) return { uploadUrl, fileId: stored };
+  if (stored !== null || !challenge) return stored;
   const [, nonce = "", from, to] = challenge;
   const bytes = new Uint8Array(await data.slice(Number(from), Number(to) + 1).arrayBuffer());
   const proof = await hashBytes(
@@ -46,7 +43,6 @@ export async function begin(
     bytes,
   );
   const proven = await transport.fetch("PATCH", path, {
-    signal,
     headers: {
       ...TUS,
       "Upload-Offset": "0",
@@ -54,7 +50,7 @@ export async function begin(
       "Upload-Proof": `sha-256=:${base64(proof)}:`,
     },
   });
-  return { uploadUrl, fileId: proven.headers.get("Upload-File-Id") };
+  return proven.headers.get("Upload-File-Id");
 }
 
 /** `Upload-Metadata`: names and values in base64. */

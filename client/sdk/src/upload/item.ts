@@ -2,6 +2,7 @@
 
 import type { JamError } from "../errors.js";
 import type { UploadMetadata, UserFile } from "../model.js";
+import type { FileMark } from "./memory.js";
 
 /** `waiting`: the network or the service is away, and it will be tried again by itself. */
 export type UploadState = "queued" | "uploading" | "waiting" | "paused" | "done" | "failed" | "cancelled";
@@ -25,6 +26,16 @@ export interface UploadItem {
   readonly file: UserFile | null;
 }
 
+/** An upload of an earlier visit. It goes on when its file is added to the queue again. */
+export interface UnfinishedUpload extends FileMark {
+  /** Of the service. */
+  readonly id: string;
+  /** Bytes that are stored. */
+  readonly sent: number;
+  /** When the service gives it up, as RFC 3339; null if it does not say. */
+  readonly expiresAt: string | null;
+}
+
 /** How far a queue is. */
 export interface UploadProgress {
   /** Bytes of all files that were not cancelled or failed. */
@@ -39,6 +50,8 @@ export interface UploadProgress {
   /** Files that will still change state by themselves. */
   readonly active: number;
   readonly items: readonly UploadItem[];
+  /** Uploads of earlier visits, once they were looked for. */
+  readonly unfinished: readonly UnfinishedUpload[];
 }
 
 /** Whether an item will not change any more by itself. */

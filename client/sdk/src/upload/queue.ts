@@ -6,11 +6,12 @@ import { isAbort, JamError } from "../errors.js";
 import { partsOf, type Uploadable } from "../form.js";
 import { formatBytes } from "../format.js";
 import type { StorageInfo, UploadMetadata } from "../model.js";
+import { type Begun, BegunUploads } from "./begun.js";
 import type { Engine } from "./engine.js";
 import { formEngine } from "./form-engine.js";
 import { isSettled, type UploadItem, type UploadProgress } from "./item.js";
 import { Rate } from "./rate.js";
-import { speaksTus, terminate, tusEngine } from "./tus-engine.js";
+import { speaksTus, tusEngine } from "./tus-engine.js";
 import { whenWorthTrying, worthWaiting } from "./waiting.js";
 
 /** How a queue works. */
@@ -33,7 +34,8 @@ interface Entry {
   readonly source: Uploadable;
   /** Known to fit, as far as that can be known beforehand. */
   admitted: boolean;
-  uploadUrl: string | null;
+  begun: Begun | null;
+  readonly creationKey: string;
   running: AbortController | null;
 }
 
@@ -50,6 +52,7 @@ const CONCURRENCY = 3;
 export class UploadQueue {
   readonly #client: JamClient;
   readonly #form: Engine;
+  readonly #begun: BegunUploads;
   readonly #concurrency: number;
   readonly #instant: boolean;
   readonly #entries = new Map<string, Entry>();
@@ -63,6 +66,7 @@ export class UploadQueue {
   constructor(client: JamClient, { concurrency = CONCURRENCY, instant = false }: QueueOptions = {}) {
     this.#client = client;
     this.#form = formEngine(client);
+    this.#begun = new BegunUploads(client, () => this.#changed());
     this.#concurrency = concurrency;
     this.#instant = instant;
   }
@@ -76,7 +80,10 @@ export class UploadQueue {
     return () => this.#listeners.delete(listener);
   };
 
-  /** Adds files and starts. What is too large or does not fit fails before a byte is sent. Returns the items' ids. */
+  /**
+   * Adds files and starts. What is too large or does not fit fails before a byte is sent; a file whose upload an
+   * earlier visit has begun goes on where that got to. Resolves with the items' ids.
+   */
   async add(files: Iterable<Uploadable>, options: AddOptions = {}): Promise<string[]> {
     const entries = [...files].map((source) => this.#enqueue(source, options));
     this.#changed();
@@ -84,6 +91,7 @@ export class UploadQueue {
     this.#session = this.#openSession();
     try {
       const { storage } = await this.#session;
+      for (const entry of entries) await this.#takeUp(entry, storage);
       this.#admit(entries, options.targetUserId === undefined ? storage : null);
     } catch (error) {
       for (const entry of entries) this.#fail(entry, error);
@@ -125,21 +133,43 @@ export class UploadQueue {
     for (const entry of this.#chosen(id)) {
       if (isSettled(entry.item)) continue;
       this.#set(entry, { state: "cancelled", sent: 0 });
-      entry.running?.abort();
-      this.#giveUp(entry);
+      if (entry.running === null) this.#giveUp(entry);
+      else entry.running.abort();
     }
     this.#startNext();
   }
 
-  /** Forgets what is settled. */
+  /** Puts away what is settled. What failed half-way is an unfinished upload from then on. */
   clear(): void {
-    for (const [id, entry] of this.#entries) if (isSettled(entry.item)) this.#entries.delete(id);
+    let isLeft = false;
+    for (const [id, entry] of this.#entries) {
+      if (!isSettled(entry.item)) continue;
+      this.#entries.delete(id);
+      isLeft ||= entry.begun !== null;
+      entry.begun?.release();
+    }
     this.#changed();
+    if (isLeft) this.findUnfinished().catch(() => {});
   }
 
-  /** The service ends an upload that nobody goes on with by itself; asking is a courtesy that may fail. */
-  #giveUp({ uploadUrl }: Entry): void {
-    if (uploadUrl !== null) terminate(this.#client, uploadUrl).catch(() => {});
+  /** Looks for uploads that earlier visits of this browser have begun and that the service still keeps. */
+  findUnfinished(): Promise<void> {
+    return this.#begun.find();
+  }
+
+  /** Ends an unfinished upload and gives its room back; all of them when not told which. */
+  discard(id?: string): Promise<void> {
+    return this.#begun.discard(id);
+  }
+
+  #giveUp(entry: Entry): void {
+    if (entry.begun !== null) this.#begun.giveUp(entry.begun);
+    entry.begun = null;
+  }
+
+  #letGo(entry: Entry): void {
+    if (entry.begun !== null) this.#begun.letGo(entry.begun);
+    entry.begun = null;
   }
 
   #chosen(id: string | undefined): Entry[] {
@@ -162,9 +192,17 @@ export class UploadQueue {
       error: null,
       file: null,
     };
-    const entry: Entry = { item, source, admitted: false, uploadUrl: null, running: null };
+    const creationKey = crypto.getRandomValues(new Uint32Array(4)).join("-");
+    const entry: Entry = { item, source, admitted: false, begun: null, creationKey, running: null };
     this.#entries.set(item.id, entry);
     return entry;
+  }
+
+  async #takeUp(entry: Entry, { userId }: StorageInfo): Promise<void> {
+    const { targetUserId, metadata } = entry.item;
+    if (targetUserId !== null || isSettled(entry.item)) return;
+    entry.begun = await this.#begun.takeUp(entry.source, userId);
+    if (entry.begun !== null) this.#set(entry, { metadata: { ...entry.begun.earlier, ...metadata } });
   }
 
   async #openSession(): Promise<Session> {
@@ -179,13 +217,15 @@ export class UploadQueue {
   /** In the order of the additions: a file that does not fit leaves its room to a smaller one behind it. */
   #admit(added: Entry[], storage: StorageInfo | null): void {
     const promised = [...this.#entries.values()].filter(
-      (entry) => entry.admitted && !isSettled(entry.item) && entry.uploadUrl === null,
+      (entry) => entry.admitted && !isSettled(entry.item) && entry.begun === null,
     );
     for (const entry of added) entry.admitted = true;
     // Whether it fits another user's quota is for the service to say.
     if (storage === null) return;
     let room = storage.availableBytes - promised.reduce((sum, entry) => sum + entry.item.size, 0);
     for (const entry of added) {
+      // Its room is reserved already.
+      if (entry.begun !== null) continue;
       const refusal = refusalOf(entry.item.size, room, storage);
       if (refusal === null) room -= entry.item.size;
       else this.#fail(entry, refusal);
@@ -213,6 +253,7 @@ export class UploadQueue {
       if (!running.signal.aborted) this.#fail(entry, error);
     }
     entry.running = null;
+    if (entry.item.state === "cancelled") this.#giveUp(entry);
     this.#startNext();
   }
 
@@ -225,8 +266,12 @@ export class UploadQueue {
           lastProgress = Date.now();
           failures = 0;
         });
-        signal.throwIfAborted();
-        this.#set(entry, { state: "done", sent: entry.item.size, file });
+        this.#letGo(entry);
+        if (entry.item.state !== "cancelled") {
+          this.#set(entry, { state: "done", sent: entry.item.size, file });
+        } else {
+          await this.#client.deleteFile(file, { permanent: true });
+        }
         return;
       } catch (error) {
         if (signal.aborted || !worthWaiting(error, Date.now() - lastProgress)) throw error;
@@ -246,14 +291,16 @@ export class UploadQueue {
       source: entry.source,
       metadata,
       targetUserId,
-      userId: storage.userId,
-      uploadUrl: entry.uploadUrl,
+      uploadUrl: entry.begun?.url ?? null,
+      isTakenUp: (entry.begun?.earlier ?? null) !== null,
+      creationKey: entry.creationKey,
       instant: this.#instant,
       maxAppendBytes: storage.limits.maxAppendBytes,
       signal,
       onUploadUrl: (url) => {
-        entry.uploadUrl = url;
-        if (entry.item.state === "cancelled") this.#giveUp(entry);
+        if (url === entry.begun?.url) return;
+        this.#letGo(entry);
+        entry.begun = this.#begun.keep(url, entry.source, storage.userId, metadata);
       },
       onProgress: (sent) => {
         if (signal.aborted) return;
@@ -301,6 +348,7 @@ export class UploadQueue {
       failed: items.filter((item) => item.state === "failed").length,
       active: items.filter((item) => !isSettled(item) && item.state !== "paused").length,
       items,
+      unfinished: this.#begun.unfinished,
     };
   }
 }
@@ -315,6 +363,7 @@ function empty(): UploadProgress {
     failed: 0,
     active: 0,
     items: [],
+    unfinished: [],
   };
 }
 

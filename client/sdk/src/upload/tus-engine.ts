@@ -1,16 +1,16 @@
-// Resumable uploads (tus 1.0) by tus-js-client. Never repeats by itself: when to try again is the queue's decision.
+// Resumable uploads (tus 1.0) by tus-js-client. Never repeats by itself: when to try again is the queue's decision, and
+// which upload a file goes on with.
 
 import { DetailedError, Upload, type UploadOptions } from "tus-js-client";
 import type { JamClient } from "../client.js";
 import { answeredError, JamError, networkError } from "../errors.js";
 import { metadataTexts, partsOf } from "../form.js";
+import { UPLOADS } from "../tus.js";
 import { blobReader, PIECE_BYTES } from "./blob-reader.js";
 import type { Engine, Sending } from "./engine.js";
 import { begin, encodeMetadata } from "./instant.js";
 
-const PATH = "/api/uploads";
-
-/** A file up to this size travels in the request that creates its upload. */
+/** A file up to this size travels in the request that creates its upload: hashing it first would take longer. */
 const SMALL_BYTES = 1 << 20;
 
 /** Longest `Upload-Metadata` that the service reads. */
@@ -19,7 +19,7 @@ const METADATA_BYTES_MAX = 4096;
 /** Whether the service speaks tus. */
 export async function speaksTus(client: JamClient, signal?: AbortSignal): Promise<boolean> {
   try {
-    const response = await client.transport.fetch("OPTIONS", PATH, { signal });
+    const response = await client.transport.fetch("OPTIONS", UPLOADS, { signal });
     return response.headers.has("Tus-Version");
   } catch (error) {
     if (error instanceof JamError && error.status >= 400 && error.status < 500) return false;
@@ -27,24 +27,28 @@ export async function speaksTus(client: JamClient, signal?: AbortSignal): Promis
   }
 }
 
-/** Sends by `/api/uploads`, going on where an earlier attempt ended, even one before a reload of the page. */
+/** Sends by `/api/uploads`, going on where an earlier attempt ended. */
 export function tusEngine(client: JamClient): Engine {
   return async (sending) => {
-    const { signal, metadata } = sending;
+    const { metadata, isTakenUp } = sending;
     const said = metadataOf(sending);
     const id = await store(client, sending, said.inHeader);
-    return said.isComplete ? client.getFile(id, { signal }) : client.patchFile(id, metadata, { signal });
+    const isSaid = said.isComplete && !(isTakenUp && Object.keys(metadata).length > 0);
+    return isSaid ? client.getFile(id) : client.patchFile(id, metadata);
   };
 }
 
 /** Resolves with the stored file's id. */
 async function store(client: JamClient, sending: Sending, metadata: Record<string, string>): Promise<string> {
+  const { data } = partsOf(sending.source);
   let { uploadUrl } = sending;
-  if (sending.instant && uploadUrl === null) {
-    const begun = await begin(client.transport, partsOf(sending.source).data, metadata, sending);
-    if (begun.fileId !== null) return begun.fileId;
-    uploadUrl = begun.uploadUrl;
-    sending.onUploadUrl(uploadUrl);
+  if (sending.instant && uploadUrl === null && data.size > SMALL_BYTES) {
+    const onUploadUrl = (url: string) => {
+      uploadUrl = url;
+      sending.onUploadUrl(url);
+    };
+    const fileId = await begin(client.transport, data, metadata, { ...sending, onUploadUrl });
+    if (fileId !== null) return fileId;
   }
   const transfer = (fresh: boolean) => send(client, { ...sending, uploadUrl }, metadata, fresh);
   return transfer(false).catch((error: unknown) => {
@@ -63,38 +67,30 @@ function metadataOf({ source, metadata }: Sending) {
   return { inHeader: { ...typed, ...named }, isComplete: false };
 }
 
-/** Removes an upload that will not be finished, so that its reservation ends. */
-export async function terminate(client: JamClient, uploadUrl: string): Promise<void> {
-  const token = await client.transport.token(false);
-  await Upload.terminate(uploadUrl, {
-    retryDelays: null,
-    headers: token === null ? {} : { Authorization: `Bearer ${token}` },
-  });
-}
-
 function send(
   client: JamClient,
   sending: Sending,
   metadata: Record<string, string>,
   fresh: boolean,
 ): Promise<string> {
-  const { source, signal } = sending;
-  const { data } = partsOf(source);
+  const { source, signal, creationKey } = sending;
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
     let fileId: string | undefined;
-    const upload = new Upload(data, {
+    const upload = new Upload(partsOf(source).data, {
       ...options(client, sending),
       metadata,
       onBeforeRequest: async (request) => {
         const token = await client.transport.token(fresh);
         if (token !== null) request.setHeader("Authorization", `Bearer ${token}`);
+        if (request.getMethod() === "POST") request.setHeader("Idempotency-Key", creationKey);
       },
       onAfterResponse: (_request, response) => {
         fileId = response.getHeader("Upload-File-Id") ?? fileId;
       },
       onUploadUrlAvailable: () => {
         if (upload.url !== null) sending.onUploadUrl(upload.url);
-        if (signal.aborted) void upload.abort();
+        if (signal.aborted && fileId === undefined) stop();
       },
       onSuccess: () => {
         if (fileId !== undefined) resolve(fileId);
@@ -103,30 +99,23 @@ function send(
       },
       onError: (error) => reject(jamError(error)),
     });
-    const abort = () => {
-      // A creation under way is waited for: ended now, its reservation could not be found again.
-      if (upload.url !== null) void upload.abort();
+    const stop = () => {
+      // A creation under way is waited for: ended now, what it reserved could not be found again.
+      if (upload.url === null) return;
+      void upload.abort();
       reject(signal.reason);
     };
-    if (signal.aborted) return abort();
-    signal.addEventListener("abort", abort, { once: true });
-    void start(upload, sending);
+    signal.addEventListener("abort", stop, { once: true });
+    upload.start();
   });
 }
 
-async function start(upload: Upload, { uploadUrl, signal }: Sending): Promise<void> {
-  if (uploadUrl === null) {
-    const [previous] = await upload.findPreviousUploads();
-    if (previous !== undefined) upload.resumeFromPreviousUpload(previous);
-  }
-  if (!signal.aborted) upload.start();
-}
-
-function options(client: JamClient, sending: Sending): UploadOptions {
-  const { source, userId, uploadUrl, maxAppendBytes } = sending;
-  const { name, data } = partsOf(source);
-  const endpoint = `${client.transport.baseUrl}${PATH}`;
-  const lastModified = data instanceof File ? data.lastModified : 0;
+function options(
+  client: JamClient,
+  { source, uploadUrl, maxAppendBytes, onProgress }: Sending,
+): UploadOptions {
+  const { data } = partsOf(source);
+  const endpoint = `${client.transport.baseUrl}${UPLOADS}`;
   return {
     endpoint: globalThis.location === undefined ? endpoint : new URL(endpoint, location.href).href,
     uploadUrl,
@@ -138,9 +127,9 @@ function options(client: JamClient, sending: Sending): UploadOptions {
     }),
     retryDelays: null,
     uploadDataDuringCreation: data.size <= Math.min(SMALL_BYTES, maxAppendBytes ?? SMALL_BYTES),
-    removeFingerprintOnSuccess: true,
-    fingerprint: () => Promise.resolve(["jam", userId, name, data.type, data.size, lastModified].join(":")),
-    onProgress: (sent) => sending.onProgress(sent),
+    // The queue remembers uploads, with what was said about their files.
+    storeFingerprintForResuming: false,
+    onProgress: (sent) => onProgress(sent),
   };
 }
 

@@ -1,10 +1,11 @@
 // `client.upload`: files in, stored files and failures out.
 
-import type { JamClient } from "../client.js";
+import type { JamClient, UploadFilesOptions } from "../client.js";
 import type { JamError } from "../errors.js";
-import { partsOf, type Uploadable } from "../form.js";
-import type { UploadMetadata, UserFile } from "../model.js";
+import type { Uploadable } from "../form.js";
+import type { Uploaded, UploadMetadata, UserFile } from "../model.js";
 import { isSettled, type UploadItem, type UploadProgress } from "./item.js";
+import { isSameFile, markOf, remembered } from "./memory.js";
 import { refusalOf, UploadQueue } from "./queue.js";
 
 export type { UploadProgress } from "./item.js";
@@ -57,9 +58,33 @@ export async function upload(
   return outcome(queue.snapshot().items);
 }
 
+/** `upload` as the live front end knows it: its arguments, its answer. */
+export async function uploadFiles(
+  client: JamClient,
+  files: Iterable<Uploadable>,
+  { metadata, signal, onProgress }: UploadFilesOptions,
+): Promise<Uploaded> {
+  const { files: stored, errors } = await upload(client, files, {
+    metadata,
+    signal,
+    onProgress: ({ sent, total }) => onProgress?.(sent, total),
+  });
+  const [first] = errors;
+  if (stored.length === 0 && first !== undefined) throw first.error;
+  const notStored = errors.map(({ name, error: { message, code } }) => ({
+    filename: name,
+    error: message,
+    code,
+  }));
+  return { success: true, files: stored, errors: notStored };
+}
+
 async function refuseTooMuch(client: JamClient, sources: Uploadable[], signal: AbortSignal | undefined) {
   const storage = await client.getStorageUsage({ signal });
-  const total = sources.reduce((sum, source) => sum + partsOf(source).data.size, 0);
+  // What an earlier visit has begun has its room already.
+  const begun = remembered().filter(({ userId }) => userId === storage.userId);
+  const fresh = sources.map(markOf).filter((mark) => !begun.some((upload) => isSameFile(upload, mark)));
+  const total = fresh.reduce((sum, { size }) => sum + size, 0);
   const anyFile = { ...storage, limits: { ...storage.limits, maxFileBytes: Number.POSITIVE_INFINITY } };
   const refusal = refusalOf(total, storage.availableBytes, anyFile);
   if (refusal !== null) throw refusal;

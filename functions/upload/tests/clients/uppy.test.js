@@ -10,21 +10,12 @@ import { after, afterEach, before, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
+import chromiumFlags from "../../../../client/e2e/chromium-flags.json" with { type: "json" };
 import { Cable } from "./cable.js";
 import { Service, sha256 } from "./service.js";
 
 const MIB = 1 << 20;
 const QUOTA = 200 * MIB;
-const FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 let folder, pages, service, cable, browser;
 before(async () => {
@@ -42,7 +33,7 @@ before(async () => {
   await once(pages, "listening");
   service = await Service.start({ CORS_ORIGIN: origin(), MAX_STORAGE_PER_USER: String(QUOTA) });
   cable = await Cable.to(service);
-  browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS });
+  browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: chromiumFlags });
 });
 after(async () => {
   await browser?.close();
