@@ -142,6 +142,60 @@ export interface paths {
         patch: operations["patch_file"];
         trace?: never;
     };
+    "/api/files/{id}/derivatives": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is made from one of the caller's files, and how far it is. */
+        get: operations["list_derivatives"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/{id}/derivatives/{kind}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Cancels the `playback` derivative while it waits or is being made, and removes it when it is ready. Pictures are made
+         *     whenever they are asked for, so they cannot be cancelled.
+         */
+        delete: operations["delete_derivative"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/files/{id}/derivatives/{kind}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries again what failed or was cancelled. What waits or is being made stays as it is. */
+        post: operations["retry_derivative"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/files/{id}/download": {
         parameters: {
             query?: never;
@@ -200,7 +254,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The same bytes, to be shown in place. Only for pictures, sound and film. */
+        /**
+         * The same bytes, to be shown in place. Only for pictures, sound and film. With `derivative=playback` the film that was
+         *     made of it for browsers.
+         */
         get: operations["stream"];
         put?: never;
         post?: never;
@@ -426,6 +483,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/f/{id}/playback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The film that was made of a file for browsers, by a signed URL. */
+        get: operations["playback_signed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/f/{id}/stream": {
         parameters: {
             query?: never;
@@ -610,6 +684,11 @@ export interface components {
          * @description A number of bytes. Never negative, never above `i64::MAX`, because Postgres counts in `bigint`.
          */
         ByteSize: number;
+        /** @description What is made from a file, after a change. */
+        ChangedDerivatives: {
+            success: boolean;
+            derivatives: components["schemas"]["DerivativeView"][];
+        };
         /** @description A file after a change. */
         ChangedFile: {
             success: boolean;
@@ -625,7 +704,12 @@ export interface components {
          * @description A kind of derivative: something made from a file's bytes that can be made again.
          * @enum {string}
          */
-        DerivativeKind: "default" | "small" | "medium" | "large";
+        DerivativeKind: "default" | "small" | "medium" | "large" | "playback";
+        /** @description What is made from a file. */
+        DerivativeList: {
+            success: boolean;
+            derivatives: components["schemas"]["DerivativeView"][];
+        };
         /**
          * @description How far a derivative is.
          * @enum {string}
@@ -635,6 +719,11 @@ export interface components {
         DerivativeView: {
             kind: components["schemas"]["DerivativeKind"];
             state: components["schemas"]["DerivativeState"];
+            /**
+             * Format: int32
+             * @description How much of it is made, in percent; null unless it is being made and takes long.
+             */
+            progress: number | null;
             /** @description Why it could not be made. */
             error: string | null;
             url: string | null;
@@ -755,6 +844,11 @@ export interface components {
             success: boolean;
             file: components["schemas"]["UserFile"];
         };
+        /**
+         * @description A named size of the pictures of a file.
+         * @enum {string}
+         */
+        PictureKind: "default" | "small" | "medium" | "large";
         /** @description Every failure's body; numbers that explain it come beside these fields. */
         Problem: {
             success: boolean;
@@ -936,7 +1030,7 @@ export interface components {
              * @description Seconds; rounded up to the next quarter of an hour, at most 1 h for a thumbnail and 12 h otherwise.
              */
             expiresIn?: number | null;
-            size?: components["schemas"]["DerivativeKind"] | null;
+            size?: components["schemas"]["PictureKind"] | null;
         };
         /** @description A file in an answer. */
         UserFile: components["schemas"]["AssetDetails"] & {
@@ -983,10 +1077,15 @@ export interface components {
             updatedAt: string;
             /** Format: date-time */
             deletedAt: string | null;
+            /** @description Base64 of the picture in about 25 bytes (ThumbHash), to be shown until the picture is there. */
+            thumbhash: string | null;
             /** @description Ready for `<img>`. */
             thumbnailUrl: string | null;
             downloadUrl: string;
-            /** @description Ready for `<video>` and `<audio>`; null for what a browser must not show. */
+            /**
+             * @description Ready for `<video>` and `<audio>`: the file, or the `playback` derivative once it is there; null for what a browser
+             *     must not show.
+             */
             streamUrl: string | null;
             derivatives: components["schemas"]["DerivativeView"][];
         };
@@ -1494,6 +1593,133 @@ export interface operations {
             };
         };
     };
+    list_derivatives: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DerivativeList"];
+                };
+            };
+            /** @description No such file */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_derivative: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                kind: components["schemas"]["DerivativeKind"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangedDerivatives"];
+                };
+            };
+            /** @description No such file, or it has no such derivative */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A picture */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_derivative: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                kind: components["schemas"]["DerivativeKind"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangedDerivatives"];
+                };
+            };
+            /** @description No such file, or nothing of this kind can be made from it */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is ready */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     download: {
         parameters: {
             query?: never;
@@ -1633,7 +1859,10 @@ export interface operations {
     };
     stream: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `playback` */
+                derivative?: string;
+            };
             header?: never;
             path: {
                 id: string;
@@ -2692,6 +2921,58 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The ranges asked for */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not a valid signature, or expired */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Gone or revoked */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    playback_signed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The whole film */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "video/mp4": unknown;
+                };
             };
             /** @description The ranges asked for */
             206: {
