@@ -5,6 +5,7 @@
 
 mod midpoint;
 mod reader;
+mod soundness;
 mod volume;
 mod writer;
 
@@ -18,6 +19,7 @@ pub use writer::{Staged, Writer};
 use crate::error::{Error, Result};
 use crate::model::FileType;
 use nix::errno::Errno;
+use soundness::Soundness;
 use std::fmt;
 use std::io;
 
@@ -119,6 +121,16 @@ async fn blocking<T: Send + 'static>(
         Ok(done) => done.map_err(|cause| fault(doing, cause)),
         Err(panicked) => Err(Error::Internal(anyhow::Error::new(panicked).context(doing))),
     }
+}
+
+/// The same for what must be on disk afterwards.
+async fn forcing<T: Send + 'static>(
+    soundness: &Soundness,
+    doing: &'static str,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T> {
+    let soundness = soundness.clone();
+    blocking(doing, move || soundness.note(work())).await
 }
 
 /// What an I/O error means to a client: no room, no volume, or a fault of ours.

@@ -10,7 +10,8 @@ pub use inventory::{Entry, Listing, Look, Place, Stat};
 pub use staging::{Boot, Lock, Locked, Recovered};
 pub use take_over::{Head, Source, Taken};
 
-use super::{BlobKey, ByteStream, blocking, fault, reader};
+use super::soundness::Soundness;
+use super::{BlobKey, ByteStream, blocking, fault, forcing, reader};
 use crate::error::{Error, Result};
 use crate::ids::InstanceId;
 use crate::model::ByteSize;
@@ -26,7 +27,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Proves that the volume is mounted: an empty mount point does not have it.
 const SENTINEL: &str = ".jam-volume";
@@ -63,6 +64,9 @@ struct Inner {
     floor: ByteSize,
     instance: InstanceId,
     boot: Boot,
+    soundness: Soundness,
+    /// Held while room is taken: of two uploads that do not both fit, one gets its room.
+    taking_room: Mutex<()>,
     /// Held for the life of the process; its release tells others that this instance is gone.
     _lock: Flock<File>,
 }
@@ -93,8 +97,16 @@ impl Volume {
         let instances = open_or_make_directory(&root, &format!("{OWN}/{INSTANCES}"))?;
         refuse_root(&instances, path)?;
         let (instance, lock) = take_lock(&instances)?;
-        let inner =
-            Inner { path: path.to_owned(), root, floor, instance, boot: Boot::current(), _lock: lock };
+        let inner = Inner {
+            path: path.to_owned(),
+            root,
+            floor,
+            instance,
+            boot: Boot::current(),
+            soundness: Soundness::default(),
+            taking_room: Mutex::default(),
+            _lock: lock,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -131,11 +143,26 @@ impl Volume {
         blocking("asking for free space", move || space(&inner.root)).await
     }
 
-    /// Refuses when `bytes` more would take the volume below its floor.
+    /// Whether the disk never failed to keep bytes since this process started. After that it is only read.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.inner.soundness.holds()
+    }
+
+    /// Refuses new bytes when the disk failed to keep some.
     ///
     /// # Errors
-    /// [`Error::VolumeFull`].
+    /// [`Error::Unavailable`].
+    pub fn require_sound(&self) -> Result<()> {
+        if self.is_sound() { Ok(()) } else { Err(Error::Unavailable { part: "volume" }) }
+    }
+
+    /// Refuses when `bytes` more would take the volume below its floor, or it must not be given more at all.
+    ///
+    /// # Errors
+    /// [`Error::VolumeFull`]; as [`Volume::require_sound`].
     pub async fn require_room(&self, bytes: ByteSize) -> Result<()> {
+        self.require_sound()?;
         let free = self.space().await?.free;
         if free < self.inner.floor.saturating_add(bytes) { Err(Error::VolumeFull) } else { Ok(()) }
     }
@@ -147,7 +174,7 @@ impl Volume {
     /// [`Error::Unavailable`] when the volume fails.
     pub async fn publish(&self, from: &BlobKey, to: &BlobKey) -> Result<bool> {
         let (inner, from, to) = (Arc::clone(&self.inner), from.clone(), to.clone());
-        blocking("publishing a file", move || {
+        forcing(&self.inner.soundness, "publishing a file", move || {
             let source = open_or_make_directory(&inner.root, from.split().0)?;
             let target = open_or_make_directory(&inner.root, to.split().0)?;
             match rename_no_replace(&source, from.split().1, &target, to.split().1) {
@@ -170,7 +197,7 @@ impl Volume {
     /// [`Error::Unavailable`] when the volume fails.
     pub async fn share(&self, of: &BlobKey, as_key: &BlobKey) -> Result<bool> {
         let (inner, of, as_key) = (Arc::clone(&self.inner), of.clone(), as_key.clone());
-        blocking("sharing a file", move || {
+        forcing(&self.inner.soundness, "sharing a file", move || {
             let source = open_or_make_directory(&inner.root, of.split().0)?;
             let target = open_or_make_directory(&inner.root, as_key.split().0)?;
             match linkat(&source, of.split().1, &target, as_key.split().1, AtFlags::empty()) {
@@ -190,7 +217,7 @@ impl Volume {
     /// [`Error::VolumeFull`] or [`Error::Unavailable`].
     pub async fn put(&self, key: &BlobKey, bytes: Vec<u8>) -> Result<()> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        blocking("writing a derivative", move || {
+        forcing(&self.inner.soundness, "writing a derivative", move || {
             let (directory, name) = key.split();
             let directory = open_or_make_directory(&inner.root, directory)?;
             let waiting = open_or_make_directory(&inner.root, &format!("{OWN}/{TEMPORARY}"))?;

@@ -1,7 +1,8 @@
 //! The write path: chunks in, hashed and written on a blocking thread while the next ones arrive.
 //! Memory is bounded: at most two batches are held. Never decides where the bytes end up.
 
-use super::{Midpoint, blocking};
+use super::soundness::Soundness;
+use super::{Midpoint, forcing};
 use crate::error::Result;
 use crate::model::{ByteSize, Sha256Digest};
 use bytes::Bytes;
@@ -22,6 +23,7 @@ pub struct Writer {
     /// As the last finished write left it.
     durable: Midpoint,
     writing: Writing,
+    soundness: Soundness,
 }
 
 /// The open file is either at hand or with the blocking thread.
@@ -41,6 +43,7 @@ struct Open {
     /// the file's: the kernel reports it once.
     started: Midpoint,
     syncing: Option<JoinHandle<io::Result<()>>>,
+    soundness: Soundness,
 }
 
 /// A file that arrived whole: on disk under its staging name.
@@ -69,9 +72,17 @@ impl Staged {
 
 impl Writer {
     /// Goes on with a file that is durable up to `at`, which is where its cursor stands and where it ends.
-    pub(super) fn new(file: File, at: Midpoint) -> Self {
-        let open = Open { file, synced: at.clone(), started: at.clone(), at: at.clone(), syncing: None };
-        Self { batch: Vec::new(), batch_bytes: 0, durable: at, writing: Writing::Idle(Box::new(open)) }
+    pub(super) fn new(file: File, at: Midpoint, soundness: Soundness) -> Self {
+        let open = Open {
+            file,
+            synced: at.clone(),
+            started: at.clone(),
+            at: at.clone(),
+            syncing: None,
+            soundness: soundness.clone(),
+        };
+        let writing = Writing::Idle(Box::new(open));
+        Self { batch: Vec::new(), batch_bytes: 0, durable: at, writing, soundness }
     }
 
     /// Takes the next bytes. Returns once they are accepted, not once they are durable.
@@ -117,7 +128,7 @@ impl Writer {
     pub async fn take_back(mut self, point: &Midpoint) -> Result<()> {
         let (mut open, end) = (self.idle().await?, point.offset().bytes());
         open.join_sync().await.map_err(|cause| super::fault("syncing an upload", cause))?;
-        blocking("taking back the end of an upload", move || {
+        forcing(&self.soundness, "taking back the end of an upload", move || {
             open.file.set_len(end)?;
             open.file.sync_data()
         })
@@ -129,7 +140,7 @@ impl Writer {
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
         open.join_sync().await.map_err(|cause| super::fault("syncing an upload", cause))?;
-        blocking("writing the end of an upload", move || {
+        forcing(&self.soundness, "writing the end of an upload", move || {
             open.write(&batch)?;
             open.sync()?;
             Ok(open)
@@ -143,7 +154,8 @@ impl Writer {
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
         self.writing = Writing::Busy(tokio::task::spawn_blocking(move || {
-            open.write(&batch)?;
+            let written = open.write(&batch);
+            open.soundness.note(written)?;
             Ok(open)
         }));
         Ok(())
@@ -186,7 +198,8 @@ impl Open {
 
     async fn join_sync(&mut self) -> io::Result<()> {
         if let Some(syncing) = self.syncing.take() {
-            syncing.await.map_err(io::Error::other).and_then(|synced| synced)?;
+            let synced = syncing.await.map_err(io::Error::other).and_then(|synced| synced);
+            self.soundness.note(synced)?;
             self.synced = self.started.clone();
         }
         Ok(())

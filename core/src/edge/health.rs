@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Serialize, ToSchema)]
 struct Health {
     success: bool,
-    /// `healthy`; anything else is a 503 with an error.
+    /// `healthy`, or `degraded`: the disk failed, files are served and none are taken. What does not answer at all is a
+    /// 503 with an error.
     status: &'static str,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
@@ -40,5 +41,6 @@ async fn health(State(app): State<App>) -> Result<Json<Health>> {
     tokio::time::timeout(PATIENCE, app.db.check()).await.map_err(within("database"))??;
     tokio::time::timeout(PATIENCE, app.volume.check()).await.map_err(within("volume"))??;
     let uptime = app.started.elapsed().as_secs_f64();
-    Ok(Json(Health { success: true, status: "healthy", timestamp: app.clock.now(), uptime }))
+    let status = if app.volume.is_sound() { "healthy" } else { "degraded" };
+    Ok(Json(Health { success: true, status, timestamp: app.clock.now(), uptime }))
 }

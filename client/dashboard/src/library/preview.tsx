@@ -78,7 +78,7 @@ function Actions({ file, isOwn, onGone, onDetails, showsDetails }: ActionsProps)
             <Star
               aria-hidden
               size={20}
-              fill={file.isFavorite ? "currentColor" : "none"}
+              fill={file.isFavorite ? "var(--jam-star)" : "none"}
               color={file.isFavorite ? "var(--jam-star)" : "currentColor"}
             />
           </button>

@@ -3,7 +3,8 @@
 //! Never knows whose upload it is.
 
 use super::{Inner, Volume, create_new, open_beneath, open_or_make_directory};
-use crate::blob::{BlobKey, Midpoint, Writer, blocking, fault};
+use crate::blob::soundness::Soundness;
+use crate::blob::{BlobKey, Midpoint, Writer, blocking, fault, forcing};
 use crate::error::Result;
 use crate::model::ByteSize;
 use nix::errno::Errno;
@@ -13,7 +14,7 @@ use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use uuid::Uuid;
 
 /// Bytes read at a time when the end of a file is hashed.
@@ -45,6 +46,7 @@ pub enum Lock {
 /// A staging file that nobody else writes to until this is dropped.
 pub struct Locked {
     file: File,
+    soundness: Soundness,
 }
 
 /// What [`Locked::recover`] found.
@@ -79,7 +81,7 @@ impl Volume {
         })
         .await?;
         let file = made.claim().map_err(|cause| fault("creating a staging file", cause))?;
-        Ok(Writer::new(file, Midpoint::start()))
+        Ok(Writer::new(file, Midpoint::start(), self.inner.soundness.clone()))
     }
 
     /// Makes an empty file under a staging name and takes `room` on the disk for it. Durable on return. Fails if the
@@ -89,11 +91,13 @@ impl Volume {
     /// [`crate::Error::VolumeFull`] when there is no such room: the file is then there and empty.
     pub async fn stage_empty(&self, key: &BlobKey, room: ByteSize) -> Result<()> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        blocking("creating a staging file", move || {
+        forcing(&self.inner.soundness, "creating a staging file", move || {
             let (directory, name) = key.split();
             let directory = open_or_make_directory(&inner.root, directory)?;
             let file = create_new(&directory, name)?;
+            let taking = inner.taking_room.lock().unwrap_or_else(PoisonError::into_inner);
             take_room(&file, room)?;
+            drop(taking);
             file.sync_all()?;
             Ok(fsync(&directory)?)
         })
@@ -122,7 +126,11 @@ fn lock(inner: &Inner, key: &BlobKey) -> io::Result<Lock> {
         Err(TryLockError::Error(cause)) => return Err(cause),
     }
     // Removed between the two: its name may be another file's by now.
-    Ok(if fstat(&file)?.st_nlink == 0 { Lock::Missing } else { Lock::Held(Locked { file }) })
+    Ok(if fstat(&file)?.st_nlink == 0 {
+        Lock::Missing
+    } else {
+        Lock::Held(Locked { file, soundness: inner.soundness.clone() })
+    })
 }
 
 impl Locked {
@@ -132,14 +140,27 @@ impl Locked {
     /// # Errors
     /// [`crate::Error::Unavailable`] when the volume fails; the tail must then not be kept again.
     pub async fn recover(self, durable: Midpoint, keeps_tail: bool) -> Result<Recovered> {
-        blocking("recovering an upload", move || recover(self.file, durable, keeps_tail)).await
+        let Self { file, soundness } = self;
+        let (file, at) =
+            match forcing(&soundness, "recovering an upload", move || recover(file, durable, keeps_tail))
+                .await?
+            {
+                Ok(recovered) => recovered,
+                Err(found) => return Ok(Recovered::Torn { found }),
+            };
+        Ok(Recovered::At(Writer::new(file, at, soundness)))
     }
 }
 
-fn recover(mut file: File, durable: Midpoint, keeps_tail: bool) -> io::Result<Recovered> {
+/// Where the file goes on, or how long it is when that is too short.
+fn recover(
+    mut file: File,
+    durable: Midpoint,
+    keeps_tail: bool,
+) -> io::Result<std::result::Result<(File, Midpoint), ByteSize>> {
     let (found_bytes, known_bytes) = (file.metadata()?.len(), durable.offset().bytes());
     if found_bytes < known_bytes {
-        return Ok(Recovered::Torn { found: ByteSize::new(found_bytes) });
+        return Ok(Err(ByteSize::new(found_bytes)));
     }
     file.seek(SeekFrom::Start(known_bytes))?;
     let mut at = durable;
@@ -151,7 +172,7 @@ fn recover(mut file: File, durable: Midpoint, keeps_tail: bool) -> io::Result<Re
         }
         file.sync_data()?;
     }
-    Ok(Recovered::At(Writer::new(file, at)))
+    Ok(Ok((file, at)))
 }
 
 fn pass_rest(file: &mut File, at: &mut Midpoint) -> io::Result<()> {

@@ -109,6 +109,7 @@ async fn run(
     piece: Piece,
     mut chunks: Chunks,
 ) -> Result<Session> {
+    app.volume.require_sound()?;
     let start = writer.durable().clone();
     let epoch = lock::claim(app, &session, &writer, piece.checksum.is_none()).await?;
     crash::point("append.claimed");

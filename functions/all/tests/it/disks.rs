@@ -1,10 +1,11 @@
-//! The disk below the volume: its power is cut right after an answer, or it has no room. What was acknowledged is there.
+//! The disk below the volume: its power is cut right after an answer, it has no room, or it fails. What was acknowledged
+//! is there, and what is not was not acknowledged.
 
-use crate::app::disk::Kind;
+use crate::app::disk::{Failing, Kind};
 use crate::app::media::{bytes, sha256};
 use crate::app::process::{Process, Site};
 use crate::app::tus::{location, offset};
-use crate::app::{ANN, eventually, send};
+use crate::app::{ANN, Form, eventually, send};
 use serde_json::json;
 use sqlx::PgPool;
 use std::io::Write as _;
@@ -118,6 +119,40 @@ async fn of_two_uploads_that_do_not_fit_side_by_side_one_is_refused_before_its_b
     ann.delete(&format!("/api/files/{id}?permanent=true")).await.expect(200);
     // The directory of the user and a page of its entries may have grown.
     eventually("the disk is as it was", async || (disk.free_bytes() + 65_536 >= before).then_some(())).await;
+    drop(ann);
+    process.stop().await;
+    site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn bytes_that_the_disk_failed_to_keep_are_never_acknowledged_and_it_is_given_no_more(pool: PgPool) {
+    let site = Site::new(pool);
+    let process = site.start("jam-all", &[]).await;
+    let (ann, content) = (process.user(ANN), bytes(1, 700_000));
+    let kept = ann.store_id("kept.bin", &content).await;
+    let (form, piecewise) =
+        (Form::new().file("lost.bin", &bytes(2, 9_000)), ann.create("a.bin", BYTES).await);
+    let begun = ann.create("b.bin", BYTES).await;
+    ann.append(&begun, 0, &content).await.expect(204);
+    let Some(failing) = Failing::syncs_of(process.id()) else { return };
+    ann.append(&piecewise, 0, &content).await.refused(503, "unavailable");
+    failing.end();
+
+    // The disk would take them again, but nobody knows what else it lost.
+    ann.upload(form.clone()).await.refused(503, "unavailable");
+    ann.append(&begun, content.len(), &content).await.refused(503, "unavailable");
+    ann.look_up(&piecewise).await.expect(410);
+    assert_eq!(ann.get("/health").await.expect(200).json()["status"], "degraded");
+    assert_stored(&process, &kept, &content).await;
+    assert_eq!(ann.usage().await["totalBytes"], content.len());
+    drop(ann);
+    process.stop().await;
+
+    let process = site.start("jam-all", &[]).await;
+    let ann = process.user(ANN);
+    ann.upload(form).await.expect(200);
+    assert_eq!(ann.offset(&begun).await, content.len());
+    ann.cancel(&begun).await.expect(204);
     drop(ann);
     process.stop().await;
     site.assert_clean().await;

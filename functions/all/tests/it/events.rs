@@ -2,8 +2,9 @@
 //! balancers, a schedule.
 
 use crate::app::gateway::{Function, Gateway, Request};
-use crate::app::media::{bytes, png};
+use crate::app::media::{bytes, png, sha256};
 use crate::app::process::{Site, session_token};
+use crate::app::tus::{BYTES, UPLOADS, offset};
 use crate::app::{ANN, Answer, Form};
 use jam_core::db;
 use serde_json::json;
@@ -194,4 +195,39 @@ async fn an_event_of_a_schedule_makes_the_worker_do_what_is_due(pool: PgPool) {
     assert_eq!(counts().await, [0, 0, 0]);
     worker.kill().await;
     site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn an_upload_whose_every_piece_meets_a_function_just_started_is_whole(pool: PgPool) {
+    let site = Site::new(pool);
+    let content = bytes(1, 9_000_000);
+    let (length, authorization) = (content.len().to_string(), format!("Bearer {}", session_token(ANN)));
+    let creation = [("authorization", authorization.as_str()), ("upload-length", &length)];
+    let url =
+        tus(&site, "POST", UPLOADS, &creation, b"").await.expect(201).header("location").unwrap().to_owned();
+    let mut at = 0;
+    while at < content.len() {
+        let end = content.len().min(at + (4 << 20));
+        let here = at.to_string();
+        let piece = [("content-type", BYTES), ("upload-offset", here.as_str())];
+        let answer = tus(&site, "PATCH", &url, &piece, &content[at..end]).await.expect(204);
+        assert_eq!(offset(&answer), end);
+        at = end;
+    }
+    let told = tus(&site, "HEAD", &url, &[], b"").await.expect(200);
+    let process = site.settled().await;
+    let file = process.user(ANN).file(told.header("upload-file-id").unwrap()).await;
+    assert_eq!(file["sha256"], sha256(&content));
+    process.stop().await;
+    site.assert_clean().await;
+}
+
+/// One request of the protocol to a function that is started for it and killed after it.
+async fn tus(site: &Site, method: &'static str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let mut function = Function::start(site, "jam-upload", &[]).await;
+    let headers = [&[("tus-resumable", "1.0.0")], headers].concat();
+    let request = Request { method, path, query: "", headers: &headers, body, from: HOME };
+    let (answer, _) = function.request(Gateway::HttpApi, &request).await;
+    function.kill().await;
+    answer
 }

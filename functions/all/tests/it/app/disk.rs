@@ -1,12 +1,14 @@
-//! A disk of a test's own, mounted where its volume lies: a small one, or one whose power can be cut.
+//! A disk of a test's own, mounted where its volume lies: a small one, or one whose power can be cut; and one that fails.
 //! Needs root and, for a real filesystem, loop devices; where they are missing a test is skipped, and says so.
 #![expect(clippy::disallowed_methods, reason = "mounts what the service finds mounted")]
 #![expect(clippy::disallowed_macros, reason = "says that a test is skipped")]
 
+use nix::sys::signal::{Signal, kill};
 use nix::sys::statvfs::statvfs;
-use nix::unistd::geteuid;
+use nix::unistd::{Pid, geteuid};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 /// What is mounted.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +94,36 @@ impl Drop for Disk {
     fn drop(&mut self) {
         // A failure here must not hide the test's own.
         let _unmounted = Command::new("umount").arg("--lazy").arg(&self.mount).status();
+    }
+}
+
+/// A process whose every sync fails as if the disk did.
+pub(crate) struct Failing {
+    strace: Child,
+}
+
+impl Failing {
+    /// From now on, until [`Failing::end`].
+    pub(crate) fn syncs_of(process: Pid) -> Option<Self> {
+        let strace = Command::new("strace")
+            .args(["--follow-forks", "--output=/dev/null", "--trace=fsync,fdatasync"])
+            .args(["--inject=fsync,fdatasync:error=EIO", "--attach", &process.to_string()])
+            .stderr(Stdio::piped())
+            .spawn();
+        let Ok(mut strace) = strace else {
+            eprintln!("SKIPPED: strace makes a disk fail, and is not here.");
+            return None;
+        };
+        let mut said = String::new();
+        BufReader::new(strace.stderr.take().unwrap()).read_line(&mut said).unwrap();
+        assert!(said.contains("attached"), "{said}");
+        Some(Self { strace })
+    }
+
+    /// The disk is well again.
+    pub(crate) fn end(mut self) {
+        kill(Pid::from_raw(i32::try_from(self.strace.id()).unwrap()), Signal::SIGTERM).unwrap();
+        self.strace.wait().unwrap();
     }
 }
 
