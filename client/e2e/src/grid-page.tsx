@@ -15,6 +15,8 @@ const files = Array.from({ length: FILES }, (_, index) => {
     fileSizeFormatted: "1 KB",
     packageName: null,
     thumbnailUrl: null,
+    thumbhash: null,
+    derivatives: [],
     durationSeconds: null,
     isFavorite: false,
   };

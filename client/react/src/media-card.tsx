@@ -12,7 +12,9 @@ import {
   type LucideIcon,
   Star,
 } from "lucide-react";
-import { useEffect, useState } from "react";
+import { type CSSProperties, useEffect, useMemo, useState } from "react";
+import { thumbHashToDataURL } from "thumbhash";
+import { processingOf } from "./processing.js";
 
 export interface MediaCardProps {
   file: UserFile;
@@ -50,6 +52,7 @@ export function MediaCard({
 }: MediaCardProps) {
   const [isHovered, setHovered] = useState(false);
   const tabIndex = reachable ? 0 : -1;
+  const processing = processingOf(file);
   return (
     <article
       className="jam-card"
@@ -68,6 +71,7 @@ export function MediaCard({
       </div>
       <div className="jam-card-picture">
         <Thumbnail file={file} onStale={on.onStale} />
+        {processing !== null && <span className="jam-card-processing">{processing}</span>}
         {isHovered && file.fileType === "video" && file.streamUrl !== null && (
           <MovingPreview url={file.streamUrl} />
         )}
@@ -103,11 +107,13 @@ export function MediaCard({
 /** A file's thumbnail, or the sign of its type. */
 export function Thumbnail({ file, onStale }: { file: UserFile; onStale?: (() => void) | undefined }) {
   const [brokenUrl, setBrokenUrl] = useState<string | null>(null);
+  const [loadedUrl, setLoadedUrl] = useState<string | null>(null);
   const Icon = ICONS[file.fileType] ?? FileText;
   const url = file.thumbnailUrl;
+  const placeholder = usePlaceholder(file.thumbhash);
   if (url === null || url === brokenUrl) {
     return (
-      <span className="jam-card-icon" data-kind={file.fileType}>
+      <span className="jam-card-icon" data-kind={file.fileType} style={placeholder}>
         <Icon aria-hidden size={36} strokeWidth={1.25} />
       </span>
     );
@@ -116,7 +122,28 @@ export function Thumbnail({ file, onStale }: { file: UserFile; onStale?: (() => 
     setBrokenUrl(url);
     onStale?.();
   };
-  return <img src={url} alt="" loading="lazy" decoding="async" draggable={false} onError={fail} />;
+  return (
+    <img
+      src={url}
+      alt=""
+      loading="lazy"
+      decoding="async"
+      draggable={false}
+      // A picture can be transparent.
+      style={url === loadedUrl ? undefined : placeholder}
+      onLoad={() => setLoadedUrl(url)}
+      onError={fail}
+    />
+  );
+}
+
+/** The picture as far as its ThumbHash tells it, to be seen until the picture is there. */
+function usePlaceholder(thumbhash: string | null): CSSProperties | undefined {
+  return useMemo(() => {
+    if (thumbhash === null) return undefined;
+    const bytes = Uint8Array.from(atob(thumbhash), (letter) => letter.charCodeAt(0));
+    return { background: `url(${thumbHashToDataURL(bytes)}) center / cover` };
+  }, [thumbhash]);
 }
 
 function MovingPreview({ url }: { url: string }) {

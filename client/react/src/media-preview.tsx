@@ -5,6 +5,7 @@ import { ChevronLeft, ChevronRight } from "lucide-react";
 import { type KeyboardEvent, lazy, type ReactNode, Suspense } from "react";
 import { Thumbnail } from "./media-card.js";
 import { Modal } from "./modal.js";
+import { processingOf } from "./processing.js";
 
 export interface MediaPreviewProps {
   file: UserFile;
@@ -97,16 +98,24 @@ function Content({ file, onStale }: { file: UserFile; onStale: (() => void) | un
   }
   if (file.mimeType.startsWith("image/")) return <PicturePreview file={file} onStale={onStale} />;
   if (file.mimeType.startsWith("audio/")) return <SoundPreview file={file} onStale={onStale} />;
+  const processing = processingOf(file);
   return (
-    // biome-ignore lint/a11y/useMediaCaption: captions are not known to the storage
-    <video
-      className="jam-preview-video"
-      src={file.streamUrl}
-      poster={file.thumbnailUrl ?? undefined}
-      controls
-      autoPlay
-      playsInline
-      onError={onStale}
-    />
+    <>
+      {processing !== null && (
+        <p className="jam-preview-processing" role="status">
+          {processing}
+        </p>
+      )}
+      {/* biome-ignore lint/a11y/useMediaCaption: captions are not known to the storage */}
+      <video
+        className="jam-preview-video"
+        src={file.streamUrl}
+        poster={file.thumbnailUrl ?? undefined}
+        controls
+        autoPlay
+        playsInline
+        onError={onStale}
+      />
+    </>
   );
 }

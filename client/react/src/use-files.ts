@@ -4,6 +4,7 @@ import type { FileQuery, JamError, UserFile } from "@jam-storage/client";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useCallback, useMemo } from "react";
 import { fetchPage, keys } from "./cache.js";
+import { useProcessing } from "./processing.js";
 import { useStorageContext } from "./provider.js";
 
 /** A list as far as it is loaded. */
@@ -33,6 +34,7 @@ export function useFiles(query: FileQuery = {}, { userId }: { userId?: string | 
       queries,
     );
   const files = useMemo(() => data?.pages.flatMap((page) => page.files) ?? [], [data]);
+  useProcessing(files);
   const loadMore = useCallback(() => {
     if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
   }, [hasNextPage, isFetchingNextPage, fetchNextPage]);

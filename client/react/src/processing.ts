@@ -1,0 +1,41 @@
+// What the service still makes of a file: the film that every browser can play.
+
+import type { UserFile } from "@jam-storage/client";
+import { useEffect } from "react";
+import { changeFiles } from "./cache.js";
+import { useStorageContext } from "./provider.js";
+
+/** Files are asked for anew this often while something is made of them. */
+const ASK_MS = 3_000;
+/** Files that are asked for at once; the others follow. */
+const ASKED_MAX = 10;
+
+/** How far the film is that is made of a file, in words; null when nothing is made. */
+export function processingOf({ derivatives }: UserFile): string | null {
+  const film = derivatives.find(({ kind }) => kind === "playback");
+  if (film === undefined || film.state === "ready") return null;
+  if (film.state === "failed") return "Not converted";
+  return film.progress === null ? "Waits to be converted" : `Converting · ${film.progress} %`;
+}
+
+/** Keeps what is shown of files up to date while something is made of them. */
+export function useProcessing(files: readonly UserFile[]): void {
+  const { client, queries } = useStorageContext();
+  useEffect(() => {
+    const pending = files.filter(isPending).slice(0, ASKED_MAX);
+    if (pending.length === 0) return;
+    const ask = async (file: UserFile) => {
+      const fresh = await client.getFile(file);
+      changeFiles(queries, (shown) => (shown.id === fresh.id ? fresh : shown));
+    };
+    const timer = setInterval(() => {
+      // What cannot be asked for now is asked for the next time.
+      for (const file of pending) ask(file).catch(() => {});
+    }, ASK_MS);
+    return () => clearInterval(timer);
+  }, [files, client, queries]);
+}
+
+function isPending({ derivatives }: UserFile): boolean {
+  return derivatives.some(({ kind, state }) => kind === "playback" && state === "pending");
+}
