@@ -1,5 +1,5 @@
 //! A picture in about 25 bytes, painted while the picture itself is on its way: its colours and its rough shapes.
-//! The format is that of https://evanw.github.io/thumbhash/, by its author's own library.
+//! The format is that of <https://evanw.github.io/thumbhash/>, by its author's own library.
 
 use super::fit::Fit;
 use super::pixels::{Layout, Pixels};
