@@ -13,7 +13,8 @@ use jam_core::auth::Caller;
 use jam_core::db;
 use jam_core::db::listing::Filter;
 use jam_core::edge::{Admin, DerivativeView, Params, PathFile, PathUser, Public, UserFile, Validators};
-use jam_core::ids::UserId;
+use jam_core::ids::{FileId, UserId};
+use jam_core::model::File;
 use jam_core::{Error, Result};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -142,6 +143,12 @@ async fn total(conn: &mut sqlx::PgConnection, user: &UserId, filter: &Filter) ->
     }))
 }
 
+/// One of the caller's files outside the trash.
+async fn find(app: &App, caller: &Caller, id: FileId) -> Result<File> {
+    let found = db::files::get(&mut *app.db.conn().await?, &caller.user, id).await?;
+    found.filter(|file| file.deleted_at.is_none()).ok_or(Error::NotFound)
+}
+
 /// One of the caller's files.
 #[utoipa::path(get, path = "/api/files/{id}", tag = "list", params(("id" = uuid::Uuid, Path)),
     responses((status = 200, body = OneFile), (status = 404, description = "No such file")))]
@@ -151,8 +158,7 @@ async fn get_file(
     PathFile(id): PathFile,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let found = db::files::get(&mut *app.db.conn().await?, &caller.user, id).await?;
-    let file = found.filter(|file| file.deleted_at.is_none()).ok_or(Error::NotFound)?;
+    let file = find(&app, &caller, id).await?;
     let validators = Validators::of_metadata(&file);
     if validators.is_not_modified(&headers) {
         return Ok((axum::http::StatusCode::NOT_MODIFIED, [(ETAG, validators.etag)]).into_response());
@@ -169,8 +175,7 @@ async fn list_derivatives(
     caller: Caller,
     PathFile(id): PathFile,
 ) -> Result<Json<DerivativeList>> {
-    let found = db::files::get(&mut *app.db.conn().await?, &caller.user, id).await?;
-    let file = found.filter(|file| file.deleted_at.is_none()).ok_or(Error::NotFound)?;
+    let file = find(&app, &caller, id).await?;
     Ok(Json(DerivativeList { success: true, derivatives: DerivativeView::all(&file, &app.signer) }))
 }
 
