@@ -24,11 +24,21 @@ pub(super) fn by_ffmpeg(name: &str, arguments: &str) -> File {
 
 /// The MP4 with the matrix of a telephone held upright, which turns the picture clockwise by a quarter.
 pub(super) fn turned_clockwise(film: &File) -> File {
+    turned_by(film, 90)
+}
+
+/// The MP4 with a matrix that turns its picture clockwise, by 90, 180 or 270 degrees.
+pub(super) fn turned_by(film: &File, degrees: u16) -> File {
     let mut bytes = content(film);
     const MATRIX_IN_TKHD: usize = 40;
     let body = bytes.windows(4).position(|window| window == b"tkhd").unwrap() + 4;
     let one = 1u32 << 16;
-    for (index, value) in [0, one, 0, one.wrapping_neg(), 0, 0].iter().enumerate() {
+    let (cosine, sine) = match degrees {
+        90 => (0, one),
+        180 => (one.wrapping_neg(), 0),
+        _ => (0, one.wrapping_neg()),
+    };
+    for (index, value) in [cosine, sine, 0, sine.wrapping_neg(), cosine, 0].iter().enumerate() {
         let at = body + MATRIX_IN_TKHD + 4 * index;
         bytes[at..at + 4].copy_from_slice(&value.to_be_bytes());
     }

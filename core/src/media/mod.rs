@@ -10,6 +10,8 @@ pub mod thumbnail;
 pub mod video;
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod fixtures;
 mod heif;
 mod jpeg_header;

@@ -188,13 +188,14 @@ fn track(source: &mut Source<'_>, trak: &Range<u64>) -> Option<Track> {
     Some(Track { id, timescale, duration, size, codec })
 }
 
+/// What a description of pictures has before its own boxes, in bytes (ISO 14496-12, 12.1.3).
+const PICTURE_FIELDS: u64 = 78;
+
 fn picture_codec(source: &mut Source<'_>, mdia: &Range<u64>) -> PictureCodec {
-    /// What a description of pictures has before its own boxes (ISO 14496-12, 12.1.3).
-    const FIELDS: u64 = 78;
     let Some(Box4 { kind, body }) = description(source, mdia) else { return PictureCodec::Other };
     match &kind {
         b"avc1" | b"avc3" => {
-            let profile = find(source, &(body.start + FIELDS..body.end), b"avcC")
+            let profile = find(source, &(body.start + PICTURE_FIELDS..body.end), b"avcC")
                 .and_then(|avcc| source.bytes(avcc.start).map(|[_version, profile]: [u8; 2]| profile));
             profile.map_or(PictureCodec::Other, PictureCodec::h264)
         }
@@ -224,25 +225,36 @@ fn descriptions(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<Range<u64>
     find(source, &stbl, b"stsd")
 }
 
-/// The size in `tkhd`, which counts the sample aspect ratio, or else that of the sample description,
+/// The coded size in square samples where `pasp` tells their shape, or else the size in `tkhd`, or else the coded one,
 /// turned as the matrix says.
 fn displayed(source: &mut Source<'_>, tkhd: &[u8], wide: usize, mdia: &Range<u64>) -> Option<(u32, u32)> {
     const FIXED_POINT_BITS: u32 = 16;
-    let fixed = |at: usize| be32(tkhd, at + wide).map(|value| (value + (1 << 15)) >> FIXED_POINT_BITS);
-    let size = match (fixed(76)?, fixed(80)?) {
-        (0, _) | (_, 0) => coded(source, mdia)?,
-        size => size,
+    let fixed = |at: usize| be32(tkhd, at + wide).map(|value| value.saturating_add(1 << 15) >> FIXED_POINT_BITS);
+    let size = match (stretched(source, mdia), fixed(76)?, fixed(80)?) {
+        (Some(size), ..) => size,
+        (None, 0, _) | (None, _, 0) => coded(source, mdia)?,
+        (None, width, height) => (width, height),
     };
     // The matrix maps (x, y) to (a x + c y, b x + d y): a turn by a quarter has no a and d.
     let (a, b) = (be32(tkhd, 40 + wide)?, be32(tkhd, 44 + wide)?);
     Some(if a == 0 && b != 0 { turned(size) } else { size })
 }
 
+/// The coded size in square samples, if `pasp` says that they are not square: QuickTime files tell it there alone.
+fn stretched(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<(u32, u32)> {
+    let Box4 { body, .. } = description(source, mdia)?;
+    let pasp = find(source, &(body.start + PICTURE_FIELDS..body.end), b"pasp")?;
+    let content: [u8; 8] = source.bytes(pasp.start)?;
+    let (across, down) = (be32(&content, 0)?, be32(&content, 4)?);
+    let (width, height) = coded(source, mdia)?;
+    let is_stretched = across > 0 && down > 0 && across != down;
+    is_stretched.then(|| ((f64::from(width) * f64::from(across) / f64::from(down)).round() as u32, height))
+}
+
 fn coded(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<(u32, u32)> {
-    let stsd = descriptions(source, mdia)?;
-    const ENTRY: u64 = 8;
-    const SIZE_IN_ENTRY: u64 = 32;
-    let [w1, w0, h1, h0] = source.bytes(stsd.start + ENTRY + SIZE_IN_ENTRY)?;
+    const SIZE_IN_DESCRIPTION: u64 = 24;
+    let Box4 { body, .. } = description(source, mdia)?;
+    let [w1, w0, h1, h0] = source.bytes(body.start + SIZE_IN_DESCRIPTION)?;
     Some((u32::from(u16::from_be_bytes([w1, w0])), u32::from(u16::from_be_bytes([h1, h0]))))
 }
 
