@@ -82,8 +82,20 @@ pub async fn enqueue(conn: &mut PgConnection, user: &UserId, task: &Task) -> Res
     Ok(())
 }
 
+/// Waits until nobody else is about to claim a long job; ends with the caller's transaction.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn take_turn(conn: &mut PgConnection) -> Result<()> {
+    /// Any number that nothing else locks.
+    const CLAIMING_A_LONG_JOB: i64 = 0x6A61_6D01;
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", CLAIMING_A_LONG_JOB).execute(conn).await?;
+    Ok(())
+}
+
 /// Claims the oldest job that is due, or whose holder's lease has lapsed, among the long ones or the others. `None` when
-/// there is none.
+/// there is none, and as long as somebody holds a long one. Whoever claims long ones has to [`take_turn`] before, or two
+/// at once would both see that nobody holds one.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -99,6 +111,8 @@ pub async fn claim(
             WHERE id = (
                 SELECT id FROM jobs
                  WHERE is_long = $3
+                   AND NOT ($3 AND EXISTS (
+                       SELECT FROM jobs WHERE is_long AND state = 'running' AND lease_expires_at >= now()))
                    AND ((state = 'ready' AND run_at <= now()) OR (state = 'running' AND lease_expires_at < now()))
                  ORDER BY run_at
                  LIMIT 1

@@ -28,8 +28,30 @@ pub struct Facts {
     pub height: Option<u32>,
     /// Playing time in seconds; positive and finite.
     pub duration_seconds: Option<f64>,
+    /// How its light is coded, if that is more than plain screens show.
+    pub hdr: Option<HighDynamicRange>,
     /// What a film consists of, where its container is one that is read here.
     pub(super) tracks: Option<Tracks>,
+}
+
+/// How the light of a film is coded that is brighter than plain screens show (ITU-R BT.2100).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HighDynamicRange {
+    /// Perceptual quantization (SMPTE ST 2084).
+    Pq,
+    /// Hybrid log-gamma (ARIB STD-B67).
+    Hlg,
+}
+
+impl HighDynamicRange {
+    /// By the code of the transfer characteristics (ITU-T H.273), which all containers share.
+    const fn of_transfer(code: u64) -> Option<Self> {
+        match code {
+            16 => Some(Self::Pq),
+            18 => Some(Self::Hlg),
+            _ => None,
+        }
+    }
 }
 
 impl Facts {

@@ -22,6 +22,20 @@ pub(super) fn by_ffmpeg(name: &str, arguments: &str) -> File {
     File::open(path).unwrap()
 }
 
+/// Arguments for a film of colour bars in HEVC of ten bits with this transfer; its white is as bright as paper.
+pub(super) fn of_high_dynamic_range(transfer: &str) -> String {
+    let bright = format!(
+        "format=gbrp,zscale=tin=bt709:pin=bt709:min=gbr:rin=full:t=linear:p=bt709:m=gbr:r=full:npl=203,\
+         format=gbrpf32le,zscale=pin=bt709:tin=linear:min=gbr:p=bt2020:t={transfer}:m=bt2020nc:r=limited:npl=203,\
+         format=yuv420p10le"
+    );
+    let told = format!("-color_primaries bt2020 -color_trc {transfer} -colorspace bt2020nc");
+    format!(
+        "-f lavfi -i smptehdbars=size=320x180:rate=5:duration=1 -vf {bright} {told} -c:v libx265 \
+         -x265-params log-level=none:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
+    )
+}
+
 /// The MP4 with the matrix of a telephone held upright, which turns the picture clockwise by a quarter.
 pub(super) fn turned_clockwise(film: &File) -> File {
     turned_by(film, 90)

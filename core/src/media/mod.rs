@@ -13,14 +13,16 @@ pub mod video;
 mod corpus;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod fuzzed;
 mod heif;
 mod jpeg_header;
 mod sound;
 mod source;
 
-pub use facts::{Facts, examine, facts};
+pub use facts::{Facts, HighDynamicRange, examine, facts};
 pub use limits::{MediaError, MediaLimits};
 pub use playback::{Conversion, conversion};
 pub use sniff::{Class, Sniffed, is_inline_safe, mime_accepts, sniff};
-pub use thumbnail::{Picture, PictureFormat, image_thumbnail};
+pub use thumbnail::{Picture, PictureFormat, image_thumbnail, jpeg_at_an_eighth};
 pub use video::{Film, convert, poster, probe};

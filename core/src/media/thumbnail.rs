@@ -66,6 +66,25 @@ pub struct Picture {
     pub thumbhash: Vec<u8>,
 }
 
+/// What a thumbnail is made from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    /// Its size in bytes, which the thumbnail is not to exceed.
+    bytes: u64,
+    /// Whether it is coded without loss, as drawings and screenshots are.
+    is_lossless: bool,
+}
+
+impl Origin {
+    /// A film or a sound: no picture is larger.
+    pub(super) const FILM: Self = Self { bytes: u64::MAX, is_lossless: false };
+
+    pub(super) fn picture(mime: &str, bytes: u64) -> Self {
+        let lossless = ["image/png", "image/gif", "image/bmp", "image/vnd.microsoft.icon"];
+        Self { bytes, is_lossless: lossless.contains(&mime) }
+    }
+}
+
 /// Makes the variant `kind` of a picture. Blocking: a large picture takes up to a few hundred milliseconds of one core.
 /// `mime` is what `sniff` said. The file's cursor stays where it is.
 ///
@@ -85,10 +104,19 @@ pub fn image_thumbnail(
     if source.len() > limits.max_picture_bytes {
         return Err(MediaError::permanent("the picture's file is too large to decode"));
     }
-    guarded(|| finish(decode::decode(source, mime, kind, limits)?, format))
+    let origin = Origin::picture(mime, source.len());
+    guarded(|| finish(decode::decode(source, mime, kind, limits)?, format, origin))
 }
 
-/// The same for a picture that lies in memory, such as a cover.
+/// The first step of a large JPEG's way to a thumbnail: the picture at an eighth, as width, height, and samples in gray
+/// or RGB, or `None` where that is left to libjpeg-turbo. By itself it is only measured and fuzzed.
+#[must_use]
+pub fn jpeg_at_an_eighth(bytes: &[u8], limits: &MediaLimits) -> Option<(u32, u32, Vec<u8>)> {
+    let pixels = decode::jpeg_at_an_eighth(bytes, limits)?;
+    Some((pixels.width, pixels.height, pixels.data))
+}
+
+/// The same as [`image_thumbnail`] for a picture that lies in memory, such as a cover.
 pub(super) fn bytes_thumbnail(
     bytes: &[u8],
     mime: &str,
@@ -96,7 +124,7 @@ pub(super) fn bytes_thumbnail(
     format: PictureFormat,
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
-    guarded(|| finish(decode::decode(Source::of_bytes(bytes), mime, kind, limits)?, format))
+    guarded(|| finish(decode::decode(Source::of_bytes(bytes), mime, kind, limits)?, format, Origin::FILM))
 }
 
 /// The same for a frame that ffmpeg decoded, which shows the whole picture that `fit` is about.
@@ -105,12 +133,12 @@ pub(super) fn frame_thumbnail(
     fit: Fit,
     orientation: Orientation,
     icc: Option<Vec<u8>>,
-    format: PictureFormat,
+    (format, origin): (PictureFormat, Origin),
 ) -> Result<Picture, MediaError> {
     let Frame { width, height, data } = frame;
     let pixels = Pixels { width, height, layout: Layout::Rgb, data };
     let extent = (f64::from(width), f64::from(height));
-    finish(Decoded { pixels, extent, fit, orientation, icc }, format)
+    finish(Decoded { pixels, extent, fit, orientation, icc }, format, origin)
 }
 
 /// Pictures that are coded like films are left to ffmpeg, outside of this process.
@@ -135,12 +163,13 @@ fn guarded(work: impl FnOnce() -> Result<Picture, MediaError>) -> Result<Picture
 }
 
 /// From decoded pixels to the file: to size, to sRGB, upright, encoded.
-fn finish(decoded: Decoded, format: PictureFormat) -> Result<Picture, MediaError> {
+fn finish(decoded: Decoded, format: PictureFormat, origin: Origin) -> Result<Picture, MediaError> {
     let small = resize::to_fit(decoded.pixels, &decoded.fit, decoded.extent)?;
     let pixels = colour::to_srgb(small, decoded.icc.as_deref());
     let upright = pixels.upright(decoded.orientation);
     let thumbhash = thumbhash::thumbhash(&upright)?;
-    encode::encode(upright, format, thumbhash)
+    let bytes = encode::encode(&upright, format, origin)?;
+    Ok(Picture { bytes, mime: format.mime(), width: upright.width, height: upright.height, thumbhash })
 }
 
 fn damaged() -> MediaError {

@@ -20,12 +20,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::ChildStdin;
 use tokio::task::spawn_blocking;
 
+use super::facts::{HighDynamicRange, examine};
 use super::heif;
 use super::limits::{MediaError, MediaLimits};
 use super::sniff::{Class, sniff};
 use super::sound;
 use super::source::Source;
-use super::thumbnail::{Fit, Picture, PictureFormat, bytes_thumbnail, frame_thumbnail};
+use super::thumbnail::{Fit, Origin, Picture, PictureFormat, bytes_thumbnail, frame_thumbnail};
 use crate::model::PictureKind;
 use command::Task;
 pub use convert::{Film, convert};
@@ -82,7 +83,7 @@ async fn draw(
     };
     let upright = Orientation::NoTransforms;
     let fit = Fit::new(kind, (frame.width, frame.height), upright);
-    blocking(move || frame_thumbnail(frame, fit, upright, None, format)).await
+    blocking(move || frame_thumbnail(frame, fit, upright, None, (format, Origin::FILM))).await
 }
 
 /// Makes the variant `kind` of a HEIF picture, which is coded like a film.
@@ -106,7 +107,10 @@ pub(super) async fn still(
     };
     let work = run(Input::Stream(&coded.stream), command::stream_demuxer(coded.codec), task, kind, limits);
     match tokio::time::timeout(limits.ffmpeg_wall_clock, work).await {
-        Ok(frame) => frame_thumbnail(frame?, fit, coded.orientation, coded.icc, format),
+        Ok(frame) => {
+            let origin = Origin::picture("image/heif", source.len());
+            frame_thumbnail(frame?, fit, coded.orientation, coded.icc, (format, origin))
+        }
         Err(_) => Err(MediaError::temporary("decoding took too long")),
     }
 }
@@ -120,7 +124,8 @@ async fn film_frame(
     limits: &MediaLimits,
 ) -> Result<Frame, MediaError> {
     let at = start_of(duration_seconds);
-    let task = Task::Frame { at, keyframes_only: true };
+    let hdr = hdr(file, limits).await?;
+    let task = Task::Frame { at, keyframes_only: true, hdr };
     let first = match run(Input::File(file), demuxer, task, kind, limits).await {
         Err(fault) if fault.reason == NO_PICTURES => {
             return waveform(file, demuxer, kind, limits).await;
@@ -129,8 +134,14 @@ async fn film_frame(
         result => return result,
     };
     // No keyframe after that time, or none marked as one: the very first frame will do.
-    let task = Task::Frame { at: 0.0, keyframes_only: false };
+    let task = Task::Frame { at: 0.0, keyframes_only: false, hdr };
     run(Input::File(file), demuxer, task, kind, limits).await.map_err(|_| first)
+}
+
+/// How the film's light is coded, by its headers.
+async fn hdr(file: &File, limits: &MediaLimits) -> Result<Option<HighDynamicRange>, MediaError> {
+    let (file, limits) = (file.try_clone().map_err(not_started)?, limits.clone());
+    blocking(move || Ok(examine(&file, &limits).map_err(not_started)?.1.hdr)).await
 }
 
 async fn waveform(
@@ -209,7 +220,8 @@ async fn run(
         written_bytes: 0,
         niceness: 0,
     };
-    let mut child = sandbox::start(command, file, None, bounds).await.map_err(not_started)?;
+    let mut ffmpeg = sandbox::start(command, file, None, bounds).await.map_err(not_started)?;
+    let child = &mut ffmpeg.child;
     let pipe = child.stdin.take();
     let (Some(mut output), Some(log)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(MediaError::temporary("ffmpeg has no output"));
@@ -251,12 +263,13 @@ async fn read_log(mut log: impl AsyncRead + Unpin) -> Vec<u8> {
 
 /// What ffmpeg's log says, for a person.
 fn reason(log: &[u8]) -> &'static str {
-    const KNOWN: [(&str, &str); 6] = [
+    const KNOWN: [(&str, &str); 7] = [
         ("moov atom not found", "the film is incomplete: its index is missing"),
         ("matches no streams", NO_PICTURES),
         ("does not contain any stream", NO_PICTURES),
         ("Output file #0 does not contain", NO_PICTURES),
         ("Decoder (codec", "the file's codec is not supported"),
+        ("No such filter", "the ffmpeg of this server cannot map the light of this film"),
         ("Invalid data found", DAMAGED),
     ];
     let mut parser = FfmpegLogParser::new(std::io::BufReader::new(Cursor::new(log)));

@@ -10,7 +10,7 @@ use crate::db::derivatives::Name;
 use crate::db::jobs::ClaimedJob;
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
-use crate::media::{self, Conversion, Film, MediaError};
+use crate::media::{self, Conversion, Facts, Film, MediaError};
 use crate::model::{DerivativeKind, DerivativeState, File};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -60,7 +60,8 @@ pub async fn make(app: &App, job: &ClaimedJob, id: FileId, stop: &CancellationTo
     let name = name(&job.user_id, id);
     let Some((file, key)) = wanted(app, &name).await? else { return Ok(()) };
     let source = app.volume.open_blob(&BlobKey::parse(&file.file_path)?).await?;
-    let (mime, conversion) = examine(app, &source).await?;
+    let (mime, facts) = examine(app, &source).await?;
+    let conversion = media::conversion(mime, &facts);
     let mut conn = app.db.conn().await?;
     db::files::set_needs_playback(&mut conn, name.user, id, conversion.is_some()).await?;
     let Some(conversion) = conversion else {
@@ -69,7 +70,7 @@ pub async fn make(app: &App, job: &ClaimedJob, id: FileId, stop: &CancellationTo
     drop(conn);
     app.volume.require_room(file.size).await?;
     let draft = app.volume.draft().await?;
-    let film = Film { file: &source, mime, duration_seconds: file.duration_seconds };
+    let film = Film { file: &source, mime, duration_seconds: file.duration_seconds, hdr: facts.hdr };
     match convert(app, job, &name, film, conversion, &draft, stop).await {
         Ok(Ended::Converted) => keep(app, job, &name, draft, &key).await,
         ended => {
@@ -91,15 +92,15 @@ async fn wanted(app: &App, name: &Name<'_>) -> Result<Option<(File, BlobKey)>> {
     Ok(Some((file, BlobKey::parse(&path)?)))
 }
 
-/// What the content is, and what has to be done to it.
-async fn examine(app: &App, source: &std::fs::File) -> Result<(&'static str, Option<Conversion>)> {
+/// What the content is.
+async fn examine(app: &App, source: &std::fs::File) -> Result<(&'static str, Facts)> {
     let failed = |cause: anyhow::Error| Error::Internal(cause.context("looking at a film"));
     let source = source.try_clone().map_err(|cause| failed(cause.into()))?;
     let limits = app.media_limits.clone();
     let examined = tokio::task::spawn_blocking(move || media::examine(&source, &limits));
     let (sniffed, facts) =
         examined.await.map_err(|panic| failed(panic.into()))?.map_err(|cause| failed(cause.into()))?;
-    Ok((sniffed.mime, media::conversion(sniffed.mime, &facts)))
+    Ok((sniffed.mime, facts))
 }
 
 async fn convert(

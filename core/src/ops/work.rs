@@ -37,8 +37,8 @@ pub async fn run_next_long(app: &App, stop: &CancellationToken) -> Result<bool> 
 }
 
 async fn run_one(app: &App, is_long: bool, stop: &CancellationToken) -> Result<bool> {
-    let claimed = db::jobs::claim(&mut *app.db.conn().await?, is_long, LEASE).await?;
-    let Some(job) = claimed else { return Ok(false) };
+    let claimed = if is_long { claim_long(app).await } else { claim(app).await };
+    let Some(job) = claimed? else { return Ok(false) };
     if job.attempts > MAX_ATTEMPTS {
         // Whoever did it never came to tell how it ended.
         set_aside(app, &job, "its worker ended in each attempt").await?;
@@ -66,6 +66,19 @@ async fn run_one(app: &App, is_long: bool, stop: &CancellationToken) -> Result<b
         }
     }
     Ok(true)
+}
+
+async fn claim(app: &App) -> Result<Option<ClaimedJob>> {
+    db::jobs::claim(&mut *app.db.conn().await?, false, LEASE).await
+}
+
+/// One at a time, whoever runs it.
+async fn claim_long(app: &App) -> Result<Option<ClaimedJob>> {
+    let mut tx = app.db.begin().await?;
+    db::jobs::take_turn(&mut tx).await?;
+    let claimed = db::jobs::claim(&mut tx, true, LEASE).await?;
+    tx.commit().await?;
+    Ok(claimed)
 }
 
 async fn run(app: &App, job: &ClaimedJob, stop: &CancellationToken) -> Result<()> {

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Facts, turned};
+use super::{Facts, HighDynamicRange, turned};
 use crate::media::playback::{PictureCodec, SoundCodec, Tracks};
 use crate::media::source::Source;
 
@@ -69,6 +69,7 @@ struct Track {
     /// As displayed, if it is a picture track.
     size: Option<(u32, u32)>,
     codec: Option<Codec>,
+    hdr: Option<HighDynamicRange>,
 }
 
 enum Codec {
@@ -106,7 +107,9 @@ pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     }
     let (width, height) = movie.size.unwrap_or_default();
     let tracks = movie.tracks(is_index_first);
-    Some(Facts::of_picture(width, height).lasting(Some(seconds)).made_of(Some(tracks)))
+    let hdr = movie.tracks.iter().find_map(|track| track.hdr);
+    let facts = Facts::of_picture(width, height).lasting(Some(seconds)).made_of(Some(tracks));
+    Some(Facts { hdr, ..facts })
 }
 
 /// The content of `moov`, and whether it stands before the samples.
@@ -185,7 +188,8 @@ fn track(source: &mut Source<'_>, trak: &Range<u64>) -> Option<Track> {
         b"soun" => Some(Codec::Sound(sound_codec(source, &mdia))),
         _ => None,
     };
-    Some(Track { id, timescale, duration, size, codec })
+    let hdr = if is_picture { hdr(source, &mdia) } else { None };
+    Some(Track { id, timescale, duration, size, codec, hdr })
 }
 
 /// What a description of pictures has before its own boxes, in bytes (ISO 14496-12, 12.1.3).
@@ -204,6 +208,20 @@ fn picture_codec(source: &mut Source<'_>, mdia: &Range<u64>) -> PictureCodec {
         b"av01" => PictureCodec::Av1,
         _ => PictureCodec::Other,
     }
+}
+
+/// How the light is coded, which the colour box tells after its kind and the primaries (ISO 14496-12, 12.1.5).
+fn hdr(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<HighDynamicRange> {
+    let Box4 { body, .. } = description(source, mdia)?;
+    let parts: Vec<Box4> = boxes(source, &(body.start + PICTURE_FIELDS..body.end)).take(64).collect();
+    parts.iter().filter(|part| &part.kind == b"colr").find_map(|colr| {
+        match source.bytes(colr.body.start)? {
+            [b'n', b'c', b'l', b'x' | b'c', _, _, t1, t0] => {
+                HighDynamicRange::of_transfer(u16::from_be_bytes([t1, t0]).into())
+            }
+            _ => None,
+        }
+    })
 }
 
 fn sound_codec(source: &mut Source<'_>, mdia: &Range<u64>) -> SoundCodec {
@@ -229,7 +247,8 @@ fn descriptions(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<Range<u64>
 /// turned as the matrix says.
 fn displayed(source: &mut Source<'_>, tkhd: &[u8], wide: usize, mdia: &Range<u64>) -> Option<(u32, u32)> {
     const FIXED_POINT_BITS: u32 = 16;
-    let fixed = |at: usize| be32(tkhd, at + wide).map(|value| value.saturating_add(1 << 15) >> FIXED_POINT_BITS);
+    let fixed =
+        |at: usize| be32(tkhd, at + wide).map(|value| value.saturating_add(1 << 15) >> FIXED_POINT_BITS);
     let size = match (stretched(source, mdia), fixed(76)?, fixed(80)?) {
         (Some(size), ..) => size,
         (None, 0, _) | (None, _, 0) => coded(source, mdia)?,

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Facts, turned};
+use super::{Facts, HighDynamicRange, turned};
 use crate::media::playback::{PictureCodec, SoundCodec, Tracks};
 use crate::media::source::Source;
 
@@ -21,6 +21,8 @@ const PIXEL_HEIGHT: u32 = 0xBA;
 const DISPLAY_WIDTH: u32 = 0x54B0;
 const DISPLAY_HEIGHT: u32 = 0x54BA;
 const DISPLAY_UNIT: u32 = 0x54B2;
+const COLOUR: u32 = 0x55B0;
+const TRANSFER_CHARACTERISTICS: u32 = 0x55BA;
 const PROJECTION: u32 = 0x7670;
 const PROJECTION_POSE_ROLL: u32 = 0x7675;
 const CLUSTER: u32 = 0x1F43_B675;
@@ -85,6 +87,7 @@ struct Segment {
     /// In units of time.
     duration: Option<f64>,
     size: Option<(u32, u32)>,
+    hdr: Option<HighDynamicRange>,
     /// Codecs of the first picture and the first sound.
     codecs: Option<(Option<PictureCodec>, Option<SoundCodec>)>,
 }
@@ -100,11 +103,12 @@ pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     let is_seekable = segment.duration.is_some();
     let tracks = segment.codecs.map(|(picture, sound)| Tracks { picture, sound, is_seekable });
     let seconds = units.map(|units| units * segment.scale as f64 / 1e9);
-    Some(Facts::of_picture(width, height).lasting(seconds).made_of(tracks))
+    let facts = Facts::of_picture(width, height).lasting(seconds).made_of(tracks);
+    Some(Facts { hdr: segment.hdr, ..facts })
 }
 
 fn segment(source: &mut Source<'_>, body: &Range<u64>) -> Segment {
-    let mut found = Segment { scale: 1_000_000, duration: None, size: None, codecs: None };
+    let mut found = Segment { scale: 1_000_000, duration: None, size: None, hdr: None, codecs: None };
     let (mut has_info, mut has_tracks) = (false, false);
     let mut rest = body.clone();
     while let Some(element) = elements(source, &rest).next() {
@@ -153,10 +157,12 @@ fn tracks(source: &mut Source<'_>, body: &Range<u64>, found: &mut Segment) {
         }
     }
     found.codecs = Some((picture, sound));
-    let sizes = entries.iter().filter_map(|entry| {
-        let video = elements(source, &entry.body).find(|part| part.id == VIDEO)?;
-        displayed(source, &video.body)
-    });
+    let videos: Vec<Element> = entries
+        .iter()
+        .filter_map(|entry| elements(source, &entry.body).find(|part| part.id == VIDEO))
+        .collect();
+    found.hdr = videos.iter().find_map(|video| hdr(source, &video.body));
+    let sizes = videos.iter().filter_map(|video| displayed(source, &video.body));
     found.size = sizes.max_by_key(|(width, height)| u64::from(*width) * u64::from(*height));
 }
 
@@ -179,6 +185,12 @@ fn picture_codec(source: &mut Source<'_>, entry: &Range<u64>, codec: &[u8]) -> P
         b"V_AV1" => PictureCodec::Av1,
         _ => PictureCodec::Other,
     }
+}
+
+fn hdr(source: &mut Source<'_>, video: &Range<u64>) -> Option<HighDynamicRange> {
+    let colour = elements(source, video).find(|part| part.id == COLOUR)?;
+    let transfer = elements(source, &colour.body).find(|part| part.id == TRANSFER_CHARACTERISTICS)?;
+    HighDynamicRange::of_transfer(unsigned(source, &transfer.body)?)
 }
 
 fn sound_codec(codec: &[u8]) -> SoundCodec {

@@ -7,6 +7,8 @@ mod png;
 mod tiff;
 mod webp;
 
+pub(super) use jpeg::at_an_eighth as jpeg_at_an_eighth;
+
 use image::ImageFormat;
 use image::metadata::Orientation;
 

@@ -4,38 +4,65 @@ use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
 use webpx::{Encoder, Unstoppable};
 
 use super::pixels::{Layout, Pixels};
-use super::{Picture, PictureFormat};
+use super::{Origin, PictureFormat};
 use crate::media::limits::MediaError;
 
+/// Of 100; what libvips takes as well.
 const QUALITY: u8 = 80;
+/// What is tried when a picture would take more bytes than what it is made from. Below, blocks show.
+const LOWER_QUALITIES: [u8; 2] = [60, 40];
 
-/// Encodes RGB or RGBA.
-pub(super) fn encode(
-    pixels: Pixels,
-    format: PictureFormat,
-    thumbhash: Vec<u8>,
-) -> Result<Picture, MediaError> {
-    let (bytes, mime) = match format {
-        PictureFormat::WebP => (webp(&pixels)?, "image/webp"),
-        PictureFormat::Jpeg => (jpeg(&on_white(pixels.clone()))?, "image/jpeg"),
-    };
-    Ok(Picture { bytes, mime, width: pixels.width, height: pixels.height, thumbhash })
+#[derive(Debug, Clone, Copy)]
+enum Coding {
+    WebP(u8),
+    /// For few colours and sharp edges, which take fewer bytes than with loss.
+    LosslessWebP,
+    Jpeg(u8),
 }
 
-fn webp(pixels: &Pixels) -> Result<Vec<u8>, MediaError> {
-    let encoder = match pixels.layout {
+/// Encodes RGB or RGBA in no more bytes than its origin has, unless even a low quality takes more.
+pub(super) fn encode(pixels: &Pixels, format: PictureFormat, origin: Origin) -> Result<Vec<u8>, MediaError> {
+    let (coding, lossless): (fn(u8) -> Coding, _) = match format {
+        PictureFormat::WebP => (Coding::WebP, origin.is_lossless.then_some(Coding::LosslessWebP)),
+        PictureFormat::Jpeg => (Coding::Jpeg, None),
+    };
+    let others = lossless.into_iter().chain(LOWER_QUALITIES.map(coding));
+    let mut smallest = encode_as(pixels, coding(QUALITY))?;
+    for coding in others {
+        if smallest.len() as u64 <= origin.bytes {
+            break;
+        }
+        let other = encode_as(pixels, coding)?;
+        if other.len() < smallest.len() {
+            smallest = other;
+        }
+    }
+    Ok(smallest)
+}
+
+fn encode_as(pixels: &Pixels, coding: Coding) -> Result<Vec<u8>, MediaError> {
+    match coding {
+        Coding::WebP(quality) => {
+            webp(pixels).quality(f32::from(quality)).encode(Unstoppable).map_err(not_encoded)
+        }
+        Coding::LosslessWebP => webp(pixels).lossless(true).encode(Unstoppable).map_err(not_encoded),
+        Coding::Jpeg(quality) => jpeg(&on_white(pixels.clone()), quality),
+    }
+}
+
+fn webp(pixels: &Pixels) -> Encoder<'_> {
+    match pixels.layout {
         Layout::Rgba => Encoder::new_rgba(&pixels.data, pixels.width, pixels.height),
         _ => Encoder::new_rgb(&pixels.data, pixels.width, pixels.height),
-    };
-    encoder.quality(f32::from(QUALITY)).encode(Unstoppable).map_err(not_encoded)
+    }
 }
 
-fn jpeg(pixels: &Pixels) -> Result<Vec<u8>, MediaError> {
+fn jpeg(pixels: &Pixels, quality: u8) -> Result<Vec<u8>, MediaError> {
     let (width, height) = (pixels.width as usize, pixels.height as usize);
     let image = Image { pixels: &pixels.data[..], width, pitch: 3 * width, height, format: PixelFormat::RGB };
     let compress = || {
         let mut compressor = Compressor::new()?;
-        compressor.set_quality(i32::from(QUALITY))?;
+        compressor.set_quality(i32::from(quality))?;
         compressor.set_subsamp(Subsamp::Sub2x2)?;
         compressor.set_optimize(true)?;
         compressor.compress_to_vec(image)

@@ -5,7 +5,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, Rgba, RgbaImage};
 
 use super::*;
-use crate::media::fixtures::{by_ffmpeg, encoded, file_of, with_orientation, with_segment};
+use crate::media::fixtures::{by_ffmpeg, content, encoded, file_of, with_orientation, with_segment};
 
 const RED: [u8; 3] = [255, 0, 0];
 const BLUE: [u8; 3] = [0, 0, 255];
@@ -78,6 +78,35 @@ fn nothing_is_enlarged() {
         let picture = thumbnail(&bytes, "image/png", kind);
         assert_eq!((picture.width, picture.height), (40, 30));
     }
+}
+
+#[test]
+fn a_thumbnail_takes_no_more_bytes_than_what_it_is_made_from() {
+    let photograph = |quality: &str| {
+        let arguments = format!("-f lavfi -i mandelbrot=size=500x400 -frames:v 1 {quality}");
+        content(&by_ffmpeg("a.jpg", &arguments))
+    };
+    let drawing = encoded(ImageFormat::Png, 200, 100);
+    let originals = [
+        (photograph("-q:v 20"), "image/jpeg"),
+        (photograph("-q:v 8"), "image/jpeg"),
+        (drawing, "image/png"),
+        (encoded(ImageFormat::Gif, 200, 100), "image/gif"),
+        (encoded(ImageFormat::Png, 16, 16), "image/png"),
+    ];
+    for (bytes, mime) in originals {
+        for kind in [PictureKind::Default, PictureKind::Small, PictureKind::Medium, PictureKind::Large] {
+            let made = thumbnail(&bytes, mime, kind).bytes.len();
+            assert!(made <= bytes.len(), "{kind:?} of {mime}: {made} bytes of {}", bytes.len());
+        }
+    }
+}
+
+#[test]
+fn a_drawing_that_takes_fewer_bytes_without_loss_is_kept_without_loss() {
+    let drawing = encoded(ImageFormat::Png, 200, 100);
+    let picture = thumbnail(&drawing, "image/png", PictureKind::Large);
+    assert_eq!(decoded(&picture), image::load_from_memory(&drawing).unwrap().to_rgba8());
 }
 
 #[test]
@@ -242,7 +271,7 @@ fn truncations_and_bit_flips_never_panic() {
             let source = Source::new(&file, limits.max_picture_bytes).unwrap();
             // Around `guarded`, so that a panic shows.
             let made = decode::decode(source, mime, PictureKind::Small, &limits);
-            let _ = made.and_then(|decoded| finish(decoded, PictureFormat::WebP));
+            let _ = made.and_then(|decoded| finish(decoded, PictureFormat::WebP, Origin::FILM));
         };
         for cut in (0..bytes.len()).step_by((bytes.len() / 60).max(1)) {
             attempt(&bytes[..cut]);

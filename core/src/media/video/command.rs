@@ -4,6 +4,7 @@ use std::process::Command;
 
 use ffmpeg_sidecar::command::FfmpegCommand;
 
+use crate::media::facts::HighDynamicRange;
 use crate::media::heif::Codec;
 use crate::media::limits::MediaLimits;
 use crate::media::playback::Conversion;
@@ -14,7 +15,7 @@ use crate::model::PictureKind;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Task {
     /// Frames of a film from `at` seconds on.
-    Frame { at: f64, keyframes_only: bool },
+    Frame { at: f64, keyframes_only: bool, hdr: Option<HighDynamicRange> },
     /// The waveform of a sound.
     Waveform,
     /// A picture whose tiles come as frames: tiles across and down, its size, and the size to bring it to.
@@ -58,7 +59,7 @@ pub(super) const fn stream_demuxer(codec: Codec) -> &'static str {
 pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: PictureKind, limits: &MediaLimits) -> Command {
     let mut ffmpeg = FfmpegCommand::new();
     ffmpeg.hide_banner().args(["-nostdin", "-loglevel", "level+error", "-threads", "1"]);
-    if let Task::Frame { at, keyframes_only } = task {
+    if let Task::Frame { at, keyframes_only, .. } = task {
         if keyframes_only {
             ffmpeg.args(["-skip_frame", "nokey", "-noaccurate_seek"]);
         }
@@ -73,8 +74,9 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: PictureKind, limits: &Medi
     let input = if matches!(task, Task::Still { .. }) { "pipe:0" } else { "/dev/fd/0" };
     ffmpeg.args(["-protocol_whitelist", "file,pipe"]).format(demuxer).input(input);
     match task {
-        Task::Frame { .. } => {
-            ffmpeg.no_audio().map("0:V:0").filter(frame_filter(kind)).frames(FRAMES);
+        Task::Frame { hdr, .. } => {
+            let filter = frame_filter(kind) + &plain_light(hdr);
+            ffmpeg.no_audio().map("0:V:0").filter(filter).frames(FRAMES);
             ffmpeg.args(["-fps_mode", "passthrough"]);
         }
         Task::Waveform => {
@@ -92,7 +94,12 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: PictureKind, limits: &Medi
 
 /// ffmpeg reading a film from its standard input and writing an MP4 to its standard output, which is a file; how far
 /// it is goes to its log.
-pub(super) fn conversion(demuxer: &str, conversion: Conversion, limits: &MediaLimits) -> Command {
+pub(super) fn conversion(
+    demuxer: &str,
+    conversion: Conversion,
+    hdr: Option<HighDynamicRange>,
+    limits: &MediaLimits,
+) -> Command {
     let threads = limits.conversion_threads.to_string();
     let mut ffmpeg = FfmpegCommand::new();
     ffmpeg.hide_banner().args(["-nostdin", "-loglevel", "level+error", "-nostats"]);
@@ -102,7 +109,8 @@ pub(super) fn conversion(demuxer: &str, conversion: Conversion, limits: &MediaLi
     if conversion.copies_picture {
         ffmpeg.codec_video("copy");
     } else {
-        ffmpeg.codec_video("libx264").pix_fmt("yuv420p").args(["-filter:v", WITHIN_720P]);
+        let filter = WITHIN_720P.to_owned() + &plain_light(hdr);
+        ffmpeg.codec_video("libx264").pix_fmt("yuv420p").args(["-filter:v", &filter]);
         ffmpeg.args(["-threads", &threads, "-preset", "veryfast", "-crf", "23"]);
         ffmpeg.args(["-maxrate", "4M", "-bufsize", "8M", "-fpsmax", "60"]);
         // A player can only go to where a picture stands on its own.
@@ -136,6 +144,21 @@ fn frame_filter(kind: PictureKind) -> String {
     let scale = scale.replace("sar", "max(sar,1*not(sar))");
     let wide = format!("max(1,round(iw*max(sar,1*not(sar))*min(1,{scale})))");
     format!("scale=w='{wide}':h='max(1,round(ih*min(1,{scale})))',setsar=1")
+}
+
+/// Brings the light of a film within what plain screens show: what is as bright as paper (203 cd/m2, ITU-R BT.2408)
+/// stays white, and what is brighter is compressed into the little that is left above.
+fn plain_light(hdr: Option<HighDynamicRange>) -> String {
+    let transfer = match hdr {
+        None => return String::new(),
+        Some(HighDynamicRange::Pq) => "smpte2084",
+        Some(HighDynamicRange::Hlg) => "arib-std-b67",
+    };
+    // Only without subsampling may the sides be odd.
+    format!(
+        ",format=yuv444p10le,zscale=tin={transfer}:pin=bt2020:min=bt2020nc:t=linear:npl=203,format=gbrpf32le\
+         ,zscale=p=bt709,tonemap=mobius:desat=0,zscale=t=bt709:m=bt709:r=limited,format=yuv444p"
+    )
 }
 
 /// Tiles reach beyond the picture's right and lower edges.

@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
 use super::sandbox::{self, Bounds};
 use super::{DAMAGED, MAX_LOG, NO_FRAME, NOT_FOUND, blocking, command, not_started, reason};
-use crate::media::facts::facts;
+use crate::media::facts::{HighDynamicRange, facts};
 use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::playback::{self, Conversion};
 use crate::media::sniff::MP4;
@@ -27,6 +27,8 @@ pub struct Film<'a> {
     pub mime: &'a str,
     /// What `facts` said; without it there is no progress to tell.
     pub duration_seconds: Option<f64>,
+    /// How its light is coded, as `facts` said.
+    pub hdr: Option<HighDynamicRange>,
 }
 
 /// Writes `film` into `target`, an empty file, as `conversion` asks; what cannot be copied after all is made anew.
@@ -42,15 +44,16 @@ pub async fn convert(
     percent: &AtomicU8,
     limits: &MediaLimits,
 ) -> Result<(), MediaError> {
-    let work = async {
-        match attempt(film, conversion, target, percent, limits).await {
+    let work = Work { film, target, percent, limits };
+    let attempts = async {
+        match work.attempt(conversion).await {
             Err(fault) if !fault.retryable && conversion.copies_picture => {
-                attempt(film, Conversion::ALL, target, percent, limits).await
+                work.attempt(Conversion::ALL).await
             }
             done => done,
         }
     };
-    match tokio::time::timeout(limits.conversion_wall_clock, work).await {
+    match tokio::time::timeout(limits.conversion_wall_clock, attempts).await {
         Ok(result) => result,
         Err(_) => Err(MediaError::permanent(TOO_LONG)),
     }
@@ -59,36 +62,41 @@ pub async fn convert(
 const TOO_LONG: &str = "the film takes too long to convert";
 const TOO_LARGE: &str = "the film would become too large";
 
-async fn attempt(
-    film: Film<'_>,
-    conversion: Conversion,
-    target: &File,
-    percent: &AtomicU8,
-    limits: &MediaLimits,
-) -> Result<(), MediaError> {
-    let Some(demuxer) = command::demuxer(film.mime) else {
-        return Err(MediaError::permanent("films of this kind cannot be decoded"));
-    };
-    let bounds = bounds(film.file, limits).map_err(not_started)?;
-    let command = command::conversion(demuxer, conversion, limits);
-    let mut child =
-        sandbox::start(command, Some(film.file), Some(target), bounds).await.map_err(not_started)?;
-    let Some(log) = child.stderr.take() else {
-        return Err(MediaError::temporary("ffmpeg has no output"));
-    };
-    let log = follow(log, film.duration_seconds, percent).await;
-    let status = child.wait().await.map_err(not_started)?;
-    if !status.success() {
-        return Err(failure(status, &log));
+/// What stays the same in every attempt.
+struct Work<'a> {
+    film: Film<'a>,
+    target: &'a File,
+    percent: &'a AtomicU8,
+    limits: &'a MediaLimits,
+}
+
+impl Work<'_> {
+    async fn attempt(&self, conversion: Conversion) -> Result<(), MediaError> {
+        let Some(demuxer) = command::demuxer(self.film.mime) else {
+            return Err(MediaError::permanent("films of this kind cannot be decoded"));
+        };
+        let bounds = bounds(self.film.file, self.limits).map_err(not_started)?;
+        let command = command::conversion(demuxer, conversion, self.film.hdr, self.limits);
+        let started = sandbox::start(command, Some(self.film.file), Some(self.target), bounds);
+        let mut ffmpeg = started.await.map_err(not_started)?;
+        let Some(log) = ffmpeg.child.stderr.take() else {
+            return Err(MediaError::temporary("ffmpeg has no output"));
+        };
+        let log = follow(log, self.film.duration_seconds, self.percent).await;
+        let status = ffmpeg.child.wait().await.map_err(not_started)?;
+        if status.success() { self.check().await } else { Err(failure(status, &log)) }
     }
-    let target = target.try_clone().map_err(not_started)?;
-    let limits = limits.clone();
-    blocking(move || {
-        let facts = facts(&target, &MP4, &limits);
-        let is_film = facts.width.is_some() && playback::conversion(MP4.mime, &facts).is_none();
-        if is_film { Ok(()) } else { Err(MediaError::permanent(NO_FRAME)) }
-    })
-    .await
+
+    /// Looks whether what came out is a film that browsers stream.
+    async fn check(&self) -> Result<(), MediaError> {
+        let (target, limits) = (self.target.try_clone().map_err(not_started)?, self.limits.clone());
+        blocking(move || {
+            let facts = facts(&target, &MP4, &limits);
+            let is_film = facts.width.is_some() && playback::conversion(MP4.mime, &facts).is_none();
+            if is_film { Ok(()) } else { Err(MediaError::permanent(NO_FRAME)) }
+        })
+        .await
+    }
 }
 
 /// Bytes that count towards no quota stay in proportion to those that do.

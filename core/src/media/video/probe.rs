@@ -69,8 +69,9 @@ async fn ask(file: &File, mime: &str, limits: &MediaLimits) -> Result<Facts, Med
         written_bytes: 0,
         niceness: 0,
     };
-    let mut child = sandbox::start(ffprobe(demuxer), Some(file), None, bounds).await.map_err(not_started)?;
-    let Some(mut output) = child.stdout.take() else {
+    let started = sandbox::start(ffprobe(demuxer), Some(file), None, bounds);
+    let mut ffprobe = started.await.map_err(not_started)?;
+    let Some(mut output) = ffprobe.child.stdout.take() else {
         return Err(MediaError::temporary("ffprobe has no output"));
     };
     let mut answer = Vec::new();

@@ -1,12 +1,13 @@
 //! Starts a program that sees the files it is given, the programs and libraries of the machine, and nothing else.
 //! Invariant: no network, no other file, nothing written but the one output; processor time, memory and what is written
 //! are bounded.
-//! The rights are given up by a thread that lives for the start only, because they are a thread's and its children's.
+//! The rights are given up by a thread of their own, because they are a thread's and its children's. It lives as long as
+//! the program, which the kernel kills with it: also when this process ends without a word.
 
 use std::fs::File;
 use std::io::{Error, Result};
 use std::process::{Command, Stdio};
-use std::sync::Once;
+use std::sync::{Once, mpsc};
 use std::time::Duration;
 
 use landlock::{
@@ -38,28 +39,40 @@ pub(super) struct Bounds {
     pub(super) niceness: u8,
 }
 
+/// A confined program. It dies when this is dropped, or with this process.
+#[derive(Debug)]
+pub(super) struct Confined {
+    pub(super) child: Child,
+    /// Its starter waits until this is dropped.
+    _release: mpsc::Sender<()>,
+}
+
 /// Starts `command` with `input` as its standard input and `output` as its standard output, or pipes in their place.
-/// It dies when the child is dropped.
 pub(super) async fn start(
     command: Command,
     input: Option<&File>,
     output: Option<&File>,
     bounds: Bounds,
-) -> Result<Child> {
+) -> Result<Confined> {
     let input = input.map(File::try_clone).transpose()?;
     let output = output.map(File::try_clone).transpose()?;
     let runtime = tokio::runtime::Handle::current();
     let (sender, receiver) = oneshot::channel();
+    let (release, released) = mpsc::channel();
     std::thread::Builder::new().name("sandbox".to_owned()).spawn(move || {
         let _runtime = runtime.enter();
         // Nobody waits any more if the caller ran out of time; the child dies with the message.
         let confined = confine_thread(input.as_ref(), output.as_ref());
         let _ = sender.send(confined.and_then(|()| start_here(&command, input, output, bounds)));
+        // Nothing is ever sent: the other end is dropped.
+        let _ = released.recv();
     })?;
-    receiver.await.unwrap_or_else(|_| Err(Error::other("the starting thread ended")))
+    let child = receiver.await.unwrap_or_else(|_| Err(Error::other("the starting thread ended")))?;
+    Ok(Confined { child, _release: release })
 }
 
-/// A shell sets the limits on itself and becomes the program, so that it never runs without them.
+/// A shell sets the limits on itself and becomes the program, so that it never runs without them. `setpriv` of util-linux
+/// asks the kernel to kill the program with the thread that started it.
 #[expect(clippy::disallowed_methods, reason = "this room starts the programs")]
 fn start_here(command: &Command, input: Option<File>, output: Option<File>, bounds: Bounds) -> Result<Child> {
     let (kibibytes, seconds) = (bounds.address_space / 1024, bounds.processor_time.as_secs().max(1));
@@ -71,7 +84,8 @@ fn start_here(command: &Command, input: Option<File>, output: Option<File>, boun
     };
     let script = format!(
         "ulimit -v {kibibytes} && ulimit -t {seconds} && ulimit -f {blocks} && ulimit -n {MAX_OPEN_FILES} && ulimit -c 0 \
-         && exec {nice}\"$0\" \"$@\""
+         && if command -v setpriv >/dev/null; then exec setpriv --pdeathsig KILL {nice}\"$0\" \"$@\"; \
+         else exec {nice}\"$0\" \"$@\"; fi"
     );
     let mut confined = tokio::process::Command::new("/bin/sh");
     confined.args(["-c", &script]).arg(command.get_program()).args(command.get_args());
@@ -150,8 +164,8 @@ mod tests {
         #[expect(clippy::disallowed_methods, reason = "a shell stands for a decoder that was taken over")]
         let mut command = Command::new("/bin/bash");
         command.args(["-c", script]);
-        let child = start(command, Some(&file_of(b"the one file")), None, bounds).await.unwrap();
-        String::from_utf8(child.wait_with_output().await.unwrap().stdout).unwrap()
+        let confined = start(command, Some(&file_of(b"the one file")), None, bounds).await.unwrap();
+        String::from_utf8(confined.child.wait_with_output().await.unwrap().stdout).unwrap()
     }
 
     #[tokio::test]
@@ -186,8 +200,8 @@ mod tests {
             .args(["-c", "echo 1 > /dev/fd/1; (echo x > /tmp/jam-sandbox) || printf %04096d 0 >> /dev/fd/1"]);
         let output = tempfile::tempfile().unwrap();
         let bounds = Bounds { written_bytes: 1024, niceness: 19, ..BOUNDS };
-        let child = start(command, Some(&file_of(b"")), Some(&output), bounds).await.unwrap();
-        child.wait_with_output().await.unwrap();
+        let confined = start(command, Some(&file_of(b"")), Some(&output), bounds).await.unwrap();
+        confined.child.wait_with_output().await.unwrap();
         assert_eq!(output.metadata().unwrap().len(), 1024);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::media::facts::facts;
-use crate::media::fixtures::{by_ffmpeg, content, file_of, turned_clockwise};
+use crate::media::fixtures::{by_ffmpeg, content, file_of, of_high_dynamic_range, turned_clockwise};
 
 const TONE: &str = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=2";
 
@@ -185,6 +185,19 @@ fn the_frame_is_taken_at_a_tenth_and_never_after_ten_seconds() {
     assert_eq!(start_of(None), 0.0);
     assert_eq!(start_of(Some(20.0)), 2.0);
     assert_eq!(start_of(Some(7200.0)), 10.0);
+}
+
+#[tokio::test]
+async fn a_film_with_more_light_than_screens_show_looks_as_it_was_graded() {
+    for (name, transfer) in [("a.mp4", "smpte2084"), ("a.mov", "smpte2084"), ("a.mkv", "arib-std-b67")] {
+        let film = by_ffmpeg(name, &of_high_dynamic_range(transfer));
+        let picture = poster_of(&film, PictureKind::Small).await;
+        assert_eq!(picture.dimensions(), (256, 144));
+        // Unmapped they are a washed-out (93, 93, 93), (129, 129, 129) and (111, 136, 81).
+        assert_colour(&picture, (16, 32), [102, 102, 102]);
+        assert_colour(&picture, (48, 32), [190, 190, 190]);
+        assert_colour(&picture, (128, 32), [14, 222, 4]);
+    }
 }
 
 #[tokio::test]

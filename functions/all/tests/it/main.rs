@@ -15,6 +15,7 @@ mod events;
 mod explain;
 mod faults;
 mod forms;
+mod hostile;
 mod instances;
 mod isolation;
 mod kill;

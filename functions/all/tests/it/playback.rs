@@ -1,6 +1,6 @@
 //! Films that browsers cannot stream: made anew beside the original, seen while they are made, cancelled, tried again.
 
-use crate::app::media::{MP4, by_ffmpeg, looped, png, sha256};
+use crate::app::media::{MP4, by_ffmpeg, film_writers, long_film, png, sha256};
 use crate::app::{ANN, TestApp, eventually};
 use jam_core::ops::work;
 use serde_json::{Value, json};
@@ -10,12 +10,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 const FILM: &str = "-f lavfi -i testsrc=size=640x360:rate=10:duration=2 -f lavfi -i sine=duration=2 -pix_fmt yuv420p -shortest";
-
-/// A film of many minutes that takes a while to convert.
-fn long_film() -> Vec<u8> {
-    let second = by_ffmpeg("a.avi", "-f lavfi -i testsrc=size=1280x720:rate=30:duration=1 -c:v mpeg4 -q:v 5");
-    looped("a.avi", &second, 600)
-}
 
 async fn playback(app: &TestApp, id: &str) -> Option<Value> {
     let answer = app.ann().get(&format!("/api/files/{id}/derivatives")).await.expect(200).json();
@@ -32,12 +26,8 @@ async fn under_way(app: &TestApp, id: &str) {
     .await;
 }
 
-/// The outputs of programs that write to this volume aside.
 fn writers(app: &TestApp) -> Vec<PathBuf> {
-    let aside = app.on_volume(".jam/tmp");
-    let programs = std::fs::read_dir("/proc").unwrap();
-    let outputs = programs.filter_map(|entry| std::fs::read_link(entry.ok()?.path().join("fd/1")).ok());
-    outputs.filter(|output| output.starts_with(&aside)).collect()
+    film_writers(&app.app.config.storage_root)
 }
 
 /// The worker's loop for long jobs, until it is told to stop.

@@ -109,6 +109,8 @@ async fn a_client_that_takes_no_webp_is_given_jpeg(pool: PgPool) {
         ("image/jpeg", "image/jpeg"),
         ("image/png, image/jpeg;q=0.8", "image/jpeg"),
         ("image/webp;q=0, */*", "image/jpeg"),
+        ("image/avif", "image/jpeg"),
+        ("text/html", "image/jpeg"),
     ];
     for (accept, mime_type) in formats {
         let answer = app.ann().get_with(&path, "accept", accept).await.expect(200);

@@ -45,6 +45,13 @@ pub(super) fn decode(
     Ok(Decoded { pixels, extent, fit, orientation: header.orientation, icc: header.icc })
 }
 
+/// The picture at an eighth by our own decoder, if it takes the file and the file is within the limits.
+pub(in crate::media::thumbnail) fn at_an_eighth(bytes: &[u8], limits: &MediaLimits) -> Option<Pixels> {
+    let header = JpegHeader::read(Cursor::new(bytes))?;
+    limits.check_dimensions(header.size.0, header.size.1).ok()?;
+    eighth::decode(bytes)
+}
+
 fn decompress(bytes: &[u8], fit: &Fit) -> turbojpeg::Result<(Pixels, ScalingFactor)> {
     let mut decompressor = Decompressor::new()?;
     decompressor.set_scan_limit(MAX_SCANS)?;

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::media::facts::{Facts, examine};
-use crate::media::fixtures::{by_ffmpeg, content, file_of, turned_clockwise};
+use crate::media::fixtures::{by_ffmpeg, content, file_of, of_high_dynamic_range, turned_clockwise};
+use crate::media::{PictureFormat, poster};
+use crate::model::PictureKind;
 
 const FILM: &str =
     "-f lavfi -i testsrc=size=640x360:rate=10:duration=3 -f lavfi -i sine=duration=3 -pix_fmt yuv420p";
@@ -11,7 +13,7 @@ async fn convert_with(file: &File, limits: &MediaLimits) -> Result<(File, u8), M
     let (sniffed, facts) = examine(file, limits).unwrap();
     let conversion = playback::conversion(sniffed.mime, &facts).unwrap();
     let (target, percent) = (tempfile::tempfile().unwrap(), AtomicU8::new(0));
-    let film = Film { file, mime: sniffed.mime, duration_seconds: facts.duration_seconds };
+    let film = Film { file, mime: sniffed.mime, duration_seconds: facts.duration_seconds, hdr: facts.hdr };
     convert(film, conversion, &target, &percent, limits).await?;
     Ok((target, percent.into_inner()))
 }
@@ -69,6 +71,24 @@ async fn a_large_film_is_brought_within_720p_lying_or_standing() {
 }
 
 #[tokio::test]
+async fn a_film_with_more_light_than_screens_show_is_brought_to_what_they_show() {
+    let film = by_ffmpeg("a.mov", &of_high_dynamic_range("smpte2084"));
+    let (sniffed, facts) = examine(&film, &MediaLimits::default()).unwrap();
+    assert_eq!((sniffed.mime, facts.hdr), ("video/quicktime", Some(HighDynamicRange::Pq)));
+    let (target, _) = convert_with(&film, &MediaLimits::default()).await.unwrap();
+    let (_, facts) = examine(&target, &MediaLimits::default()).unwrap();
+    assert_eq!((facts.width, facts.height, facts.hdr), (Some(320), Some(180), None));
+    let (kind, format) = (PictureKind::Medium, PictureFormat::WebP);
+    let picture = poster(target, "video/mp4", None, kind, format, &MediaLimits::default()).await.unwrap();
+    let picture = image::load_from_memory(&picture.bytes).unwrap().to_rgb8();
+    for (x, expected) in [(20, [102, 102, 102]), (60, [190, 190, 190]), (160, [14, 222, 4])] {
+        let found = picture.get_pixel(x, 40).0;
+        let is_near = found.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) <= 30);
+        assert!(is_near, "{found:?} is not {expected:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_converted_says_why() {
     let limits = MediaLimits::default();
     let film = content(&by_ffmpeg("a.mp4", &format!("{FILM} -c:v libx264 -c:a aac")));
@@ -86,7 +106,7 @@ async fn what_cannot_be_converted_says_why() {
 #[tokio::test]
 async fn a_playlist_is_never_opened_as_one() {
     let list = file_of(b"ffconcat version 1.0\nfile /etc/hostname\n");
-    let film = Film { file: &list, mime: "video/mp2t", duration_seconds: None };
+    let film = Film { file: &list, mime: "video/mp2t", duration_seconds: None, hdr: None };
     let target = tempfile::tempfile().unwrap();
     let ended = convert(film, Conversion::ALL, &target, &AtomicU8::new(0), &MediaLimits::default()).await;
     assert!(!ended.unwrap_err().retryable);

@@ -3,6 +3,7 @@
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use std::io::Cursor;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -29,8 +30,22 @@ pub(crate) fn by_ffmpeg(name: &str, arguments: &str) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
+/// A film of many minutes that takes a while to convert.
+pub(crate) fn long_film() -> Vec<u8> {
+    let second = by_ffmpeg("a.avi", "-f lavfi -i testsrc=size=1280x720:rate=30:duration=1 -c:v mpeg4 -q:v 5");
+    looped("a.avi", &second, 600)
+}
+
+/// The outputs of programs that write films to this volume aside.
+pub(crate) fn film_writers(volume: &Path) -> Vec<PathBuf> {
+    let aside = volume.join(".jam/tmp");
+    let programs = std::fs::read_dir("/proc").unwrap();
+    let outputs = programs.filter_map(|entry| std::fs::read_link(entry.ok()?.path().join("fd/1")).ok());
+    outputs.filter(|output| output.starts_with(&aside)).collect()
+}
+
 /// The film so many times, one after another.
-pub(crate) fn looped(name: &str, film: &[u8], times: u32) -> Vec<u8> {
+fn looped(name: &str, film: &[u8], times: u32) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let once = folder.path().join(name);
     std::fs::write(&once, film).unwrap();

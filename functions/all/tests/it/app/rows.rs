@@ -125,6 +125,26 @@ pub(crate) async fn times_made(conn: &mut PgConnection, kind: &str) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM made WHERE kind = $1").bind(kind).fetch_one(conn).await.unwrap()
 }
 
+/// Records from now on how many long jobs are being run whenever a job changes.
+pub(crate) async fn watch_long_jobs(conn: &mut PgConnection) {
+    for statement in [
+        "CREATE TABLE long_jobs (running bigint)",
+        "CREATE FUNCTION watch_long_jobs() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN
+             INSERT INTO long_jobs SELECT count(*) FROM jobs WHERE is_long AND state = 'running';
+             RETURN NULL;
+         END $$",
+        "CREATE TRIGGER watch_long_jobs AFTER UPDATE ON jobs EXECUTE FUNCTION watch_long_jobs()",
+    ] {
+        sqlx::query(statement).execute(&mut *conn).await.unwrap();
+    }
+}
+
+/// How many long jobs were run at the same time at most.
+pub(crate) async fn most_long_jobs(conn: &mut PgConnection) -> i64 {
+    sqlx::query_scalar("SELECT max(running) FROM long_jobs").fetch_one(conn).await.unwrap()
+}
+
 /// Where the programs of this server are.
 pub(crate) async fn programs_of_postgres(conn: &mut PgConnection) -> String {
     sqlx::query_scalar("SELECT setting FROM pg_config WHERE name = 'BINDIR'").fetch_one(conn).await.unwrap()

@@ -1,0 +1,18 @@
+//! Size, length and tracks of any file, by its headers: of pictures, films and sounds.
+#![no_main]
+
+use std::fs::File;
+use std::io::{Seek, Write};
+
+use jam_core::media::{MediaLimits, conversion, examine};
+use libfuzzer_sys::fuzz_target;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+fuzz_target!(|content: &[u8]| {
+    let mut file = File::from(memfd_create("input", MFdFlags::empty()).expect("memory for a file"));
+    file.write_all(content).and_then(|()| file.rewind()).expect("a file in memory takes everything");
+    let (sniffed, facts) = examine(&file, &MediaLimits::default()).expect("a file in memory can be read");
+    assert!(facts.width.is_none_or(|width| width > 0) && facts.height.is_none_or(|height| height > 0));
+    assert!(facts.duration_seconds.is_none_or(|seconds| seconds.is_finite() && seconds > 0.0));
+    let _ = conversion(sniffed.mime, &facts);
+});

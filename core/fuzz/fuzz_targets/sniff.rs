@@ -1,0 +1,12 @@
+//! What bytes are, by any first bytes: nothing that is refused may ever be shown in place.
+#![no_main]
+
+use jam_core::media::{Class, is_inline_safe, sniff};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|head: &[u8]| {
+    for name in ["a", "a.json", "a.gltf"] {
+        let sniffed = sniff(head, name);
+        assert!(sniffed.class != Class::Refused || !is_inline_safe(sniffed.mime), "{sniffed:?}");
+    }
+});

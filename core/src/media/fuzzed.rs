@@ -1,0 +1,54 @@
+//! What the fuzzers start from and what they found, read again by the compiler that everybody has.
+//! The files lie in `core/fuzz/seeds` and `core/fuzz/found`; `core/fuzz` makes new ones of them.
+#![expect(clippy::disallowed_methods, reason = "the files lie in the repository")]
+
+use std::path::{Path, PathBuf};
+
+use super::{MediaLimits, conversion, examine, jpeg_at_an_eighth, sniff};
+
+/// Every file for this fuzzer, with its content.
+fn files(fuzzer: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let folders =
+        ["seeds", "found"].map(|kind| Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(kind));
+    let entries =
+        folders.iter().flat_map(|folder| std::fs::read_dir(folder.join(fuzzer)).into_iter().flatten());
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+}
+
+#[test]
+fn every_seed_is_told_apart() {
+    let files = files("sniff");
+    assert!(files.len() > 20);
+    for (path, content) in files {
+        let label = sniff(&content, "a").label;
+        assert_ne!(label, "file of an unknown kind", "{}", path.display());
+    }
+}
+
+#[test]
+fn every_file_gives_facts_or_none() {
+    let files = files("facts");
+    assert!(files.len() > 20);
+    for (path, _) in files {
+        let (sniffed, facts) =
+            examine(&std::fs::File::open(&path).unwrap(), &MediaLimits::default()).unwrap();
+        let _ = conversion(sniffed.mime, &facts);
+        if path.components().any(|part| part.as_os_str() == "seeds") {
+            let is_known = facts.width.is_some() || facts.duration_seconds.is_some();
+            assert!(is_known, "{}: {sniffed:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_jpeg_is_decoded_or_left_to_the_library() {
+    let files = files("jpeg");
+    assert!(files.len() > 10);
+    for (path, content) in files {
+        let decoded = jpeg_at_an_eighth(&content, &MediaLimits::default());
+        if path.components().any(|part| part.as_os_str() == "seeds") {
+            assert_eq!(decoded.map(|(width, height, _)| (width, height)), Some((5, 3)), "{}", path.display());
+        }
+    }
+}
