@@ -45,7 +45,9 @@ fn encode_as(pixels: &Pixels, coding: Coding) -> Result<Vec<u8>, MediaError> {
         Coding::WebP(quality) => {
             webp(pixels).quality(f32::from(quality)).encode(Unstoppable).map_err(not_encoded)
         }
-        Coding::LosslessWebP => webp(pixels).lossless(true).encode(Unstoppable).map_err(not_encoded),
+        Coding::LosslessWebP => {
+            webp(pixels).lossless(true).method(0).encode(Unstoppable).map_err(not_encoded)
+        }
         Coding::Jpeg(quality) => jpeg(&on_white(pixels.clone()), quality),
     }
 }

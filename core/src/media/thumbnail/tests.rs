@@ -104,9 +104,9 @@ fn a_thumbnail_takes_no_more_bytes_than_what_it_is_made_from() {
 
 #[test]
 fn a_drawing_that_takes_fewer_bytes_without_loss_is_kept_without_loss() {
-    let drawing = encoded(ImageFormat::Png, 200, 100);
+    let drawing = encoded(ImageFormat::Png, 16, 16);
     let picture = thumbnail(&drawing, "image/png", PictureKind::Large);
-    assert_eq!(decoded(&picture), image::load_from_memory(&drawing).unwrap().to_rgba8());
+    assert!(decoded(&picture) == image::load_from_memory(&drawing).unwrap().to_rgba8());
 }
 
 #[test]
