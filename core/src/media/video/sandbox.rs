@@ -71,8 +71,12 @@ pub(super) async fn start(
     Ok(Confined { child, _release: release })
 }
 
-/// A shell sets the limits on itself and becomes the program, so that it never runs without them. `setpriv` of util-linux
-/// asks the kernel to kill the program with the thread that started it.
+/// What starts `$0`, a script, such that the kernel kills it with the thread that started it; needs util-linux.
+const DYING_WITH_ITS_STARTER: &str = r#"
+    command -v setpriv >/dev/null && exec setpriv --pdeathsig KILL /bin/sh -c "$0" "$@"
+    exec /bin/sh -c "$0" "$@""#;
+
+/// A shell sets the limits on itself and becomes the program, so that it never runs without them.
 #[expect(clippy::disallowed_methods, reason = "this room starts the programs")]
 fn start_here(command: &Command, input: Option<File>, output: Option<File>, bounds: Bounds) -> Result<Child> {
     let (kibibytes, seconds) = (bounds.address_space / 1024, bounds.processor_time.as_secs().max(1));
@@ -82,13 +86,17 @@ fn start_here(command: &Command, input: Option<File>, output: Option<File>, boun
         0 => String::new(),
         niceness => format!("nice -n {niceness} "),
     };
+    // Who was orphaned before the kernel was asked has another parent now.
+    let parent = std::process::id();
     let script = format!(
-        "ulimit -v {kibibytes} && ulimit -t {seconds} && ulimit -f {blocks} && ulimit -n {MAX_OPEN_FILES} && ulimit -c 0 \
-         && if command -v setpriv >/dev/null; then exec setpriv --pdeathsig KILL {nice}\"$0\" \"$@\"; \
-         else exec {nice}\"$0\" \"$@\"; fi"
+        "test $PPID = {parent} && ulimit -v {kibibytes} && ulimit -t {seconds} && ulimit -f {blocks} \
+         && ulimit -n {MAX_OPEN_FILES} && ulimit -c 0 && exec {nice}\"$0\" \"$@\""
     );
     let mut confined = tokio::process::Command::new("/bin/sh");
-    confined.args(["-c", &script]).arg(command.get_program()).args(command.get_args());
+    confined
+        .args(["-c", DYING_WITH_ITS_STARTER, &script])
+        .arg(command.get_program())
+        .args(command.get_args());
     // Nothing of this service's settings is the program's business.
     confined.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
     confined.stdin(input.map_or_else(Stdio::piped, Stdio::from));

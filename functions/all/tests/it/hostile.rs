@@ -41,10 +41,11 @@ fn hostile(name: &str, content: impl Into<Vec<u8>>, fate: Fate) -> Hostile {
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn files_made_to_harm_cost_the_service_nothing_and_tell_their_senders_why(pool: PgPool) {
-    let site = Site::new(pool.clone());
-    let process = site.start("jam-all", &[]).await;
+    // Before the service is there, because this takes longer than it keeps a connection without a request.
     let files =
         [promising_too_much(), lists_and_documents(), two_in_one(), broken_pngs(), damaged()].concat();
+    let site = Site::new(pool.clone());
+    let process = site.start("jam-all", &[]).await;
     let done = CancellationToken::new();
     let work = async {
         let stored = send_all(&process.user(ANN), files).await;
