@@ -37,8 +37,7 @@ pub async fn run_next_long(app: &App, stop: &CancellationToken) -> Result<bool> 
 }
 
 async fn run_one(app: &App, is_long: bool, stop: &CancellationToken) -> Result<bool> {
-    let claimed = if is_long { claim_long(app).await } else { claim(app).await };
-    let Some(job) = claimed? else { return Ok(false) };
+    let Some(job) = claim(app, is_long).await? else { return Ok(false) };
     if job.attempts > MAX_ATTEMPTS {
         // Whoever did it never came to tell how it ended.
         set_aside(app, &job, "its worker ended in each attempt").await?;
@@ -68,12 +67,11 @@ async fn run_one(app: &App, is_long: bool, stop: &CancellationToken) -> Result<b
     Ok(true)
 }
 
-async fn claim(app: &App) -> Result<Option<ClaimedJob>> {
-    db::jobs::claim(&mut *app.db.conn().await?, false, LEASE).await
-}
-
-/// One at a time, whoever runs it.
-async fn claim_long(app: &App) -> Result<Option<ClaimedJob>> {
+/// Of long jobs one at a time, whoever runs it.
+async fn claim(app: &App, is_long: bool) -> Result<Option<ClaimedJob>> {
+    if !is_long {
+        return db::jobs::claim(&mut *app.db.conn().await?, false, LEASE).await;
+    }
     let mut tx = app.db.begin().await?;
     db::jobs::take_turn(&mut tx).await?;
     let claimed = db::jobs::claim(&mut tx, true, LEASE).await?;

@@ -100,6 +100,7 @@ async fn a_worker_that_is_killed_takes_its_ffmpeg_with_it(pool: PgPool) {
     let process = site.start("jam-all", &[]).await;
     process.user(ANN).delete(&format!("/api/files/{id}/derivatives/playback")).await.expect(200);
     process.stop().await;
+    site.settled().await.stop().await;
     site.assert_clean().await;
 }
 
