@@ -262,21 +262,6 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>) -> Result<Option<
     .await?)
 }
 
-/// Asks an upload's writer to stop, in whatever process it is: it looks at its epoch every second.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn evict(conn: &mut PgConnection, user: &UserId, id: UploadId) -> Result<()> {
-    sqlx::query!(
-        "UPDATE upload_sessions SET writer_epoch = writer_epoch + 1 WHERE user_id = $1 AND id = $2",
-        user.as_str(),
-        id as UploadId,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// Whether a writer is still the latest one, of an upload that is still open.
 ///
 /// # Errors

@@ -6,6 +6,7 @@
 pub mod append;
 pub(super) mod content;
 mod finish;
+mod hearing;
 pub mod join;
 pub mod known;
 mod lock;

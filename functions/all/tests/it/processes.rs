@@ -3,7 +3,7 @@
 
 use crate::app::media::{bytes, png, sha256};
 use crate::app::postgres::Postgres;
-use crate::app::process::Site;
+use crate::app::process::{Process, Site};
 use crate::app::tus::{offset, piece_head};
 use crate::app::{ANN, As, Raw, eventually, rows};
 use futures_util::future::join_all;
@@ -40,6 +40,44 @@ async fn a_process_that_stands_still_keeps_its_upload_from_others_and_loses_no_b
     assert_eq!(file["sha256"], sha256(&content));
     drop(other);
     drop(stalled);
+    first.stop().await;
+    second.stop().await;
+    site.assert_clean().await;
+}
+
+/// The shortest time that a stalled sender to one process holds up whoever asks another: others share the machine.
+async fn fastest_takeover(site: &Site, from: &Process, by: &As<'_>, content: &[u8]) -> Duration {
+    let url = from.user(ANN).create("a.bin", content.len()).await;
+    let (mut at, mut fastest) = (0, Duration::MAX);
+    for _ in 0..5 {
+        let mut stalled = from.stalled_sender(site, &url, content, at..at + 400_000).await;
+        let asked = Instant::now();
+        let told = by.offset(&url).await;
+        fastest = fastest.min(asked.elapsed());
+        stalled.answer().await.refused(423, "upload_locked");
+        assert!((at + 1..=at + 400_000).contains(&told), "{told} after {at}");
+        at = told;
+    }
+    let last = by.append(&url, at, &content[at..]).await.expect(204);
+    let file = from.user(ANN).file(last.header("upload-file-id").unwrap()).await;
+    assert_eq!(file["sha256"], sha256(content));
+    fastest
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_stalled_sender_to_one_process_is_sent_away_at_once_by_whoever_asks_another(pool: PgPool) {
+    let site = Site::new(pool.clone());
+    let (first, second) = (site.start("jam-all", &[]).await, site.start("jam-upload", &[]).await);
+    let (other, content) = (As::new(&second, None), bytes(1, 3_000_000));
+    // A writer that is not told looks every second.
+    let at_once = Duration::from_millis(400);
+    let fastest = fastest_takeover(&site, &first, &other, &content).await;
+    assert!(fastest < at_once, "{fastest:?}");
+    // A lost connection is made again.
+    assert!(rows::end_listening(&mut pool.acquire().await.unwrap()).await > 0);
+    let fastest = fastest_takeover(&site, &first, &other, &content).await;
+    assert!(fastest < at_once, "{fastest:?} after the connection was lost");
+    drop(other);
     first.stop().await;
     second.stop().await;
     site.assert_clean().await;
