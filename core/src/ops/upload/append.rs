@@ -111,7 +111,7 @@ async fn run(
 ) -> Result<Session> {
     app.volume.require_sound()?;
     let start = writer.durable().clone();
-    let epoch = lock::claim(app, &session, &writer, piece.checksum.is_none()).await?;
+    let epoch = lock::claim(app, &session, &open, &writer, piece.checksum.is_none()).await?;
     crash::point("append.claimed");
     if piece.offset != start.offset() {
         return Err(Error::OffsetMismatch { offset: start.offset() });

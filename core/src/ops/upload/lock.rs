@@ -1,6 +1,7 @@
 //! One writer an upload: the lock on its bytes decides, and whoever holds it can be made to let go.
 //! Invariant: what a session says under its lock stays so until the lock is dropped, unless the upload is cancelled.
 
+use super::leave;
 use crate::app::App;
 use crate::blob::{Lock, Locked, Recovered, Writer};
 use crate::db;
@@ -15,6 +16,8 @@ use tokio::time::Instant;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long after writers of other processes were asked they are asked again: one that was about to begin did not hear.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// How long a Lambda instance has to let go before it is left behind: it may stand still until it is called again.
+const FROZEN: Duration = Duration::from_secs(2);
 /// Between two attempts while a writer lets go.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -84,6 +87,10 @@ pub(super) async fn take(app: &App, id: UploadId, persistence: Persistence) -> R
                     db::evictions::ask(&mut *app.db.conn().await?, &session.user_id, id).await?;
                     asked_others = Some(Instant::now());
                 }
+                if app.config.lambda.is_some() && !open.is_finalizing && started.elapsed() > FROZEN {
+                    leave::behind(app, &session, &open).await?;
+                    continue;
+                }
             }
         }
         if started.elapsed() > PATIENCE {
@@ -109,7 +116,8 @@ async fn lock(app: &App, open: &Open) -> Result<Lock> {
     }
 }
 
-fn lost(session: &Session) -> Error {
+/// Bytes that were acknowledged are not there.
+pub(super) fn lost(session: &Session) -> Error {
     if session.durable.offset().bytes() > 0 {
         tracing::error!(user.id = %session.user_id, upload.id = %session.id, "the bytes of an upload are gone from the volume");
     }
@@ -141,11 +149,18 @@ impl Held {
 /// before they are recorded.
 ///
 /// # Errors
-/// [`Error::Gone`] when the upload was cancelled meanwhile.
-pub(super) async fn claim(app: &App, session: &Session, writer: &Writer, counts_tail: bool) -> Result<i64> {
+/// [`Error::Gone`] when the upload was cancelled meanwhile, or its holder left behind.
+pub(super) async fn claim(
+    app: &App,
+    session: &Session,
+    open: &Open,
+    writer: &Writer,
+    counts_tail: bool,
+) -> Result<i64> {
     let claim = Claim {
         user: &session.user_id,
         id: session.id,
+        staging: &open.staging,
         at: writer.durable(),
         boot: counts_tail.then(|| app.volume.boot()),
     };

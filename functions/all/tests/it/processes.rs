@@ -4,10 +4,18 @@
 use crate::app::media::{bytes, png, sha256};
 use crate::app::postgres::Postgres;
 use crate::app::process::{Process, Site};
-use crate::app::tus::{offset, piece_head};
+use crate::app::tus::{offset, piece_head, session};
 use crate::app::{ANN, As, Raw, eventually, rows};
+use bytes::Bytes;
 use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
+use jam_core::app::App;
+use jam_core::db::sessions::Session;
+use jam_core::model::ByteSize;
+use jam_core::ops::upload::append::{Piece, append};
+use jam_core::ops::upload::session::refresh;
 use nix::sys::signal::Signal;
+use serde_json::json;
 use sqlx::PgPool;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -43,6 +51,47 @@ async fn a_process_that_stands_still_keeps_its_upload_from_others_and_loses_no_b
     first.stop().await;
     second.stop().await;
     site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn under_lambda_a_writer_that_stands_still_is_left_behind_and_its_late_bytes_never_count(pool: PgPool) {
+    let site = Site::new(pool);
+    let process = site.start("jam-all", &[]).await;
+    let content = bytes(1, 900_000);
+    let wrong = [&content[..100_000], &bytes(2, 800_000)].concat();
+    let url = process.user(ANN).create("a.bin", content.len()).await;
+    process.user(ANN).append(&url, 0, &content[..100_000]).await.expect(204);
+    let mut frozen = process.stalled_sender(&site, &url, &wrong, 100_000..600_000).await;
+    process.signal(Signal::SIGSTOP);
+    // Its lock is held all the while. Two instances ask at once: the upload moves away from it once.
+    let (one, other) = (site.app_under_lambda(), site.app_under_lambda());
+    let as_it_was = session(&one, &url).await;
+    let asked = join_all([&one, &other].map(|app| refresh(app, as_it_was.clone()))).await;
+    for session in asked {
+        assert_eq!(session.unwrap().durable.offset().bytes(), 100_000, "only what was acknowledged counts");
+    }
+    send_piece(&one, &url, &content[..500_000]).await;
+    process.signal(Signal::SIGCONT);
+    frozen.send(&wrong[600_000..]).await.unwrap();
+    frozen.answer().await.refused(423, "upload_locked");
+    let file_id = send_piece(&other, &url, &content).await.file_id.expect("it is whole").to_string();
+    let (ann, digest) = (process.user(ANN), sha256(&content));
+    assert_eq!(ann.file(&file_id).await["sha256"], digest);
+    process.assert_downloads([(&file_id, &digest)]).await;
+    assert_eq!(ann.counters().await, json!([content.len(), 0, 0, 1]));
+    drop(ann);
+    process.stop().await;
+    site.settled().await.stop().await;
+    site.assert_clean().await;
+}
+
+/// Appends the rest of this content, as an instance that was sent it.
+async fn send_piece(app: &App, url: &str, content: &[u8]) -> Session {
+    let session = session(app, url).await;
+    let offset = session.durable.offset();
+    let rest = Bytes::copy_from_slice(&content[usize::try_from(offset.bytes()).unwrap()..]);
+    let piece = Piece { offset, size: Some(ByteSize::new(rest.len() as u64)), ..Piece::default() };
+    append(app, &session, piece, stream::iter([Ok(rest)]).boxed()).await.unwrap()
 }
 
 /// The shortest time that a stalled sender to one process holds up whoever asks another: others share the machine.
@@ -113,7 +162,7 @@ async fn clients_of_two_processes_that_send_the_same_upload_make_one_file(pool: 
     assert_eq!(one, other, "both are told the same file");
     let ann = first.user(ANN);
     assert_eq!(ann.file(&one).await["sha256"], sha256(&content));
-    assert_eq!(ann.counters().await, serde_json::json!([content.len(), 0, 0, 1]));
+    assert_eq!(ann.counters().await, json!([content.len(), 0, 0, 1]));
     drop((ann, clients));
     first.stop().await;
     second.stop().await;
