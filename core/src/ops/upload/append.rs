@@ -25,8 +25,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 /// How often a writer looks whether it is still the latest one. Usually it is told to look when that matters; without
 /// being told it may take so long until it lets go.
 const LOOK: Duration = Duration::from_secs(1);
-/// The longest time that bytes are not recorded.
+/// The longest time that bytes are not recorded ...
 const UNRECORDED: Duration = Duration::from_secs(5);
+/// ... and how many of them are on disk by then at most: each record is a commit, for which the bytes wait.
+const UNRECORDED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Bytes on their way in.
 pub type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
@@ -278,7 +280,7 @@ impl<'a> Appending<'a> {
         self.writer.push(chunk).await?;
         self.end_bytes = end_bytes;
         let durable = self.writer.durable();
-        if durable.offset() > self.recorded {
+        if durable.offset().saturating_sub(self.recorded).bytes() >= UNRECORDED_BYTES {
             let at = durable.clone();
             self.record(&at).await?;
         }
