@@ -44,6 +44,15 @@ def answers(port: int, path: str = "/health") -> bool:
         return False
 
 
+def wait_for(port: int) -> None:
+    """Waits until somebody answers there."""
+    deadline = time.monotonic() + ANSWER_SECONDS_MAX
+    while not answers(port):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"port {port} does not answer")
+        time.sleep(0.05)
+
+
 @contextlib.contextmanager
 def another(target: Target) -> Iterator[Started]:
     """Starts a process and asks for /health every millisecond until it answers 200; ends the process afterwards."""

@@ -5,7 +5,7 @@ use crate::app::gateway::{Function, Gateway, Request};
 use crate::app::media::{bytes, png, sha256};
 use crate::app::process::{Site, session_token};
 use crate::app::tus::{BYTES, UPLOADS, offset};
-use crate::app::{ANN, Answer, Form};
+use crate::app::{ANN, Answer, Form, rows};
 use jam_core::db;
 use serde_json::json;
 use sqlx::PgPool;
@@ -219,6 +219,22 @@ async fn an_upload_whose_every_piece_meets_a_function_just_started_is_whole(pool
     let file = process.user(ANN).file(told.header("upload-file-id").unwrap()).await;
     assert_eq!(file["sha256"], sha256(&content));
     process.stop().await;
+    site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_snapshot_of_a_function_holds_no_connection_and_its_copy_serves(pool: PgPool) {
+    let site = Site::new(pool.clone());
+    let mut conn = pool.acquire().await.unwrap();
+    let snap_start = [("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")];
+    let mut function = Function::start(&site, "jam-all", &snap_start).await;
+    function.ready_for_snapshot().await;
+    assert_eq!(rows::connections(&mut conn).await, 0);
+    function.restore();
+    let mut ann = Ann::new(&mut function, Gateway::HttpApi);
+    ann.upload(b"some bytes").await.expect(200);
+    assert!(rows::connections(&mut conn).await > 0);
+    function.kill().await;
     site.assert_clean().await;
 }
 

@@ -8,6 +8,8 @@ use crate::app::{ANN, Answer, As, BOB, Form, send};
 use reqwest::Method;
 use serde_json::json;
 use sqlx::PgPool;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 const SIZE: usize = 1_300_000;
 
@@ -146,6 +148,45 @@ async fn every_operation_reaches_its_function_through_nginx(pool: PgPool) {
     ann.put(&format!("/api/files/{id}"), json!({})).await.refused(405, "method_not_allowed");
     drop(ann);
     nginx.stop().await;
+    site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_process_that_is_replaced_behind_nginx_fails_no_request(pool: PgPool) {
+    let site = Site::new(pool);
+    let entrance = site.entrance();
+    let mut instance = site.start_behind(&entrance, "jam-all", &[("JAM_ACCEL", "nginx")]).await;
+    let nginx = Nginx::in_front_of(&site, &entrance).await;
+    let content = bytes(1, 100_000);
+    let file = nginx.user(ANN).store("a.bin", &content).await;
+    let path = format!("/api/files/{}/download", file["id"].as_str().unwrap());
+    let is_over = CancellationToken::new();
+    let read = async || {
+        let mut answers = 0;
+        while !is_over.is_cancelled() {
+            assert_eq!(nginx.user(ANN).get(&path).await.expect(200).body, content);
+            nginx.user(ANN).get("/api/files").await.expect(200);
+            answers += 1;
+        }
+        assert!(answers > 20, "{answers}");
+    };
+    let write = async || {
+        while !is_over.is_cancelled() {
+            nginx.user(ANN).store("b.bin", b"some bytes").await;
+        }
+    };
+    let replace = async {
+        for _ in 0..6 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            instance.stop().await;
+            instance = site.start_behind(&entrance, "jam-all", &[("JAM_ACCEL", "nginx")]).await;
+        }
+        is_over.cancel();
+        instance
+    };
+    let ((), (), (), instance) = tokio::join!(read(), read(), write(), replace);
+    nginx.stop().await;
+    instance.stop().await;
     site.assert_clean().await;
 }
 

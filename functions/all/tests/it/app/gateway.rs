@@ -19,12 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::process::Child;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 
 /// A running function and its side of Lambda.
 pub(crate) struct Function {
     events: mpsc::Sender<String>,
     answers: mpsc::Receiver<Given>,
+    interface: Arc<Interface>,
     process: Child,
 }
 
@@ -39,6 +40,9 @@ struct Given {
 struct Interface {
     events: Mutex<mpsc::Receiver<String>>,
     answers: mpsc::Sender<Given>,
+    /// SnapStart: told when the function is ready to be copied, and when a copy may go on.
+    is_ready: Notify,
+    is_restored: Notify,
 }
 
 impl Function {
@@ -46,12 +50,15 @@ impl Function {
     pub(crate) async fn start(site: &Site, binary: &str, settings: &[(&str, &str)]) -> Self {
         let (events, queue) = mpsc::channel(1);
         let (give, answers) = mpsc::channel(1);
-        let interface = Arc::new(Interface { events: Mutex::new(queue), answers: give });
+        let (is_ready, is_restored) = (Notify::new(), Notify::new());
+        let interface =
+            Arc::new(Interface { events: Mutex::new(queue), answers: give, is_ready, is_restored });
         let router = Router::new()
+            .route("/2018-06-01/runtime/restore/next", get(restore))
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/{kind}", post(take))
             .layer(axum::extract::DefaultBodyLimit::disable())
-            .with_state(interface);
+            .with_state(interface.clone());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(axum::serve(listener, router).into_future());
@@ -62,7 +69,18 @@ impl Function {
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
         ];
         let process = site.spawn(binary, &[&lambda, settings].concat());
-        Self { events, answers, process }
+        Self { events, answers, interface, process }
+    }
+
+    /// Waits until the function is ready for its snapshot, with `AWS_LAMBDA_INITIALIZATION_TYPE=snap-start`.
+    pub(crate) async fn ready_for_snapshot(&self) {
+        let is_ready = tokio::time::timeout(Duration::from_secs(30), self.interface.is_ready.notified());
+        is_ready.await.expect("the function asks to be restored");
+    }
+
+    /// Lets a function that waits for it go on, as a copy does.
+    pub(crate) fn restore(&self) {
+        self.interface.is_restored.notify_one();
     }
 
     /// Hands out an event that is no request and waits until the function is done with it.
@@ -90,6 +108,11 @@ impl Function {
     pub(crate) async fn kill(mut self) {
         self.process.kill().await.unwrap();
     }
+}
+
+async fn restore(State(interface): State<Arc<Interface>>) {
+    interface.is_ready.notify_one();
+    interface.is_restored.notified().await;
 }
 
 async fn next(State(interface): State<Arc<Interface>>) -> Response {

@@ -1,10 +1,10 @@
 //! A real nginx in front of the functions' sockets, with the configuration that a server gets (infra/hetzner/nginx).
 #![expect(clippy::disallowed_methods, reason = "starts nginx with a configuration of its own")]
 
-use super::process::{Process, Site, client_over, session_token};
+use super::process::{Entrance, Process, Site, client_over, session_token};
 use super::{As, Service, eventually, functions};
 use reqwest::{Method, RequestBuilder};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tokio::process::{Child, Command};
 
 /// nginx and what is behind it.
@@ -22,9 +22,22 @@ impl Nginx {
             let process = site.start(&format!("jam-{function}"), &[("JAM_ACCEL", "nginx")]).await;
             processes.push((function, process));
         }
+        Self::run(site, |function| site.path(&format!("jam-{function}.sock")), processes).await
+    }
+
+    /// nginx in front of instances that have every function and come and go behind one socket.
+    pub(crate) async fn in_front_of(site: &Site, entrance: &Entrance) -> Self {
+        Self::run(site, |_| entrance.path.clone(), Vec::new()).await
+    }
+
+    async fn run(
+        site: &Site,
+        socket_of: impl Fn(&str) -> PathBuf,
+        processes: Vec<(&'static str, Process)>,
+    ) -> Self {
         let (home, socket) = (site.path("nginx"), site.path("nginx.sock"));
         std::fs::create_dir_all(&home).unwrap();
-        std::fs::write(home.join("nginx.conf"), configuration(site, &home, &socket)).unwrap();
+        std::fs::write(home.join("nginx.conf"), configuration(site, &home, &socket, socket_of)).unwrap();
         let mut command = Command::new("nginx");
         command
             .arg("-p")
@@ -72,12 +85,12 @@ impl Service for Nginx {
 }
 
 /// What a server's nginx has, on sockets and paths of the test.
-fn configuration(site: &Site, home: &Path, socket: &Path) -> String {
+fn configuration(site: &Site, home: &Path, socket: &Path, socket_of: impl Fn(&str) -> PathBuf) -> String {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/hetzner/nginx");
     let read = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap();
     let mut routes = read("routes.conf");
     for function in functions() {
-        let ours = site.path(&format!("jam-{function}.sock"));
+        let ours = socket_of(function);
         routes = routes.replace(&format!("/run/jam-storage/{function}.sock"), ours.to_str().unwrap());
     }
     assert!(!routes.contains("/run/jam-storage/"), "a function is not started: {routes}");

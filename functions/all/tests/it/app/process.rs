@@ -250,7 +250,7 @@ pub(crate) fn client_over(socket: &Path) -> reqwest::Client {
 /// A socket that is there before, between and after the processes that listen to it, as that of a systemd socket unit.
 /// Who connects while nobody listens waits.
 pub(crate) struct Entrance {
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     listener: UnixListener,
     http: reqwest::Client,
 }

@@ -107,6 +107,16 @@ pub(crate) async fn disconnect_others(conn: &mut PgConnection) {
     .unwrap();
 }
 
+/// How many connections processes have to this database.
+pub(crate) async fn connections(conn: &mut PgConnection) -> i64 {
+    sqlx::query_scalar(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'jam-storage'",
+    )
+    .fetch_one(conn)
+    .await
+    .unwrap()
+}
+
 /// Counts from now on how often a derivative comes to be ready.
 pub(crate) async fn count_what_is_made(conn: &mut PgConnection) {
     for statement in [
