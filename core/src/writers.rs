@@ -1,9 +1,10 @@
 //! Who in this process is writing to which upload, so that a newer request can ask an older one to stop.
-//! Only a shortcut: what keeps two writers apart is the lock on the staging file.
+//! Only a shortcut: what keeps two writers apart is the lock on the staging file, and its epoch tells the older one.
 
 use crate::ids::UploadId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// The writers of a process.
@@ -12,8 +13,17 @@ pub struct Writers(Arc<Mutex<Open>>);
 
 #[derive(Debug, Default)]
 struct Open {
-    by_upload: HashMap<UploadId, (u64, CancellationToken)>,
+    by_upload: HashMap<UploadId, Entry>,
     entered: u64,
+    /// Whether somebody hears of uploads that other processes want.
+    is_heard: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    stop: CancellationToken,
+    look: Arc<Notify>,
 }
 
 /// A writer's entry, removed when dropped.
@@ -24,32 +34,60 @@ pub struct Writing {
     number: u64,
     /// Cancelled when the writer is to stop.
     pub stop: CancellationToken,
+    /// Told when the writer should look whether it is still the latest one.
+    pub look: Arc<Notify>,
 }
 
 impl Writers {
     /// Enters a writer, who holds the upload's lock.
     #[must_use]
     pub fn enter(&self, id: UploadId) -> Writing {
-        let stop = CancellationToken::new();
+        let (stop, look) = (CancellationToken::new(), Arc::new(Notify::new()));
         let mut open = lock(&self.0);
         open.entered += 1;
         let number = open.entered;
-        open.by_upload.insert(id, (number, stop.clone()));
-        Writing { open: Arc::clone(&self.0), id, number, stop }
+        open.by_upload.insert(id, Entry { number, stop: stop.clone(), look: Arc::clone(&look) });
+        Writing { open: Arc::clone(&self.0), id, number, stop, look }
     }
 
-    /// Asks an upload's writer to stop, if this process has one.
-    pub fn evict(&self, id: UploadId) {
-        if let Some((_, stop)) = lock(&self.0).by_upload.get(&id) {
-            stop.cancel();
+    /// Asks an upload's writer to stop. `false` when this process has none.
+    pub fn evict(&self, id: UploadId) -> bool {
+        let open = lock(&self.0);
+        let writer = open.by_upload.get(&id);
+        writer.inspect(|writer| writer.stop.cancel()).is_some()
+    }
+
+    /// Makes an upload's writer look whether it is still the latest one, if this process has one.
+    pub fn hint(&self, id: UploadId) {
+        if let Some(writer) = lock(&self.0).by_upload.get(&id) {
+            writer.look.notify_one();
         }
+    }
+
+    /// The same for every writer.
+    pub fn hint_all(&self) {
+        lock(&self.0).by_upload.values().for_each(|writer| writer.look.notify_one());
+    }
+
+    /// Whether the caller is to hear what other processes want, because nobody does so yet.
+    #[must_use]
+    pub fn begin_hearing(&self) -> bool {
+        !std::mem::replace(&mut lock(&self.0).is_heard, true)
+    }
+
+    /// Whether whoever hears may end, because nobody writes. Whoever writes next begins anew.
+    #[must_use]
+    pub fn end_hearing(&self) -> bool {
+        let mut open = lock(&self.0);
+        open.is_heard = !open.by_upload.is_empty();
+        !open.is_heard
     }
 }
 
 impl Drop for Writing {
     fn drop(&mut self) {
         let mut open = lock(&self.open);
-        if open.by_upload.get(&self.id).is_some_and(|(number, _)| *number == self.number) {
+        if open.by_upload.get(&self.id).is_some_and(|writer| writer.number == self.number) {
             open.by_upload.remove(&self.id);
         }
     }
@@ -57,4 +95,24 @@ impl Drop for Writing {
 
 fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
     open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Writers;
+    use crate::ids::UploadId;
+
+    #[test]
+    fn somebody_hears_for_all_writers_as_long_as_there_are_any() {
+        let writers = Writers::default();
+        let first = writers.enter(UploadId::new());
+        assert!(writers.begin_hearing());
+        let second = writers.enter(UploadId::new());
+        assert!(!writers.begin_hearing(), "one hears for all");
+        drop(first);
+        assert!(!writers.end_hearing(), "the second still writes");
+        drop(second);
+        assert!(writers.end_hearing());
+        assert!(writers.begin_hearing(), "the next writer begins anew");
+    }
 }

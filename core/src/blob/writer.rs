@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 
 /// Bytes that are gathered before a blocking thread is asked to write them.
 const BATCH_BYTES: usize = 128 * 1024;
-/// Bytes after which what was written is forced out, beside the next writes, so that the last sync is short.
-const SYNC_BYTES: u64 = 32 * 1024 * 1024;
+/// Bytes after which what was written is forced out, beside the next writes, so that the disk has work early and the last
+/// sync is short.
+const SYNC_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A file on its way in.
 pub struct Writer {

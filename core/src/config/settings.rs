@@ -31,7 +31,7 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         "JAM_DATABASE_CONNECTIONS",
         "8",
-        "Connections to PostgreSQL that one process holds at most (1 to 100); unset under Lambda: 2.",
+        "Connections to PostgreSQL that one process holds at most (1 to 100), and one more while it receives resumable uploads; unset under Lambda: 2.",
     ),
     plain(
         "USER_STORAGE_ROOT",

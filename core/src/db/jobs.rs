@@ -82,6 +82,45 @@ pub async fn enqueue(conn: &mut PgConnection, user: &UserId, task: &Task) -> Res
     Ok(())
 }
 
+/// Adds a job that runs after a while unless it is withdrawn before.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn enqueue_later(
+    conn: &mut PgConnection,
+    user: &UserId,
+    task: &Task,
+    after: Duration,
+) -> Result<JobId> {
+    let id = JobId::new();
+    sqlx::query!(
+        "INSERT INTO jobs (id, user_id, task, is_long, run_at) VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))",
+        id as JobId,
+        user.as_str(),
+        Json(task) as _,
+        task.is_long(),
+        after.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(id)
+}
+
+/// Removes a job that has not begun. `false` when it has.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn withdraw(conn: &mut PgConnection, user: &UserId, id: JobId) -> Result<bool> {
+    let done = sqlx::query!(
+        "DELETE FROM jobs WHERE user_id = $1 AND id = $2 AND state = 'ready' AND attempts = 0",
+        user.as_str(),
+        id as JobId,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Waits until nobody else is about to claim a long job; ends with the caller's transaction.
 ///
 /// # Errors

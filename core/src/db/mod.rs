@@ -6,6 +6,7 @@
 pub mod adopted;
 pub mod audit;
 pub mod derivatives;
+pub mod evictions;
 pub mod files;
 pub mod jobs;
 pub mod listing;
@@ -116,6 +117,11 @@ impl Db {
     pub async fn migrate(&self) -> anyhow::Result<i64> {
         MIGRATOR.run(&mut *self.unhurried().await?).await?;
         Ok(MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0))
+    }
+
+    /// Returns once [`Db::close`] was called.
+    pub async fn closing(&self) {
+        self.pool.close_event().await;
     }
 
     /// Waits for connections to come home and closes them.

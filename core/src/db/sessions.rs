@@ -233,6 +233,8 @@ pub struct Claim<'a> {
     pub user: &'a UserId,
     /// The upload.
     pub id: UploadId,
+    /// Where its bytes are.
+    pub staging: &'a BlobKey,
     /// What is on disk.
     pub at: &'a Midpoint,
     /// In which run of the kernel bytes will be written after it; `None` if they do not count until recorded.
@@ -240,7 +242,7 @@ pub struct Claim<'a> {
 }
 
 /// Records what a writer found and makes it the latest one. Answers its epoch; `None` when the upload is no longer
-/// receiving.
+/// receiving, or goes on in another file.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -250,31 +252,17 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>) -> Result<Option<
               SET durable_offset = $3, midstate = $4, boot_id = $5, writer_epoch = s.writer_epoch + 1
              FROM uploads u
             WHERE s.user_id = $1 AND s.id = $2 AND u.user_id = s.user_id AND u.id = s.id AND u.state = 'receiving'
-              AND s.durable_offset <= $3
+              AND u.staging_path = $6 AND s.durable_offset <= $3
         RETURNING s.writer_epoch"#,
         claim.user.as_str(),
         claim.id as UploadId,
         claim.at.offset() as ByteSize,
         claim.at.state(),
         claim.boot as Option<Boot>,
+        claim.staging.as_str(),
     )
     .fetch_optional(conn)
     .await?)
-}
-
-/// Asks an upload's writer to stop, in whatever process it is: it looks at its epoch every second.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn evict(conn: &mut PgConnection, user: &UserId, id: UploadId) -> Result<()> {
-    sqlx::query!(
-        "UPDATE upload_sessions SET writer_epoch = writer_epoch + 1 WHERE user_id = $1 AND id = $2",
-        user.as_str(),
-        id as UploadId,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Whether a writer is still the latest one, of an upload that is still open.

@@ -155,7 +155,8 @@ pub async fn assign(conn: &mut PgConnection, new: &NewOwner<'_>) -> Result<bool>
     Ok(assigned.is_some())
 }
 
-/// Settles where a received file goes, before it is renamed. `false` when the upload is no longer `receiving`.
+/// Settles where the file that was received under `staging` goes, before it is renamed. `false` when the upload is no
+/// longer `receiving`, or goes on under another name.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -163,17 +164,50 @@ pub async fn set_final_path(
     conn: &mut PgConnection,
     user: &UserId,
     id: UploadId,
+    staging: &BlobKey,
     to: &BlobKey,
 ) -> Result<bool> {
     let done = sqlx::query!(
-        "UPDATE uploads SET final_path = $3, state = 'finalizing' WHERE user_id = $1 AND id = $2 AND state = 'receiving'",
+        "UPDATE uploads SET final_path = $4, state = 'finalizing'
+          WHERE user_id = $1 AND id = $2 AND staging_path = $3 AND state = 'receiving'",
         user.as_str(),
         id as UploadId,
+        staging.as_str(),
         to.as_str(),
     )
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Lets an upload go on under another staging name: whoever writes under the old one can record nothing any more.
+/// `false` when it is no longer `receiving` there.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn set_staging(
+    conn: &mut PgConnection,
+    user: &UserId,
+    id: UploadId,
+    from: &BlobKey,
+    to: &BlobKey,
+) -> Result<bool> {
+    let moved = sqlx::query_scalar!(
+        r#"WITH moved AS (
+               UPDATE uploads SET staging_path = $4
+                WHERE user_id = $1 AND id = $2 AND staging_path = $3 AND state = 'receiving' RETURNING id)
+           UPDATE upload_sessions SET writer_epoch = writer_epoch + 1
+             FROM moved
+            WHERE user_id = $1 AND upload_sessions.id = moved.id
+        RETURNING 1 AS "one!""#,
+        user.as_str(),
+        id as UploadId,
+        from.as_str(),
+        to.as_str(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(moved.is_some())
 }
 
 /// Names where an upload's file may appear while it still takes bytes. `false` when it does not.

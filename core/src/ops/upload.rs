@@ -6,8 +6,10 @@
 pub mod append;
 pub(super) mod content;
 mod finish;
+mod hearing;
 pub mod join;
 pub mod known;
+mod leave;
 mod lock;
 pub mod session;
 
@@ -302,7 +304,7 @@ impl Held {
             return Ok(());
         }
         let mut conn = self.app.db.conn().await?;
-        if !db::uploads::set_final_path(&mut conn, &self.user, self.id, &settled).await? {
+        if !db::uploads::set_final_path(&mut conn, &self.user, self.id, &self.staging, &settled).await? {
             return Err(cancelled());
         }
         self.final_key = settled;

@@ -12,7 +12,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use std::fs::{File, TryLockError};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError};
 use uuid::Uuid;
@@ -112,6 +112,33 @@ impl Volume {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
         blocking("locking a staging file", move || lock(&inner, &key)).await
     }
+
+    /// Copies a staging file as far as `upto` to another staging name, whoever holds its lock. Durable on return. `false`
+    /// when it is not there, or its bytes up to there are not those. Fails if the name is taken.
+    ///
+    /// # Errors
+    /// [`crate::Error::VolumeFull`] or [`crate::Error::Unavailable`]; a part of the copy may then be there.
+    pub async fn copy_staged(&self, from: &BlobKey, to: &BlobKey, upto: Midpoint) -> Result<bool> {
+        let (inner, from, to) = (Arc::clone(&self.inner), from.clone(), to.clone());
+        let copying = move || copy(&inner, &from, &to, &upto);
+        forcing(&self.inner.soundness, "copying a staging file", copying).await
+    }
+}
+
+fn copy(inner: &Inner, from: &BlobKey, to: &BlobKey, upto: &Midpoint) -> io::Result<bool> {
+    let original = match open_beneath(&inner.root, from.as_str(), OFlag::O_RDONLY) {
+        Ok(opened) => File::from(opened),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(cause) => return Err(cause),
+    };
+    let (directory, name) = to.split();
+    let directory = open_or_make_directory(&inner.root, directory)?;
+    let mut copy = create_new(&directory, name)?;
+    let mut at = Midpoint::start();
+    pass_rest(&mut original.take(upto.offset().bytes()), &mut at, |chunk| copy.write_all(chunk))?;
+    copy.sync_all()?;
+    fsync(&directory)?;
+    Ok(at.offset() == upto.offset() && at.sha256() == upto.sha256())
 }
 
 fn lock(inner: &Inner, key: &BlobKey) -> io::Result<Lock> {
@@ -166,7 +193,7 @@ fn recover(
     let mut at = durable;
     if found_bytes > known_bytes {
         if keeps_tail {
-            pass_rest(&mut file, &mut at)?;
+            pass_rest(&mut file, &mut at, |_| Ok(()))?;
         } else {
             file.set_len(known_bytes)?;
         }
@@ -175,12 +202,20 @@ fn recover(
     Ok(Ok((file, at)))
 }
 
-fn pass_rest(file: &mut File, at: &mut Midpoint) -> io::Result<()> {
+/// Moves past the rest of a file, and shows it piece by piece.
+fn pass_rest(
+    file: &mut impl Read,
+    at: &mut Midpoint,
+    mut show: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         match file.read(&mut chunk)? {
             0 => return Ok(()),
-            read => at.pass(&chunk[..read]),
+            read => {
+                at.pass(&chunk[..read]);
+                show(&chunk[..read])?;
+            }
         }
     }
 }

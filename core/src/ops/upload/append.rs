@@ -3,7 +3,7 @@
 //! Invariant: every offset that is told is on disk and in the row first, and none is ever lower than one told before.
 
 use super::lock::{self, Persistence, Taken};
-use super::{HEAD_BYTES, LAST_STEP, content, finish, quota_exceeded};
+use super::{HEAD_BYTES, LAST_STEP, content, finish, hearing, quota_exceeded};
 use crate::app::App;
 use crate::blob::{Midpoint, Writer};
 use crate::crash;
@@ -22,11 +22,13 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::{Instant, MissedTickBehavior};
 
-/// How often a writer looks whether it is still the latest one: as long it may take until a writer in another process
-/// lets go.
+/// How often a writer looks whether it is still the latest one. Usually it is told to look when that matters; without
+/// being told it may take so long until it lets go.
 const LOOK: Duration = Duration::from_secs(1);
-/// The longest time that bytes are not recorded.
+/// The longest time that bytes are not recorded ...
 const UNRECORDED: Duration = Duration::from_secs(5);
+/// ... and how many of them are on disk by then at most: each record is a commit, for which the bytes wait.
+const UNRECORDED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Bytes on their way in.
 pub type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
@@ -111,7 +113,7 @@ async fn run(
 ) -> Result<Session> {
     app.volume.require_sound()?;
     let start = writer.durable().clone();
-    let epoch = lock::claim(app, &session, &writer, piece.checksum.is_none()).await?;
+    let epoch = lock::claim(app, &session, &open, &writer, piece.checksum.is_none()).await?;
     crash::point("append.claimed");
     if piece.offset != start.offset() {
         return Err(Error::OffsetMismatch { offset: start.offset() });
@@ -213,10 +215,12 @@ impl<'a> Appending<'a> {
         granted: ByteSize,
     ) -> Self {
         let at = writer.durable().offset();
+        let writing = app.writers.enter(session.id);
+        hearing::begin(app);
         Self {
             app,
             session,
-            writing: app.writers.enter(session.id),
+            writing,
             writer,
             epoch,
             end_bytes: at.bytes(),
@@ -238,11 +242,13 @@ impl<'a> Appending<'a> {
                 biased;
                 () = self.writing.stop.cancelled() => return Err(Error::UploadLocked),
                 () = self.app.stop.cancelled() => return Err(Error::Draining),
-                _ = look.tick() => {
-                    self.look_around().await?;
-                    continue;
-                }
-                next = chunks.next() => next,
+                () = self.writing.look.notified() => None,
+                _ = look.tick() => None,
+                next = chunks.next() => Some(next),
+            };
+            let Some(next) = next else {
+                self.look_around().await?;
+                continue;
             };
             let Some(chunk) = next.transpose()? else { return Ok(()) };
             checking.pass(&chunk);
@@ -274,7 +280,7 @@ impl<'a> Appending<'a> {
         self.writer.push(chunk).await?;
         self.end_bytes = end_bytes;
         let durable = self.writer.durable();
-        if durable.offset() > self.recorded {
+        if durable.offset().saturating_sub(self.recorded).bytes() >= UNRECORDED_BYTES {
             let at = durable.clone();
             self.record(&at).await?;
         }

@@ -69,7 +69,8 @@ async fn settle_path(app: &App, session: &Session, open: &Open, key: &BlobKey) -
         return Ok(());
     }
     let (user, id) = (&session.user_id, session.id);
-    let settled = db::uploads::set_final_path(&mut *app.db.conn().await?, user, id, key).await?;
+    let mut conn = app.db.conn().await?;
+    let settled = db::uploads::set_final_path(&mut conn, user, id, &open.staging, key).await?;
     if settled { Ok(()) } else { Err(Error::Gone) }
 }
 

@@ -87,7 +87,7 @@ fn whole_part(part: &Session) -> Result<ByteSize> {
 /// Goes on with a join under its lock.
 pub(super) async fn go_on(app: &App, mut session: Session, open: Open, writer: Writer) -> Result<Session> {
     let chunks = rest_of_parts(app, &session, writer.durable().offset().bytes()).await?;
-    let epoch = lock::claim(app, &session, &writer, true).await?;
+    let epoch = lock::claim(app, &session, &open, &writer, true).await?;
     let mut joining = Appending::new(app, &session, writer, epoch, open.reserved);
     let copied = joining.copy(chunks).await;
     joining.settle(copied).await?;

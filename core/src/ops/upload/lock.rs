@@ -1,6 +1,7 @@
 //! One writer an upload: the lock on its bytes decides, and whoever holds it can be made to let go.
 //! Invariant: what a session says under its lock stays so until the lock is dropped, unless the upload is cancelled.
 
+use super::leave;
 use crate::app::App;
 use crate::blob::{Lock, Locked, Recovered, Writer};
 use crate::db;
@@ -13,12 +14,12 @@ use tokio::time::Instant;
 
 /// How long whoever holds the lock has to let go.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A writer of this process lets go within so long; after it, writers of other processes are asked.
-const LOCAL_PATIENCE: Duration = Duration::from_millis(150);
-/// Between two attempts while a writer of this process lets go ...
-const LOCAL_PAUSE: Duration = Duration::from_millis(5);
-/// ... and while one of another process does.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long after writers of other processes were asked they are asked again: one that was about to begin did not hear.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// How long a Lambda instance has to let go before it is left behind: it may stand still until it is called again.
+const FROZEN: Duration = Duration::from_secs(2);
+/// Between two attempts while a writer lets go.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What to do when somebody else holds the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,8 @@ pub(super) struct Held {
 /// [`Error::UploadLocked`] when its holder does not let go, [`Error::Gone`] when its bytes are lost.
 pub(super) async fn take(app: &App, id: UploadId, persistence: Persistence) -> Result<Taken> {
     let started = Instant::now();
-    let (mut asked_others, mut missed, mut is_made) = (false, false, false);
+    let (mut missed, mut is_made) = (false, false);
+    let mut asked_others: Option<Instant> = None;
     loop {
         let session = load(app, id).await?;
         let Some(open) = session.open.clone() else { return Ok(Taken::Ended(Box::new(session))) };
@@ -79,16 +81,22 @@ pub(super) async fn take(app: &App, id: UploadId, persistence: Persistence) -> R
             }
             Lock::Missing => return Err(lost(&session)),
             Lock::Busy if persistence == Persistence::Yield => return Ok(Taken::Busy),
-            Lock::Busy => app.writers.evict(id),
+            Lock::Busy => {
+                let is_due = asked_others.is_none_or(|asked| asked.elapsed() > ASK_AGAIN);
+                if !app.writers.evict(id) && is_due {
+                    db::evictions::ask(&mut *app.db.conn().await?, &session.user_id, id).await?;
+                    asked_others = Some(Instant::now());
+                }
+                if app.config.lambda.is_some() && !open.is_finalizing && started.elapsed() > FROZEN {
+                    leave::behind(app, &session, &open).await?;
+                    continue;
+                }
+            }
         }
         if started.elapsed() > PATIENCE {
             return Err(Error::UploadLocked);
         }
-        if !asked_others && started.elapsed() > LOCAL_PATIENCE {
-            db::sessions::evict(&mut *app.db.conn().await?, &session.user_id, id).await?;
-            asked_others = true;
-        }
-        tokio::time::sleep(if asked_others { PAUSE } else { LOCAL_PAUSE }).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -108,7 +116,8 @@ async fn lock(app: &App, open: &Open) -> Result<Lock> {
     }
 }
 
-fn lost(session: &Session) -> Error {
+/// Bytes that were acknowledged are not there.
+pub(super) fn lost(session: &Session) -> Error {
     if session.durable.offset().bytes() > 0 {
         tracing::error!(user.id = %session.user_id, upload.id = %session.id, "the bytes of an upload are gone from the volume");
     }
@@ -140,11 +149,18 @@ impl Held {
 /// before they are recorded.
 ///
 /// # Errors
-/// [`Error::Gone`] when the upload was cancelled meanwhile.
-pub(super) async fn claim(app: &App, session: &Session, writer: &Writer, counts_tail: bool) -> Result<i64> {
+/// [`Error::Gone`] when the upload was cancelled meanwhile, or its holder left behind.
+pub(super) async fn claim(
+    app: &App,
+    session: &Session,
+    open: &Open,
+    writer: &Writer,
+    counts_tail: bool,
+) -> Result<i64> {
     let claim = Claim {
         user: &session.user_id,
         id: session.id,
+        staging: &open.staging,
         at: writer.durable(),
         boot: counts_tail.then(|| app.volume.boot()),
     };

@@ -264,7 +264,7 @@ async fn advance(app: &App, held: lock::Held) -> Result<Session> {
     }
     let at = writer.durable().clone();
     if at.offset() != known || (counted.is_some() && counted != Some(app.volume.boot())) {
-        lock::claim(app, &session, &writer, true).await?;
+        lock::claim(app, &session, &open, &writer, true).await?;
     }
     session.durable = at;
     let is_whole = session.length == Some(session.durable.offset()) && session.role != UploadRole::Part;

@@ -3,11 +3,19 @@
 
 use crate::app::media::{MP4, bytes, film_writers, long_film, png, sha256};
 use crate::app::postgres::Postgres;
-use crate::app::process::Site;
-use crate::app::tus::{offset, piece_head};
+use crate::app::process::{Process, Site};
+use crate::app::tus::{offset, piece_head, session};
 use crate::app::{ANN, As, Raw, eventually, rows};
+use bytes::Bytes;
 use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
+use jam_core::app::App;
+use jam_core::db::sessions::Session;
+use jam_core::model::ByteSize;
+use jam_core::ops::upload::append::{Piece, append};
+use jam_core::ops::upload::session::refresh;
 use nix::sys::signal::Signal;
+use serde_json::json;
 use sqlx::PgPool;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -40,6 +48,85 @@ async fn a_process_that_stands_still_keeps_its_upload_from_others_and_loses_no_b
     assert_eq!(file["sha256"], sha256(&content));
     drop(other);
     drop(stalled);
+    first.stop().await;
+    second.stop().await;
+    site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn under_lambda_a_writer_that_stands_still_is_left_behind_and_its_late_bytes_never_count(pool: PgPool) {
+    let site = Site::new(pool);
+    let process = site.start("jam-all", &[]).await;
+    let content = bytes(1, 900_000);
+    let wrong = [&content[..100_000], &bytes(2, 800_000)].concat();
+    let url = process.user(ANN).create("a.bin", content.len()).await;
+    process.user(ANN).append(&url, 0, &content[..100_000]).await.expect(204);
+    let mut frozen = process.stalled_sender(&site, &url, &wrong, 100_000..600_000).await;
+    process.signal(Signal::SIGSTOP);
+    // Its lock is held all the while. Two instances ask at once: the upload moves away from it once.
+    let (one, other) = (site.app_under_lambda(), site.app_under_lambda());
+    let as_it_was = session(&one, &url).await;
+    let asked = join_all([&one, &other].map(|app| refresh(app, as_it_was.clone()))).await;
+    for session in asked {
+        assert_eq!(session.unwrap().durable.offset().bytes(), 100_000, "only what was acknowledged counts");
+    }
+    send_piece(&one, &url, &content[..500_000]).await;
+    process.signal(Signal::SIGCONT);
+    frozen.send(&wrong[600_000..]).await.unwrap();
+    frozen.answer().await.refused(423, "upload_locked");
+    let file_id = send_piece(&other, &url, &content).await.file_id.expect("it is whole").to_string();
+    let (ann, digest) = (process.user(ANN), sha256(&content));
+    assert_eq!(ann.file(&file_id).await["sha256"], digest);
+    process.assert_downloads([(&file_id, &digest)]).await;
+    assert_eq!(ann.counters().await, json!([content.len(), 0, 0, 1]));
+    drop(ann);
+    process.stop().await;
+    site.settled().await.stop().await;
+    site.assert_clean().await;
+}
+
+/// Appends the rest of this content, as an instance that was sent it.
+async fn send_piece(app: &App, url: &str, content: &[u8]) -> Session {
+    let session = session(app, url).await;
+    let offset = session.durable.offset();
+    let rest = Bytes::copy_from_slice(&content[usize::try_from(offset.bytes()).unwrap()..]);
+    let piece = Piece { offset, size: Some(ByteSize::new(rest.len() as u64)), ..Piece::default() };
+    append(app, &session, piece, stream::iter([Ok(rest)]).boxed()).await.unwrap()
+}
+
+/// The shortest time that a stalled sender to one process holds up whoever asks another: others share the machine.
+async fn fastest_takeover(site: &Site, from: &Process, by: &As<'_>, content: &[u8]) -> Duration {
+    let url = from.user(ANN).create("a.bin", content.len()).await;
+    let (mut at, mut fastest) = (0, Duration::MAX);
+    for _ in 0..5 {
+        let mut stalled = from.stalled_sender(site, &url, content, at..at + 400_000).await;
+        let asked = Instant::now();
+        let told = by.offset(&url).await;
+        fastest = fastest.min(asked.elapsed());
+        stalled.answer().await.refused(423, "upload_locked");
+        assert!((at + 1..=at + 400_000).contains(&told), "{told} after {at}");
+        at = told;
+    }
+    let last = by.append(&url, at, &content[at..]).await.expect(204);
+    let file = from.user(ANN).file(last.header("upload-file-id").unwrap()).await;
+    assert_eq!(file["sha256"], sha256(content));
+    fastest
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_stalled_sender_to_one_process_is_sent_away_at_once_by_whoever_asks_another(pool: PgPool) {
+    let site = Site::new(pool.clone());
+    let (first, second) = (site.start("jam-all", &[]).await, site.start("jam-upload", &[]).await);
+    let (other, content) = (As::new(&second, None), bytes(1, 3_000_000));
+    // A writer that is not told looks every second.
+    let at_once = Duration::from_millis(400);
+    let fastest = fastest_takeover(&site, &first, &other, &content).await;
+    assert!(fastest < at_once, "{fastest:?}");
+    // A lost connection is made again.
+    assert!(rows::end_listening(&mut pool.acquire().await.unwrap()).await > 0);
+    let fastest = fastest_takeover(&site, &first, &other, &content).await;
+    assert!(fastest < at_once, "{fastest:?} after the connection was lost");
+    drop(other);
     first.stop().await;
     second.stop().await;
     site.assert_clean().await;
@@ -116,7 +203,7 @@ async fn clients_of_two_processes_that_send_the_same_upload_make_one_file(pool: 
     assert_eq!(one, other, "both are told the same file");
     let ann = first.user(ANN);
     assert_eq!(ann.file(&one).await["sha256"], sha256(&content));
-    assert_eq!(ann.counters().await, serde_json::json!([content.len(), 0, 0, 1]));
+    assert_eq!(ann.counters().await, json!([content.len(), 0, 0, 1]));
     drop((ann, clients));
     first.stop().await;
     second.stop().await;

@@ -3,14 +3,13 @@
 
 use crate::app::media::{bytes, sha256};
 use crate::app::process::{Process, Site};
-use crate::app::tus::{location, offset};
+use crate::app::tus::{location, offset, session};
 use crate::app::{ANN, As, TestApp, eventually, rows, send, user_id};
+use crate::kill::kills;
 use bytes::Bytes;
 use jam_core::Error;
-use jam_core::app::App;
 use jam_core::blob::BlobKey;
 use jam_core::db;
-use jam_core::ids::UploadId;
 use jam_core::model::{FileMetadata, FileName, Sha256Digest, UploadRole};
 use jam_core::ops::janitor;
 use jam_core::ops::upload::join;
@@ -21,21 +20,6 @@ use sqlx::PgPool;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
-
-/// Kills in one run; `TEST_KILLS` asks for more.
-const KILLS: u64 = 8;
-
-#[expect(clippy::disallowed_methods, reason = "how long to try is chosen from outside")]
-fn kills() -> u64 {
-    std::env::var("TEST_KILLS").map_or(KILLS, |text| text.parse().unwrap())
-}
-
-/// The session behind a URL, as its rows say.
-async fn session(app: &App, url: &str) -> db::sessions::Session {
-    let last = url.rsplit('/').next().unwrap();
-    let id = UploadId::parse(&last[..36]).unwrap();
-    db::sessions::get(&mut app.db.conn().await.unwrap(), id).await.unwrap().unwrap()
-}
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn an_upload_survives_kills_at_any_moment_byte_for_byte(pool: PgPool) {
@@ -179,12 +163,13 @@ async fn stop_within_the_finish(app: &TestApp, url: &str, step: u64) {
         panic!("locked")
     };
     let Recovered::At(writer) = locked.recover(before.durable, true).await.unwrap() else { panic!("torn") };
-    let claim = Claim { user, id, at: writer.durable(), boot: Some(app.app.volume.boot()) };
+    let claim =
+        Claim { user, id, staging: &open.staging, at: writer.durable(), boot: Some(app.app.volume.boot()) };
     let mut conn = app.app.db.conn().await.unwrap();
     db::sessions::claim(&mut conn, &claim).await.unwrap().unwrap();
     if step > 0 {
         let key = BlobKey::parse(&format!("{ANN}/projects/{}.bin", open.file_id)).unwrap();
-        assert!(db::uploads::set_final_path(&mut conn, user, id, &key).await.unwrap());
+        assert!(db::uploads::set_final_path(&mut conn, user, id, &open.staging, &key).await.unwrap());
         if step > 1 {
             assert!(app.app.volume.publish(&open.staging, &key).await.unwrap());
         }

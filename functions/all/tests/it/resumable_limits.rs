@@ -8,6 +8,8 @@ use reqwest::Method;
 use serde_json::json;
 use sqlx::PgPool;
 use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn of_forty_creations_at_once_exactly_those_succeed_that_the_quota_holds(pool: PgPool) {
@@ -94,6 +96,35 @@ async fn where_requests_are_bounded_a_piece_says_so_and_is(pool: PgPool) {
     assert_eq!(ann.append(&url, 0, &bytes(1, 1001)).await.refused(413, "body_too_large")["maxBytes"], 1000);
     ann.append(&url, 0, &bytes(1, 1000)).await.expect(204);
     ann.append(&url, 1000, &bytes(1, 1000)).await.expect(204);
+    app.finish().await;
+}
+
+/// How long from now on an upload is kept if nothing more comes.
+async fn kept_for(app: &TestApp, url: &str) -> time::Duration {
+    let state = app.ann().get_with(url, "tus-resumable", "1.0.0").await.expect(200).json();
+    let expires_at = OffsetDateTime::parse(state["upload"]["expiresAt"].as_str().unwrap(), &Rfc3339).unwrap();
+    expires_at - app.app.clock.now()
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn an_upload_is_kept_an_hour_without_a_byte_a_day_after_its_last_and_a_week_at_most(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let url = app.ann().create("a.bin", 1000).await;
+    let step = time::Duration::hours(12);
+    let assert_kept = async |hours: i64| {
+        let (kept, expected) = (kept_for(&app, &url).await, time::Duration::hours(hours));
+        assert!(kept <= expected && kept > expected - time::Duration::minutes(1), "{kept} of {expected}");
+    };
+    assert_kept(1).await;
+    for at in 0..13 {
+        app.ann().append(&url, at * 10, &[0; 10]).await.expect(204);
+        assert_kept(24).await;
+        app.app.clock.advance(step);
+        assert_kept(12).await;
+    }
+    app.ann().append(&url, 130, &[0; 10]).await.expect(204);
+    assert_kept(12).await;
+    app.ann().cancel(&url).await.expect(204);
     app.finish().await;
 }
 

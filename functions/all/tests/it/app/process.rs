@@ -8,6 +8,7 @@ use super::{ANN, As, Raw, Service, URL_KEY, assemble, config, eventually, invari
 use jam_core::app::App;
 use jam_core::blob::Volume;
 use jam_core::clock::Clock;
+use jam_core::config::{LambdaAnswers, LambdaConfig};
 use jam_core::db;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use nix::sys::signal::{Signal, kill};
@@ -96,6 +97,13 @@ impl Site {
     /// The same database and volume, looked at from this process.
     pub(crate) fn app(&self) -> App {
         assemble(&config(&self.root()), &self.pool, &Clock::System)
+    }
+
+    /// The same as an instance of a Lambda function.
+    pub(crate) fn app_under_lambda(&self) -> App {
+        let mut config = config(&self.root());
+        config.lambda = Some(LambdaConfig { answers: LambdaAnswers::Auto, is_emulated: false });
+        assemble(&config, &self.pool, &Clock::System)
     }
 
     /// Starts a binary of the service by its name and waits until it is ready.

@@ -159,3 +159,10 @@ pub(crate) async fn most_long_jobs(conn: &mut PgConnection) -> i64 {
 pub(crate) async fn programs_of_postgres(conn: &mut PgConnection) -> String {
     sqlx::query_scalar("SELECT setting FROM pg_config WHERE name = 'BINDIR'").fetch_one(conn).await.unwrap()
 }
+
+/// Ends the connections over which processes hear what others want of them; how many there were.
+pub(crate) async fn end_listening(conn: &mut PgConnection) -> i64 {
+    let ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                  WHERE datname = current_database() AND query LIKE 'LISTEN %'";
+    sqlx::query_scalar(ended).fetch_one(conn).await.unwrap()
+}

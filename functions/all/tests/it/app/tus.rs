@@ -5,6 +5,9 @@ use super::{Answer, As, send};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use jam_core::app::App;
+use jam_core::db::{self, sessions::Session};
+use jam_core::ids::UploadId;
 use reqwest::{Method, RequestBuilder};
 
 /// The media type of bytes that belong to an upload.
@@ -83,6 +86,13 @@ pub(crate) fn metadata(fields: &[(&str, &str)]) -> String {
 #[track_caller]
 pub(crate) fn location(answer: &Answer) -> String {
     answer.header("location").expect("it has a URL").to_owned()
+}
+
+/// The session behind a URL, as its rows say.
+pub(crate) async fn session(app: &App, url: &str) -> Session {
+    let last = url.rsplit('/').next().unwrap();
+    let id = UploadId::parse(&last[..36]).unwrap();
+    db::sessions::get(&mut app.db.conn().await.unwrap(), id).await.unwrap().unwrap()
 }
 
 /// How far an answer says the upload is.

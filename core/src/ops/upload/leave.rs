@@ -1,0 +1,55 @@
+//! Leaving a writer behind that holds an upload's lock and does not let go: Lambda lets a process stand still between
+//! requests, and it may go on writing whenever it is called again.
+//! Invariant: what it writes then goes to a file that is no longer the upload's, and it can record nothing.
+
+use super::lock;
+use crate::app::App;
+use crate::blob::{BlobKey, Folder};
+use crate::db;
+use crate::db::jobs::Task;
+use crate::db::sessions::{Open, Session};
+use crate::error::Result;
+use crate::ids::UploadId;
+use std::time::Duration;
+
+/// A copy that has not taken its original's place by then is removed. Lambda ends every request sooner.
+const COPYING: Duration = Duration::from_secs(3600);
+
+/// Moves an upload to a copy of what is recorded of it: 1 a job names the copy, 2 copy and sync, 3 in one transaction the
+/// copy takes its original's place, and a job names the original. Whoever moves it first wins.
+///
+/// # Crash
+/// After 1 or 2: the job removes the copy. After 3: done.
+///
+/// # Errors
+/// [`Error::Gone`] when the original is not what was recorded, [`Error::VolumeFull`].
+pub(super) async fn behind(app: &App, session: &Session, open: &Open) -> Result<()> {
+    let (user, id) = (&session.user_id, session.id);
+    app.volume.require_room(session.durable.offset()).await?;
+    let copy = BlobKey::new(user.as_str(), Folder::Staging, &UploadId::new().to_string())?;
+    let removal = remove(&copy);
+    let job = db::jobs::enqueue_later(&mut *app.db.conn().await?, user, &removal, COPYING).await?;
+    if !app.volume.copy_staged(&open.staging, &copy, session.durable.clone()).await? {
+        // It may have been finished or cancelled, or moved by somebody else.
+        let now = lock::load(app, id).await?;
+        let is_same = now.open.is_some_and(|now| now.staging == open.staging && !now.is_finalizing);
+        return if is_same { Err(lock::lost(session)) } else { Ok(()) };
+    }
+    let mut tx = app.db.begin().await?;
+    if db::jobs::withdraw(&mut tx, user, job).await?
+        && db::uploads::set_staging(&mut tx, user, id, &open.staging, &copy).await?
+    {
+        db::jobs::enqueue(&mut tx, user, &remove(&open.staging)).await?;
+        tx.commit().await?;
+        tracing::warn!(user.id = %user, upload.id = %id, copied_bytes = session.durable.offset().bytes(),
+            "a writer that does not let go was left behind");
+        return Ok(());
+    }
+    tx.rollback().await?;
+    app.volume.remove(vec![copy]).await?;
+    db::jobs::withdraw(&mut *app.db.conn().await?, user, job).await.map(drop)
+}
+
+fn remove(key: &BlobKey) -> Task {
+    Task::RemoveBlobs { paths: vec![key.as_str().to_owned()] }
+}
