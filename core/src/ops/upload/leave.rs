@@ -22,7 +22,7 @@ const COPYING: Duration = Duration::from_secs(3600);
 /// After 1 or 2: the job removes the copy. After 3: done.
 ///
 /// # Errors
-/// [`Error::Gone`] when the original is not what was recorded, [`Error::VolumeFull`].
+/// [`crate::Error::Gone`] when the original is not what was recorded, [`crate::Error::VolumeFull`].
 pub(super) async fn behind(app: &App, session: &Session, open: &Open) -> Result<()> {
     let (user, id) = (&session.user_id, session.id);
     app.volume.require_room(session.durable.offset()).await?;
