@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{MediaLimits, conversion, examine, jpeg_at_an_eighth, sniff};
+use super::{MediaLimits, conversion, examine, jpeg_by_low_frequencies, lzw_decoded, sniff};
 
 /// Every file for this fuzzer, with its content.
 fn files(fuzzer: &str) -> Vec<(PathBuf, Vec<u8>)> {
@@ -46,9 +46,24 @@ fn every_jpeg_is_decoded_or_left_to_the_library() {
     let files = files("jpeg");
     assert!(files.len() > 10);
     for (path, content) in files {
-        let decoded = jpeg_at_an_eighth(&content, &MediaLimits::default());
+        let size = |is_quarter| {
+            let decoded = jpeg_by_low_frequencies(&content, is_quarter, &MediaLimits::default());
+            decoded.map(|(width, height, _)| (width, height))
+        };
+        let (eighth, quarter) = (size(false), size(true));
         if path.components().any(|part| part.as_os_str() == "seeds") {
-            assert_eq!(decoded.map(|(width, height, _)| (width, height)), Some((5, 3)), "{}", path.display());
+            assert_eq!(eighth, Some((5, 3)), "{}", path.display());
+            assert!(quarter.is_none_or(|size| size == (10, 6)), "{}", path.display());
         }
+    }
+}
+
+#[test]
+fn every_code_of_lzw_has_an_end() {
+    let files = files("lzw");
+    assert!(files.len() > 1);
+    for (path, content) in files {
+        let decoded = lzw_decoded(&content[1..], 8, content[0] >> 7 == 1, 1000).unwrap();
+        assert!(decoded.len() <= 1000, "{}", path.display());
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct CodedPicture {
     pub(super) codec: Codec,
     /// The frames of the tiles, row by row.
     pub(super) stream: Vec<u8>,
+    /// As many frames whose brightness is how opaque the picture is.
+    pub(super) alpha: Option<Vec<u8>>,
     /// Tiles across and down.
     pub(super) tiles: (u32, u32),
     /// Size in pixels before it is turned.
@@ -278,28 +280,53 @@ impl Meta {
 
     /// `item` as a stream; turned as `primary` is, for a thumbnail of its own is stored alike.
     fn coded(&self, source: &mut Source<'_>, item: u32, primary: u32, most: u64) -> Option<CodedPicture> {
-        let grid = match &self.items.get(&item)?.kind {
-            b"grid" => self.grid(source, item)?,
-            _ => Grid { tiles: (1, 1), items: vec![item], size: self.size(item)? },
+        let grid = self.tiles(source, item)?;
+        let (codec, stream) = self.stream(source, &grid.items, most)?;
+        // What ffmpeg is given has no place for it.
+        let alpha = self.alpha_of(item).filter(|_| codec == Codec::Av1);
+        let alpha = alpha.and_then(|alpha| self.tiles(source, alpha));
+        let alpha = alpha.filter(|alpha| (alpha.tiles, alpha.size) == (grid.tiles, grid.size));
+        let alpha = alpha.and_then(|alpha| self.stream(source, &alpha.items, most));
+        let alpha = alpha.filter(|(alpha_codec, _)| *alpha_codec == codec).map(|(_, stream)| stream);
+        let icc = self.icc(primary).or_else(|| self.icc(*grid.items.first()?));
+        let Grid { tiles, size, .. } = grid;
+        Some(CodedPicture { codec, stream, alpha, tiles, size, orientation: self.orientation(primary), icc })
+    }
+
+    /// The item that tells how opaque `item` is (AV1 Image File Format, 4.1).
+    fn alpha_of(&self, item: u32) -> Option<u32> {
+        const ALPHA: &[u8] = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0";
+        let is_alpha = |auxiliary: &u32| {
+            let kind = self.property(*auxiliary, b"auxC").and_then(|content| content.get(4..));
+            kind.is_some_and(|kind| kind.starts_with(ALPHA))
         };
-        let first = *grid.items.first()?;
-        let codec = match &self.items.get(&first)?.kind {
+        self.references_to(item, *b"auxl").find(is_alpha)
+    }
+
+    fn tiles(&self, source: &mut Source<'_>, item: u32) -> Option<Grid> {
+        match &self.items.get(&item)?.kind {
+            b"grid" => self.grid(source, item),
+            _ => Some(Grid { tiles: (1, 1), items: vec![item], size: self.size(item)? }),
+        }
+    }
+
+    /// The frames of some items, one behind the other.
+    fn stream(&self, source: &mut Source<'_>, items: &[u32], most: u64) -> Option<(Codec, Vec<u8>)> {
+        let codec = match &self.items.get(items.first()?)?.kind {
             b"hvc1" => Codec::Hevc,
             b"av01" => Codec::Av1,
             _ => return None,
         };
         let mut stream = Vec::new();
-        for tile in grid.items {
+        for tile in items {
             let left = most.checked_sub(stream.len() as u64)?;
-            let content = self.content(source, tile, left)?;
+            let content = self.content(source, *tile, left)?;
             match codec {
-                Codec::Hevc => hevc_frame(self.property(tile, b"hvcC")?, &content, &mut stream)?,
+                Codec::Hevc => hevc_frame(self.property(*tile, b"hvcC")?, &content, &mut stream)?,
                 Codec::Av1 => av1_frame(&content, &mut stream),
             }
         }
-        let icc = self.icc(primary).or_else(|| self.icc(first));
-        let Grid { tiles, size, .. } = grid;
-        Some(CodedPicture { codec, stream, tiles, size, orientation: self.orientation(primary), icc })
+        Some((codec, stream))
     }
 
     fn grid(&self, source: &mut Source<'_>, item: u32) -> Option<Grid> {

@@ -24,5 +24,5 @@ pub use facts::{Facts, HighDynamicRange, examine, facts};
 pub use limits::{MediaError, MediaLimits};
 pub use playback::{Conversion, conversion};
 pub use sniff::{Class, Sniffed, is_inline_safe, mime_accepts, sniff};
-pub use thumbnail::{Picture, PictureFormat, image_thumbnail, jpeg_at_an_eighth};
+pub use thumbnail::{Picture, PictureFormat, image_thumbnail, jpeg_by_low_frequencies, lzw_decoded};
 pub use video::{Film, convert, poster, probe};

@@ -17,6 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::metadata::Orientation;
 
+use super::heif::{self, Codec, CodedPicture};
 use super::limits::{MediaError, MediaLimits};
 use super::source::Source;
 use super::video::{Frame, still};
@@ -97,23 +98,39 @@ pub fn image_thumbnail(
     format: PictureFormat,
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
+    let mut source = Source::new(file, limits.max_picture_bytes).map_err(unreadable)?;
+    let origin = Origin::picture(mime, source.len());
     if let "image/avif" | "image/heic" | "image/heif" = mime {
-        return by_ffmpeg(file, kind, format, limits);
+        let reduction = |size, orientation| Fit::new(kind, size, orientation).reduction();
+        let coded = heif::picture(&mut source, reduction, limits)?;
+        return match coded.codec {
+            Codec::Hevc => by_ffmpeg(coded, kind, (format, origin), limits),
+            Codec::Av1 => guarded(|| finish(decode::av1(coded, kind, limits)?, format, origin)),
+        };
     }
-    let source = Source::new(file, limits.max_picture_bytes).map_err(unreadable)?;
     if source.len() > limits.max_picture_bytes {
         return Err(MediaError::permanent("the picture's file is too large to decode"));
     }
-    let origin = Origin::picture(mime, source.len());
     guarded(|| finish(decode::decode(source, mime, kind, limits)?, format, origin))
 }
 
-/// The first step of a large JPEG's way to a thumbnail: the picture at an eighth, as width, height, and samples in gray
-/// or RGB, or `None` where that is left to libjpeg-turbo. By itself it is only measured and fuzzed.
+/// The first step of a large JPEG's way to a thumbnail: the picture at a quarter or an eighth, as width, height, and
+/// samples in gray or RGB, or `None` where that is left to libjpeg-turbo. By itself it is only measured and fuzzed.
 #[must_use]
-pub fn jpeg_at_an_eighth(bytes: &[u8], limits: &MediaLimits) -> Option<(u32, u32, Vec<u8>)> {
-    let pixels = decode::jpeg_at_an_eighth(bytes, limits)?;
+pub fn jpeg_by_low_frequencies(
+    bytes: &[u8],
+    is_quarter: bool,
+    limits: &MediaLimits,
+) -> Option<(u32, u32, Vec<u8>)> {
+    let pixels = decode::jpeg_by_low_frequencies(bytes, is_quarter, limits)?;
     Some((pixels.width, pixels.height, pixels.data))
+}
+
+/// What LZW codes stand for, at most `most` bytes, or `None` where literals have a width that no picture has. Codes are
+/// those of a TIFF's strip or of a GIF's frame. By itself it is only fuzzed.
+#[must_use]
+pub fn lzw_decoded(codes: &[u8], literal_width: u8, is_tiff: bool, most: usize) -> Option<Vec<u8>> {
+    decode::lzw_decoded(codes, literal_width, is_tiff, most)
 }
 
 /// The same as [`image_thumbnail`] for a picture that lies in memory, such as a cover.
@@ -141,20 +158,22 @@ pub(super) fn frame_thumbnail(
     finish(Decoded { pixels, extent, fit, orientation, icc }, format, origin)
 }
 
-/// Pictures that are coded like films are left to ffmpeg, outside of this process.
+/// Pictures that are coded like films of HEVC are left to ffmpeg, outside of this process.
 fn by_ffmpeg(
-    file: &File,
+    coded: CodedPicture,
     kind: PictureKind,
-    format: PictureFormat,
+    (format, origin): (PictureFormat, Origin),
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
+    let fit = Fit::new(kind, coded.size, coded.orientation);
     let run = || {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unreadable)?;
-        runtime.block_on(still(file, kind, format, limits))
+        runtime.block_on(still(&coded, &fit, kind, limits))
     };
     // A thread of its own, because the caller's may belong to a runtime.
-    std::thread::scope(|scope| scope.spawn(run).join()).unwrap_or_else(|_| Err(damaged()))
+    let frame = std::thread::scope(|scope| scope.spawn(run).join()).unwrap_or_else(|_| Err(damaged()))?;
+    frame_thumbnail(frame, fit, coded.orientation, coded.icc, (format, origin))
 }
 
 /// Turns a panic in a decoder, which only hostile bytes can cause, into a failure.

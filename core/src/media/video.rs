@@ -21,7 +21,7 @@ use tokio::process::ChildStdin;
 use tokio::task::spawn_blocking;
 
 use super::facts::{HighDynamicRange, examine};
-use super::heif;
+use super::heif::CodedPicture;
 use super::limits::{MediaError, MediaLimits};
 use super::sniff::{Class, sniff};
 use super::sound;
@@ -86,17 +86,13 @@ async fn draw(
     blocking(move || frame_thumbnail(frame, fit, upright, None, (format, Origin::FILM))).await
 }
 
-/// Makes the variant `kind` of a HEIF picture, which is coded like a film.
+/// Decodes a picture that is coded like a film, at twice the size that `fit` gives it or less.
 pub(super) async fn still(
-    file: &File,
+    coded: &CodedPicture,
+    fit: &Fit,
     kind: PictureKind,
-    format: PictureFormat,
     limits: &MediaLimits,
-) -> Result<Picture, MediaError> {
-    let mut source = Source::new(file, limits.max_picture_bytes).map_err(not_started)?;
-    let reduction = |size, orientation| Fit::new(kind, size, orientation).reduction();
-    let coded = heif::picture(&mut source, reduction, limits)?;
-    let fit = Fit::new(kind, coded.size, coded.orientation);
+) -> Result<Frame, MediaError> {
     // Twice the result's size, for the sharper filter that follows.
     let shrink = (fit.reduction() / 2.0).max(1.0);
     let scaled = |side: u32| (f64::from(side) / shrink).ceil() as u32;
@@ -105,12 +101,9 @@ pub(super) async fn still(
         size: coded.size,
         scaled: (scaled(coded.size.0), scaled(coded.size.1)),
     };
-    let work = run(Input::Stream(&coded.stream), command::stream_demuxer(coded.codec), task, kind, limits);
+    let work = run(Input::Stream(&coded.stream), command::HEVC_DEMUXER, task, kind, limits);
     match tokio::time::timeout(limits.ffmpeg_wall_clock, work).await {
-        Ok(frame) => {
-            let origin = Origin::picture("image/heif", source.len());
-            frame_thumbnail(frame?, fit, coded.orientation, coded.icc, (format, origin))
-        }
+        Ok(frame) => frame,
         Err(_) => Err(MediaError::temporary("decoding took too long")),
     }
 }

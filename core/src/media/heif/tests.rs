@@ -33,43 +33,79 @@ fn hevc(colour: &str, size: u32) -> (Vec<u8>, Vec<u8>) {
     (configuration, frame)
 }
 
-/// A HEIC of two tiles side by side, red and blue, of which 100x64 are shown, turned a quarter against the clock.
-fn grid() -> Vec<u8> {
-    let tiles = [hevc("red", 64), hevc("blue", 64)];
-    let description = [0, 0, 0, 1, 0, 100, 0, 64];
-    let entry =
-        |id: u8, kind: &[u8; 4]| part(b"infe", &[&[2, 0, 0, 0, 0, id, 0, 0], &kind[..], &[0]].concat());
-    let items = [entry(1, b"hvc1"), entry(2, b"hvc1"), entry(3, b"grid")].concat();
-    let size =
-        |width: u32, height: u32| full_part(b"ispe", &[width.to_be_bytes(), height.to_be_bytes()].concat());
-    let properties = [part(b"hvcC", &tiles[0].0), size(64, 64), size(100, 64), part(b"irot", &[1])].concat();
-    let associations = [0, 0, 0, 3, 0, 1, 2, 0x81, 2, 0, 2, 2, 0x81, 2, 0, 3, 2, 3, 0x84];
-    let iprp = part(b"iprp", &[part(b"ipco", &properties), full_part(b"ipma", &associations)].concat());
-    let references = full_part(b"iref", &part(b"dimg", &[0, 3, 0, 2, 0, 1, 0, 2]));
-    let meta = |place: u32| {
-        let at = |id: u8, method: u8, start: u32, length: usize| {
-            [&[0, id, 0, method, 0, 0, 0, 1][..], &start.to_be_bytes(), &(length as u32).to_be_bytes()]
-                .concat()
-        };
-        let first = tiles[0].1.len();
-        let places =
-            [at(1, 0, place, first), at(2, 0, place + first as u32, tiles[1].1.len()), at(3, 1, 0, 8)]
-                .concat();
-        let iloc = part(b"iloc", &[&[1, 0, 0, 0, 0x44, 0, 0, 3][..], &places].concat());
+/// A picture of one colour as a frame of AV1, which needs no configuration here.
+fn av1(colour: &str, size: u32) -> (Vec<u8>, Vec<u8>) {
+    let source = format!("-f lavfi -i color={colour}:size={size}x{size} -frames:v 1 -c:v libaom-av1 -cpu-used 8");
+    let file = content(&by_ffmpeg("a.avif", &source));
+    let data = file.windows(4).position(|window| window == b"mdat").unwrap() + 4;
+    (Vec::new(), file[data..].to_vec())
+}
+
+/// What is told of an item: its kind and its properties, by their numbers.
+type ItemSketch<'a> = (&'a [u8; 4], &'a [u8]);
+
+/// A file whose items from 1 on have these contents; the last one has none in the file but a description beside them.
+fn file(
+    brand: &[u8; 4],
+    (primary, items): (u8, &[ItemSketch<'_>]),
+    contents: &[&[u8]],
+    (properties, references): (&[Vec<u8>], &[u8]),
+    description: &[u8],
+) -> Vec<u8> {
+    let numbered = || (1u8..).zip(items);
+    let entry = |(id, (kind, _)): (u8, &ItemSketch<'_>)| {
+        part(b"infe", &[&[2, 0, 0, 0, 0, id, 0, 0], &kind[..], &[0]].concat())
+    };
+    let entries: Vec<u8> = numbered().flat_map(entry).collect();
+    let associations: Vec<u8> = numbered()
+        .flat_map(|(id, (_, properties))| [&[0, id, properties.len() as u8], *properties].concat())
+        .collect();
+    let count = items.len() as u8;
+    let ipma = full_part(b"ipma", &[&[0, 0, 0, count], &associations[..]].concat());
+    let iprp = part(b"iprp", &[part(b"ipco", &properties.concat()), ipma].concat());
+    let meta = |mut place: u32| {
+        let mut places = Vec::new();
+        for (id, _) in numbered() {
+            let inside = contents.get(usize::from(id) - 1);
+            let (method, start, length) = match inside {
+                Some(content) => (0, place, content.len() as u32),
+                None => (1, 0, description.len() as u32),
+            };
+            places.extend([0, id, 0, method, 0, 0, 0, 1]);
+            places.extend([start.to_be_bytes(), length.to_be_bytes()].concat());
+            place += inside.map_or(0, |content| content.len() as u32);
+        }
         let parts = [
-            full_part(b"pitm", &[0, 3]),
-            full_part(b"iinf", &[&[0, 3], &items[..]].concat()),
-            iloc,
-            references.clone(),
+            full_part(b"pitm", &[0, primary]),
+            full_part(b"iinf", &[&[0, count], &entries[..]].concat()),
+            part(b"iloc", &[&[1, 0, 0, 0, 0x44, 0, 0, count][..], &places].concat()),
+            full_part(b"iref", references),
             iprp.clone(),
-            part(b"idat", &description),
+            part(b"idat", description),
         ];
         full_part(b"meta", &parts.concat())
     };
-    let ftyp = part(b"ftyp", b"heic\0\0\0\0mif1heic");
+    let ftyp = part(b"ftyp", &[&brand[..], &[0; 4], b"mif1", brand].concat());
     let place = ftyp.len() + meta(0).len() + 8;
-    let mdat = part(b"mdat", &[&tiles[0].1[..], &tiles[1].1].concat());
-    [ftyp, meta(place as u32), mdat].concat()
+    [ftyp, meta(place as u32), part(b"mdat", &contents.concat())].concat()
+}
+
+fn size(width: u32, height: u32) -> Vec<u8> {
+    full_part(b"ispe", &[width.to_be_bytes(), height.to_be_bytes()].concat())
+}
+
+/// Two tiles side by side, red and blue, of which 100x64 are shown, turned a quarter against the clock.
+fn grid_of(brand: &[u8; 4], kind: &[u8; 4], tiles: [(Vec<u8>, Vec<u8>); 2]) -> Vec<u8> {
+    let properties = [part(b"hvcC", &tiles[0].0), size(64, 64), size(100, 64), part(b"irot", &[1])];
+    let tile = [0x81, 2];
+    let items: [ItemSketch<'_>; 3] = [(kind, &tile), (kind, &tile), (b"grid", &[3, 0x84])];
+    let references = part(b"dimg", &[0, 3, 0, 2, 0, 1, 0, 2]);
+    let description = [0, 0, 0, 1, 0, 100, 0, 64];
+    file(brand, (3, &items), &[&tiles[0].1, &tiles[1].1], (&properties, &references), &description)
+}
+
+fn grid() -> Vec<u8> {
+    grid_of(b"heic", b"hvc1", [hevc("red", 64), hevc("blue", 64)])
 }
 
 fn thumbnail(bytes: &[u8], kind: PictureKind) -> Result<image::RgbaImage, MediaError> {
@@ -80,16 +116,65 @@ fn thumbnail(bytes: &[u8], kind: PictureKind) -> Result<image::RgbaImage, MediaE
 
 #[test]
 fn tiles_are_put_together_and_turned() {
-    let bytes = grid();
-    let sniffed = sniff(&bytes, "x");
-    assert_eq!(sniffed.mime, "image/heic");
-    let facts = facts_of(&file_of(&bytes), &sniffed, &MediaLimits::default());
-    assert_eq!(facts, Facts { width: Some(64), height: Some(100), ..Facts::default() });
-    let picture = thumbnail(&bytes, PictureKind::Small).unwrap();
-    assert_eq!(picture.dimensions(), (64, 100));
-    let (above, below) = (picture.get_pixel(32, 10).0, picture.get_pixel(32, 90).0);
-    assert!(above[2] > 200 && above[0] < 60, "{above:?}");
-    assert!(below[0] > 200 && below[2] < 60, "{below:?}");
+    let avif = grid_of(b"avif", b"av01", [av1("red", 64), av1("blue", 64)]);
+    for (bytes, mime) in [(grid(), "image/heic"), (avif, "image/avif")] {
+        let sniffed = sniff(&bytes, "x");
+        assert_eq!(sniffed.mime, mime);
+        let facts = facts_of(&file_of(&bytes), &sniffed, &MediaLimits::default());
+        assert_eq!(facts, Facts { width: Some(64), height: Some(100), ..Facts::default() });
+        let picture = thumbnail(&bytes, PictureKind::Small).unwrap();
+        assert_eq!(picture.dimensions(), (64, 100));
+        let (above, below) = (picture.get_pixel(32, 10).0, picture.get_pixel(32, 90).0);
+        assert!(above[2] > 200 && above[0] < 60, "{mime} {above:?}");
+        assert!(below[0] > 200 && below[2] < 60, "{mime} {below:?}");
+    }
+}
+
+#[test]
+fn an_avif_has_its_colours_in_every_sampling() {
+    for format in
+        ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p12le", "yuv444p10le", "gbrp", "gray", "yuvj420p"]
+    {
+        // 0xD06020, but for the one that has no colours.
+        let source = "-f lavfi -i color=0xD06020:size=321x243 -frames:v 1";
+        let file = by_ffmpeg("a.avif", &format!("{source} -pix_fmt {format} -c:v libaom-av1 -cpu-used 8 -crf 5"));
+        let picture = thumbnail(&content(&file), PictureKind::Large).unwrap();
+        assert_eq!(picture.dimensions(), (321, 243));
+        let expected = if format == "gray" { [0x7B; 3] } else { [0xD0, 0x60, 0x20] };
+        for (x, y) in [(0, 0), (160, 120), (320, 242)] {
+            let found = picture.get_pixel(x, y).0;
+            let is_near = (0..3).all(|channel| found[channel].abs_diff(expected[channel]) <= 6);
+            assert!(is_near, "{format} at {x},{y}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn an_avif_keeps_what_is_transparent() {
+    let (colours, alpha) = (av1("red", 64).1, av1("black", 64).1);
+    let alpha_kind = full_part(b"auxC", b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0");
+    let items: [ItemSketch<'_>; 2] = [(b"av01", &[1]), (b"av01", &[1, 2])];
+    let references = part(b"auxl", &[0, 2, 0, 1, 0, 1]);
+    let bytes = file(b"avif", (1, &items), &[&colours, &alpha], (&[size(64, 64), alpha_kind], &references), &[]);
+    // Black of films is 16.
+    let opacity = thumbnail(&bytes, PictureKind::Small).unwrap().get_pixel(30, 30).0[3];
+    assert!(opacity <= 16, "{opacity}");
+}
+
+#[test]
+fn an_avif_that_is_damaged_gives_a_picture_or_a_reason() {
+    let source = "-f lavfi -i testsrc=size=160x120 -frames:v 1 -c:v libaom-av1 -cpu-used 8";
+    let bytes = content(&by_ffmpeg("a.avif", source));
+    for at in (0..bytes.len()).step_by(bytes.len() / 150) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (at % 8);
+        for bytes in [&damaged[..], &bytes[..at]] {
+            if sniff(bytes, "x").mime == "image/avif" {
+                let fault = thumbnail(bytes, PictureKind::Small).err();
+                assert!(fault.is_none_or(|fault| !fault.reason.is_empty()));
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! From a file to pixels, no larger than the variant needs where the format allows it.
 
+mod av1;
 mod general;
 mod gif;
 mod jpeg;
+mod lzw;
 mod png;
 mod tiff;
 mod webp;
 
-pub(super) use jpeg::at_an_eighth as jpeg_at_an_eighth;
+pub(super) use av1::decode as av1;
+pub(super) use jpeg::by_low_frequencies as jpeg_by_low_frequencies;
+pub(super) use lzw::decoded as lzw_decoded;
 
 use image::ImageFormat;
 use image::metadata::Orientation;

@@ -61,6 +61,12 @@ impl Fit {
         let down = self.shown.1 / f64::from(self.output.1);
         across.min(down).max(1.0)
     }
+
+    /// Whether the edges of a codec's blocks vanish in the means, so that the decoder need not smooth them.
+    pub(super) fn hides_blocks(&self) -> bool {
+        const REDUCTION: f64 = 4.0;
+        self.reduction() >= REDUCTION
+    }
 }
 
 fn pixels(length: f64) -> u32 {

@@ -217,6 +217,45 @@ fn a_frame_smaller_than_its_canvas_stands_where_it_belongs() {
 }
 
 #[test]
+fn an_interlaced_frame_has_its_rows_in_order() {
+    let order = [0, 8, 4, 12, 2, 6, 10, 14, 1, 3, 5, 7, 9, 11, 13, 15];
+    let shades: Vec<u8> = (0..16).flat_map(|row| [row * 16; 3]).collect();
+    let mut bytes = Vec::new();
+    let mut encoder = gif::Encoder::new(&mut bytes, 16, 16, &shades).unwrap();
+    let buffer: Vec<u8> = order.iter().flat_map(|row| [*row; 16]).collect();
+    let frame = gif::Frame { width: 16, height: 16, interlaced: true, buffer: buffer.into(), ..gif::Frame::default() };
+    encoder.write_frame(&frame).unwrap();
+    drop(encoder);
+    let pixels = decoded(&thumbnail(&bytes, "image/gif", PictureKind::Large));
+    for row in 0..16 {
+        assert_colour(&pixels, (8, row), [row as u8 * 16; 3]);
+    }
+}
+
+#[test]
+fn every_coding_of_a_tiff_gives_the_same_pixels() {
+    use tiff::encoder::{Compression, Predictor, TiffEncoder, colortype};
+    let picture = image::RgbImage::from_fn(333, 222, |x, y| {
+        let wave = ((f64::from(x * y) / 500.0).sin() * 100.0) as i32;
+        image::Rgb([x as u8, (y + x / 3) as u8, (128 + wave) as u8])
+    });
+    let pixels = |compression, predictor| {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let encoder = TiffEncoder::new(&mut bytes).unwrap().with_compression(compression).with_predictor(predictor);
+        let mut encoder = encoder;
+        encoder.write_image::<colortype::RGB8>(333, 222, &picture).unwrap();
+        let bytes = bytes.into_inner();
+        let decoded = decode::decode(Source::of_bytes(&bytes), "image/tiff", PictureKind::Large, &MediaLimits::default());
+        decoded.unwrap().pixels.data
+    };
+    for compression in [Compression::Uncompressed, Compression::Lzw, Compression::Packbits] {
+        for predictor in [Predictor::None, Predictor::Horizontal] {
+            assert!(pixels(compression, predictor) == picture.as_raw()[..], "{compression:?} {predictor:?}");
+        }
+    }
+}
+
+#[test]
 fn a_header_that_promises_too_many_pixels_is_refused_before_decoding() {
     let mut png = encoded(ImageFormat::Png, 8, 8);
     png[16..24].copy_from_slice(&[0, 0, 0xEA, 0x60, 0, 0, 0xEA, 0x60]);
@@ -249,10 +288,12 @@ fn what_is_no_picture_fails_for_good_with_a_reason() {
 }
 
 #[test]
-fn a_truncated_photograph_shows_what_is_left() {
-    let jpeg = encoded(ImageFormat::Jpeg, 1600, 1200);
-    let picture = thumbnail(&jpeg[..jpeg.len() / 2], "image/jpeg", PictureKind::Small);
-    assert_colour(&decoded(&picture), (40, 10), RED);
+fn a_truncated_picture_shows_what_is_left() {
+    for (format, mime) in [(ImageFormat::Jpeg, "image/jpeg"), (ImageFormat::Gif, "image/gif")] {
+        let bytes = encoded(format, 1600, 1200);
+        let picture = thumbnail(&bytes[..bytes.len() / 2], mime, PictureKind::Small);
+        assert_colour(&decoded(&picture), (40, 10), RED);
+    }
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::process::Command;
 use ffmpeg_sidecar::command::FfmpegCommand;
 
 use crate::media::facts::HighDynamicRange;
-use crate::media::heif::Codec;
 use crate::media::limits::MediaLimits;
 use crate::media::playback::Conversion;
 use crate::media::thumbnail::Fit;
@@ -47,13 +46,8 @@ pub(super) fn demuxer(mime: &str) -> Option<&'static str> {
     })
 }
 
-/// The demuxer for a bare stream.
-pub(super) const fn stream_demuxer(codec: Codec) -> &'static str {
-    match codec {
-        Codec::Hevc => "hevc",
-        Codec::Av1 => "obu",
-    }
-}
+/// The demuxer for a bare stream of frames.
+pub(super) const HEVC_DEMUXER: &str = "hevc";
 
 /// ffmpeg reading its standard input and writing PPM pictures to its standard output.
 pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: PictureKind, limits: &MediaLimits) -> Command {

@@ -1,10 +1,11 @@
 //! The first frame of a GIF, kept as indices into its palette until a row is needed.
 
-use std::io::BufReader;
+use std::io::{BufReader, Read, repeat};
 
-use gif::{ColorOutput, DecodeOptions, DecodingError, Frame, MemoryLimit};
+use gif::{DecodeOptions, DecodingError, Frame, MemoryLimit};
 use image::metadata::Orientation;
 
+use super::lzw::{Dialect, Lzw};
 use super::{Decoded, damaged};
 use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::source::Source;
@@ -13,34 +14,51 @@ use crate::media::thumbnail::pixels::Layout;
 use crate::media::thumbnail::shrink::Shrinker;
 use crate::model::PictureKind;
 
+/// A block of data has at most so many bytes, and its length.
+const LONGEST_BLOCK: u64 = 256;
+
+/// The first row of each pass over an interlaced frame, and from one row to the next (GIF89a, appendix E).
+const INTERLACED: [(usize, usize); 4] = [(0, 8), (4, 8), (2, 4), (1, 2)];
+
 pub(super) fn decode(
     source: Source<'_>,
     kind: PictureKind,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let mut options = DecodeOptions::new();
-    options.set_color_output(ColorOutput::Indexed);
+    options.skip_frame_decoding(true);
     options.set_memory_limit(
         limits.max_decoder_bytes.try_into().map_or(MemoryLimit::Unlimited, MemoryLimit::Bytes),
     );
-    let mut decoder = options.read_info(BufReader::with_capacity(64 << 10, source)).map_err(fault)?;
+    // What a truncated file lacks is the first colour, as browsers show it: zeros end the data and are codes for it.
+    let file = BufReader::with_capacity(64 << 10, source).chain(repeat(0).take(LONGEST_BLOCK));
+    let mut decoder = options.read_info(file).map_err(fault)?;
     let full = (u32::from(decoder.width()), u32::from(decoder.height()));
     limits.check_dimensions(full.0, full.1)?;
-    let frame = decoder.next_frame_info().map_err(fault)?.ok_or_else(damaged)?.clone();
+    let frame = decoder.read_next_frame().map_err(fault)?.ok_or_else(damaged)?.clone();
     limits.check_dimensions(frame.width.into(), frame.height.into())?;
-    let mut indices = vec![0; decoder.buffer_size()];
-    // What a truncated file lacks stays at the first colour, as browsers show it.
-    match decoder.read_into_buffer(&mut indices) {
-        Err(DecodingError::Io(error)) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
-            return Err(super::unreadable(error));
-        }
-        Err(DecodingError::OutOfMemory) => return Err(fault(DecodingError::OutOfMemory)),
-        Ok(()) | Err(_) => {}
-    }
     let palette = Palette::new(decoder.palette().map_err(fault)?, frame.transparent);
     let fit = Fit::new(kind, full, Orientation::NoTransforms);
-    let (pixels, extent) = canvas(&frame, &indices, &palette, &fit).finish();
+    let (pixels, extent) = canvas(&frame, &indices(&frame)?, &palette, &fit).finish();
     Ok(Decoded { pixels, extent, fit, orientation: Orientation::NoTransforms, icc: None })
+}
+
+/// The indices of a frame whose buffer has them as codes behind the width of a literal.
+fn indices(frame: &Frame<'_>) -> Result<Vec<u8>, MediaError> {
+    let (literal_width, codes) = frame.buffer.split_first().ok_or_else(damaged)?;
+    let mut lzw = Lzw::new(Dialect::Gif, *literal_width).ok_or_else(damaged)?;
+    let (width, height) = (usize::from(frame.width), usize::from(frame.height));
+    let decoded = lzw.decode(codes, width * height);
+    let mut indices = vec![0; width * height];
+    if frame.interlaced {
+        let order = INTERLACED.iter().flat_map(|(first, step)| (*first..height).step_by(*step));
+        for (line, row) in decoded.chunks(width).zip(order) {
+            indices[row * width..][..line.len()].copy_from_slice(line);
+        }
+    } else {
+        indices[..decoded.len()].copy_from_slice(decoded);
+    }
+    Ok(indices)
 }
 
 /// Colour and alpha of each index.

@@ -1,8 +1,9 @@
-//! JPEG: at an eighth by our own decoder, else by libjpeg-turbo, whose inverse transform gives the picture at a half,
-//! a quarter or an eighth.
+//! JPEG: at an eighth or a quarter by our own decoder, else by libjpeg-turbo, whose inverse transform gives the picture
+//! at a half, a quarter or an eighth.
 
-mod eighth;
 mod huffman;
+mod last_bits;
+mod low_frequencies;
 mod scan;
 
 use std::io::Cursor;
@@ -16,9 +17,12 @@ use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::{Layout, Pixels};
 use crate::model::PictureKind;
+use low_frequencies::Scale;
 
-/// The reduction from which on the picture is decoded at an eighth.
+/// The reductions from which on the picture is decoded at an eighth and at a quarter. Clearly more pixels are left than
+/// the result has: what is decoded at a fraction has the mean of each square, which needs the sharper filter after it.
 const FOR_AN_EIGHTH: f64 = 9.0;
+const FOR_A_QUARTER: f64 = 5.0;
 
 /// More scans than any encoder writes: each costs a pass over the whole picture.
 const MAX_SCANS: u32 = 100;
@@ -32,10 +36,15 @@ pub(super) fn decode(
     let header = JpegHeader::read(Cursor::new(&bytes)).ok_or_else(damaged)?;
     limits.check_dimensions(header.size.0, header.size.1)?;
     let fit = Fit::new(kind, header.size, header.orientation);
-    let by_eighth = if fit.reduction() >= FOR_AN_EIGHTH { eighth::decode(&bytes) } else { None };
-    let (mut pixels, factor) = match by_eighth {
-        Some(pixels) => (pixels, ScalingFactor::ONE_EIGHTH),
-        None => decompress(&bytes, &fit).map_err(|_| damaged())?,
+    let factor = factor(&fit);
+    let ours = match factor {
+        ScalingFactor::ONE_EIGHTH => low_frequencies::decode(&bytes, Scale::Eighth),
+        ScalingFactor::ONE_QUARTER => low_frequencies::decode(&bytes, Scale::Quarter),
+        _ => None,
+    };
+    let (mut pixels, factor) = match ours {
+        Some(pixels) => (pixels, factor),
+        None => decompress(&bytes, factor).map_err(|_| damaged())?,
     };
     if pixels.layout == Layout::Cmyk && header.is_adobe {
         pixels.data.iter_mut().for_each(|ink| *ink = 255 - *ink);
@@ -45,18 +54,34 @@ pub(super) fn decode(
     Ok(Decoded { pixels, extent, fit, orientation: header.orientation, icc: header.icc })
 }
 
-/// The picture at an eighth by our own decoder, if it takes the file and the file is within the limits.
-pub(in crate::media::thumbnail) fn at_an_eighth(bytes: &[u8], limits: &MediaLimits) -> Option<Pixels> {
+/// The picture by our own decoder, if it takes the file and the file is within the limits.
+pub(in crate::media::thumbnail) fn by_low_frequencies(
+    bytes: &[u8],
+    is_quarter: bool,
+    limits: &MediaLimits,
+) -> Option<Pixels> {
     let header = JpegHeader::read(Cursor::new(bytes))?;
     limits.check_dimensions(header.size.0, header.size.1).ok()?;
-    eighth::decode(bytes)
+    low_frequencies::decode(bytes, if is_quarter { Scale::Quarter } else { Scale::Eighth })
 }
 
-fn decompress(bytes: &[u8], fit: &Fit) -> turbojpeg::Result<(Pixels, ScalingFactor)> {
+/// The picture by the library, at `factor` or, where that cannot be, whole.
+fn decompress(bytes: &[u8], factor: ScalingFactor) -> turbojpeg::Result<(Pixels, ScalingFactor)> {
     let mut decompressor = Decompressor::new()?;
     decompressor.set_scan_limit(MAX_SCANS)?;
     let header = decompressor.read_header(bytes)?;
-    let factor = factor(&header, fit);
+    let factor = if header.is_lossless { ScalingFactor::ONE } else { factor };
+    let end = if factor == ScalingFactor::ONE { None } else { last_bits::end_before(bytes) };
+    let bytes = &bytes[..end.unwrap_or(bytes.len())];
+    Ok((reduced(&mut decompressor, bytes, &header, factor)?, factor))
+}
+
+fn reduced(
+    decompressor: &mut Decompressor,
+    bytes: &[u8],
+    header: &DecompressHeader,
+    factor: ScalingFactor,
+) -> turbojpeg::Result<Pixels> {
     decompressor.set_scaling_factor(factor)?;
     let (layout, format) = match header.colorspace {
         Colorspace::Gray => (Layout::Gray, PixelFormat::GRAY),
@@ -71,18 +96,13 @@ fn decompress(bytes: &[u8], fit: &Fit) -> turbojpeg::Result<(Pixels, ScalingFact
         Err(turbojpeg::Error::TurboJpegError(message)) if is_warning(&message) => {}
         result => result?,
     }
-    Ok((Pixels { width: width as u32, height: height as u32, layout, data }, factor))
+    Ok(Pixels { width: width as u32, height: height as u32, layout, data })
 }
 
-/// The strongest reduction that leaves clearly more pixels than the result has: what is decoded at a fraction has the
-/// mean of each square, which needs the sharper filter after it.
-fn factor(header: &DecompressHeader, fit: &Fit) -> ScalingFactor {
-    if header.is_lossless {
-        return ScalingFactor::ONE;
-    }
+fn factor(fit: &Fit) -> ScalingFactor {
     match fit.reduction() {
         reduction if reduction >= FOR_AN_EIGHTH => ScalingFactor::ONE_EIGHTH,
-        reduction if reduction >= 5.0 => ScalingFactor::ONE_QUARTER,
+        reduction if reduction >= FOR_A_QUARTER => ScalingFactor::ONE_QUARTER,
         reduction if reduction >= 3.0 => ScalingFactor::ONE_HALF,
         _ => ScalingFactor::ONE,
     }

@@ -16,9 +16,6 @@ use crate::model::PictureKind;
 /// Until this many times the result's size the filter of the decoder does the work, the rest ours, which is sharper.
 const HEADROOM: f64 = 2.0;
 
-/// From this reduction on the edges of blocks are not smoothed: they vanish in the means.
-const UNFILTERED: f64 = 4.0;
-
 pub(super) fn decode(
     mut source: Source<'_>,
     kind: PictureKind,
@@ -42,7 +39,7 @@ pub(super) fn decode(
     let scaled = |side: u32| (f64::from(side) / reduction).ceil() as u32;
     let config = DecoderConfig::new()
         .limits(Limits::none().with_max_pixels(limits.max_pixels))
-        .bypass_filtering(fit.reduction() >= UNFILTERED);
+        .bypass_filtering(fit.hides_blocks());
     let decoder = decoder.config(config).scale(scaled(info.width), scaled(info.height));
     let (layout, decoded) = match info.has_alpha {
         true => (Layout::Rgba, decoder.decode_rgba_raw()),

@@ -1,6 +1,21 @@
-//! The data of a scan: bytes in which 0xFF is followed by 0 where it is data, cut by restart markers (T.81, B.1.1.5).
+//! Segments, and the data of scans: bytes in which 0xFF is followed by 0 where it is data, cut by restart markers
+//! (T.81, B.1.1). Never reads a code.
 
 use memchr::memchr;
+
+/// The marker at `at` with its content. Nothing but filling stands between segments.
+pub(super) fn segment(bytes: &[u8], mut at: usize) -> Option<(u8, &[u8])> {
+    while bytes.get(at..at + 2)? == [0xFF, 0xFF] {
+        at += 1;
+    }
+    let (0xFF, marker) = (*bytes.get(at)?, *bytes.get(at + 1)?) else { return None };
+    let length = usize::from(be16(bytes, at + 2)?);
+    Some((marker, bytes.get(at + 4..at + 2 + length)?))
+}
+
+pub(super) fn be16(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+}
 
 /// A scan's data without stuffing.
 pub(super) struct Scan {
