@@ -73,6 +73,8 @@ async function inputs(pictures, folder) {
   await write('12mp-lzw.tif', twelve.clone().tiff({ compression: 'lzw', predictor: 'none' }));
   await write('12mp-deflate.tif', twelve.clone().tiff({ compression: 'deflate', predictor: 'horizontal' }));
   await write('12mp.avif', twelve.clone().avif({ quality: 60, effort: 2 }));
+  const half = { quality: 60, effort: 2, chromaSubsampling: '4:2:0' };
+  await write('12mp-420.avif', twelve.clone().avif(half));
 }
 
 const [, , command, ...given] = process.argv;

@@ -155,7 +155,7 @@ pub(super) fn frame_thumbnail(
     let Frame { width, height, data } = frame;
     let pixels = Pixels { width, height, layout: Layout::Rgb, data };
     let extent = (f64::from(width), f64::from(height));
-    finish(Decoded { pixels, extent, fit, orientation, icc }, format, origin)
+    finish(Decoded { pixels, extent, fit, orientation, matrix: None, icc }, format, origin)
 }
 
 /// Pictures that are coded like films of HEVC are left to ffmpeg, outside of this process.
@@ -184,7 +184,7 @@ fn guarded(work: impl FnOnce() -> Result<Picture, MediaError>) -> Result<Picture
 /// From decoded pixels to the file: to size, to sRGB, upright, encoded.
 fn finish(decoded: Decoded, format: PictureFormat, origin: Origin) -> Result<Picture, MediaError> {
     let small = resize::to_fit(decoded.pixels, &decoded.fit, decoded.extent)?;
-    let pixels = colour::to_srgb(small, decoded.icc.as_deref());
+    let pixels = colour::to_srgb(small, decoded.matrix, decoded.icc.as_deref());
     let upright = pixels.upright(decoded.orientation);
     let thumbhash = thumbhash::thumbhash(&upright)?;
     let bytes = encode::encode(&upright, format, origin)?;

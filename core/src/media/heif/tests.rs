@@ -35,7 +35,8 @@ fn hevc(colour: &str, size: u32) -> (Vec<u8>, Vec<u8>) {
 
 /// A picture of one colour as a frame of AV1, which needs no configuration here.
 fn av1(colour: &str, size: u32) -> (Vec<u8>, Vec<u8>) {
-    let source = format!("-f lavfi -i color={colour}:size={size}x{size} -frames:v 1 -c:v libaom-av1 -cpu-used 8");
+    let source =
+        format!("-f lavfi -i color={colour}:size={size}x{size} -frames:v 1 -c:v libaom-av1 -cpu-used 8");
     let file = content(&by_ffmpeg("a.avif", &source));
     let data = file.windows(4).position(|window| window == b"mdat").unwrap() + 4;
     (Vec::new(), file[data..].to_vec())
@@ -132,12 +133,21 @@ fn tiles_are_put_together_and_turned() {
 
 #[test]
 fn an_avif_has_its_colours_in_every_sampling() {
-    for format in
-        ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p12le", "yuv444p10le", "gbrp", "gray", "yuvj420p"]
-    {
+    for format in [
+        "yuv420p",
+        "yuv422p",
+        "yuv444p",
+        "yuv420p10le",
+        "yuv422p12le",
+        "yuv444p10le",
+        "gbrp",
+        "gray",
+        "yuvj420p",
+    ] {
         // 0xD06020, but for the one that has no colours.
         let source = "-f lavfi -i color=0xD06020:size=321x243 -frames:v 1";
-        let file = by_ffmpeg("a.avif", &format!("{source} -pix_fmt {format} -c:v libaom-av1 -cpu-used 8 -crf 5"));
+        let file =
+            by_ffmpeg("a.avif", &format!("{source} -pix_fmt {format} -c:v libaom-av1 -cpu-used 8 -crf 5"));
         let picture = thumbnail(&content(&file), PictureKind::Large).unwrap();
         assert_eq!(picture.dimensions(), (321, 243));
         let expected = if format == "gray" { [0x7B; 3] } else { [0xD0, 0x60, 0x20] };
@@ -155,7 +165,8 @@ fn an_avif_keeps_what_is_transparent() {
     let alpha_kind = full_part(b"auxC", b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0");
     let items: [ItemSketch<'_>; 2] = [(b"av01", &[1]), (b"av01", &[1, 2])];
     let references = part(b"auxl", &[0, 2, 0, 1, 0, 1]);
-    let bytes = file(b"avif", (1, &items), &[&colours, &alpha], (&[size(64, 64), alpha_kind], &references), &[]);
+    let bytes =
+        file(b"avif", (1, &items), &[&colours, &alpha], (&[size(64, 64), alpha_kind], &references), &[]);
     // Black of films is 16.
     let opacity = thumbnail(&bytes, PictureKind::Small).unwrap().get_pixel(30, 30).0[3];
     assert!(opacity <= 16, "{opacity}");

@@ -16,6 +16,7 @@ pub(super) use lzw::decoded as lzw_decoded;
 use image::ImageFormat;
 use image::metadata::Orientation;
 
+use super::colour::Matrix;
 use super::fit::Fit;
 use super::pixels::Pixels;
 use super::{damaged, unreadable};
@@ -30,6 +31,8 @@ pub(super) struct Decoded {
     pub(super) extent: (f64, f64),
     pub(super) fit: Fit,
     pub(super) orientation: Orientation,
+    /// How its channels become RGB where they are brightness and colours.
+    pub(super) matrix: Option<Matrix>,
     pub(super) icc: Option<Vec<u8>>,
 }
 

@@ -223,7 +223,13 @@ fn an_interlaced_frame_has_its_rows_in_order() {
     let mut bytes = Vec::new();
     let mut encoder = gif::Encoder::new(&mut bytes, 16, 16, &shades).unwrap();
     let buffer: Vec<u8> = order.iter().flat_map(|row| [*row; 16]).collect();
-    let frame = gif::Frame { width: 16, height: 16, interlaced: true, buffer: buffer.into(), ..gif::Frame::default() };
+    let frame = gif::Frame {
+        width: 16,
+        height: 16,
+        interlaced: true,
+        buffer: buffer.into(),
+        ..gif::Frame::default()
+    };
     encoder.write_frame(&frame).unwrap();
     drop(encoder);
     let pixels = decoded(&thumbnail(&bytes, "image/gif", PictureKind::Large));
@@ -234,21 +240,31 @@ fn an_interlaced_frame_has_its_rows_in_order() {
 
 #[test]
 fn every_coding_of_a_tiff_gives_the_same_pixels() {
-    use tiff::encoder::{Compression, Predictor, TiffEncoder, colortype};
+    use tiff::encoder::{Compression, DeflateLevel, Predictor, TiffEncoder, colortype};
     let picture = image::RgbImage::from_fn(333, 222, |x, y| {
         let wave = ((f64::from(x * y) / 500.0).sin() * 100.0) as i32;
         image::Rgb([x as u8, (y + x / 3) as u8, (128 + wave) as u8])
     });
     let pixels = |compression, predictor| {
         let mut bytes = std::io::Cursor::new(Vec::new());
-        let encoder = TiffEncoder::new(&mut bytes).unwrap().with_compression(compression).with_predictor(predictor);
-        let mut encoder = encoder;
+        let encoder = TiffEncoder::new(&mut bytes).unwrap();
+        let mut encoder = encoder.with_compression(compression).with_predictor(predictor);
         encoder.write_image::<colortype::RGB8>(333, 222, &picture).unwrap();
         let bytes = bytes.into_inner();
-        let decoded = decode::decode(Source::of_bytes(&bytes), "image/tiff", PictureKind::Large, &MediaLimits::default());
+        let decoded = decode::decode(
+            Source::of_bytes(&bytes),
+            "image/tiff",
+            PictureKind::Large,
+            &MediaLimits::default(),
+        );
         decoded.unwrap().pixels.data
     };
-    for compression in [Compression::Uncompressed, Compression::Lzw, Compression::Packbits] {
+    for compression in [
+        Compression::Uncompressed,
+        Compression::Lzw,
+        Compression::Packbits,
+        Compression::Deflate(DeflateLevel::Balanced),
+    ] {
         for predictor in [Predictor::None, Predictor::Horizontal] {
             assert!(pixels(compression, predictor) == picture.as_raw()[..], "{compression:?} {predictor:?}");
         }

@@ -1,13 +1,17 @@
 //! Pictures that are coded as frames of AV1, which is AVIF, one row of tiles at a time.
-//! `re_rav1d` is dav1d, in Rust with its assembly; its planes become RGB here (ITU-T H.273, 8.3).
+//! `re_rav1d` is dav1d, in Rust with its assembly. Its planes are shrunk as they are: the mean of colours is the colour
+//! of the mean, so that only what is left becomes RGB.
 
 use moxcms::ColorProfile;
 use re_rav1d::dav1d::pixel::{ColorPrimaries, MatrixCoefficients, TransferCharacteristic, YUVRange};
-use re_rav1d::dav1d::{Decoder, InloopFilterType, Picture, PixelLayout, PlanarImageComponent, Plane, Settings};
+use re_rav1d::dav1d::{
+    Decoder, InloopFilterType, Picture, PixelLayout, PlanarImageComponent, Plane, Settings,
+};
 
 use super::{Decoded, damaged};
 use crate::media::heif::CodedPicture;
 use crate::media::limits::{MediaError, MediaLimits};
+use crate::media::thumbnail::colour::{Matrix, Range};
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::Layout;
 use crate::media::thumbnail::shrink::Shrinker;
@@ -23,14 +27,13 @@ pub(in crate::media::thumbnail) fn decode(
     let (across, down) = coded.tiles;
     let filters = if fit.hides_blocks() { InloopFilterType::empty() } else { InloopFilterType::all() };
     let mut colours = Tiles::new(coded.stream, across, filters, limits)?;
-    let mut alpha =
-        coded.alpha.map(|stream| Tiles::new(stream, across, filters, limits)).transpose()?;
+    let mut alpha = coded.alpha.map(|stream| Tiles::new(stream, across, filters, limits)).transpose()?;
     let layout = if alpha.is_some() { Layout::Rgba } else { Layout::Rgb };
     let mut shrinker = Shrinker::new(coded.size.0, layout, fit.reduction());
     let mut icc = coded.icc;
     let mut lines = Lines::default();
     let mut row = vec![0; width * layout.channels()];
-    let mut matrix = None;
+    let mut colour_matrix = None;
     for _ in 0..down {
         let tiles = colours.next_row(width)?;
         let alphas = alpha.as_mut().map(|alpha| alpha.next_row(width)).transpose()?;
@@ -38,8 +41,8 @@ pub(in crate::media::thumbnail) fn decode(
         if alphas.iter().flatten().any(|alpha| alpha.height != first.height) {
             return Err(damaged());
         }
-        if matrix.is_none() {
-            matrix = Some(Matrix::of(&first.picture)?);
+        if colour_matrix.is_none() {
+            colour_matrix = Some(matrix(&first.picture)?);
             icc = icc.or_else(|| profile(&first.picture));
         }
         for y in 0..first.height.min(height - shrinker.rows()) {
@@ -48,14 +51,11 @@ pub(in crate::media::thumbnail) fn decode(
             shrinker.push(&row);
         }
     }
-    let Some(matrix) = matrix.filter(|_| shrinker.rows() == height) else { return Err(damaged()) };
-    // The mean of colours is the colour of the mean, so that only what is left needs to become RGB.
-    let (mut pixels, extent) = shrinker.finish();
-    match layout {
-        Layout::Rgba => matrix.apply::<4>(&mut pixels.data),
-        _ => matrix.apply::<3>(&mut pixels.data),
+    if shrinker.rows() != height {
+        return Err(damaged());
     }
-    Ok(Decoded { pixels, extent, fit, orientation: coded.orientation, icc })
+    let (pixels, extent) = shrinker.finish();
+    Ok(Decoded { pixels, extent, fit, orientation: coded.orientation, matrix: colour_matrix, icc })
 }
 
 /// A stream whose frames are the tiles of a picture.
@@ -199,63 +199,26 @@ impl Lines {
     }
 }
 
-/// How brightness and colours become RGB: the parts of each in units of 1 / 2^13, after what stands for none of it.
-struct Matrix {
-    rows: [[i32; 3]; 3],
-    none: [i32; 3],
-}
-
-impl Matrix {
-    fn of(picture: &Picture) -> Result<Self, MediaError> {
-        let is_full = picture.color_range() == YUVRange::Full;
-        let (black, brightness, colour) =
-            if is_full { (0, 1.0, 1.0) } else { (16, 255.0 / 219.0, 255.0 / 224.0) };
-        let by_weights = |red: f32, blue: f32| {
-            let green = 1.0 - red - blue;
-            let (of_red, of_blue) = (2.0 * (1.0 - red) * colour, 2.0 * (1.0 - blue) * colour);
-            let rows = [
-                [brightness, 0.0, of_red],
-                [brightness, -of_blue * blue / green, -of_red * red / green],
-                [brightness, of_blue, 0.0],
-            ];
-            (rows, [black, 128, 128])
-        };
-        let (rows, none) = match picture.matrix_coefficients() {
-            MatrixCoefficients::Identity => {
-                let rows = [[0.0, 0.0, brightness], [brightness, 0.0, 0.0], [0.0, brightness, 0.0]];
-                (rows, [black; 3])
-            }
-            MatrixCoefficients::BT709 => by_weights(0.2126, 0.0722),
-            MatrixCoefficients::BT2020NonConstantLuminance => by_weights(0.2627, 0.0593),
-            MatrixCoefficients::ST240M => by_weights(0.212, 0.087),
-            MatrixCoefficients::BT470BG | MatrixCoefficients::ST170M | MatrixCoefficients::Unspecified => {
-                by_weights(0.299, 0.114)
-            }
-            MatrixCoefficients::YCgCo => {
-                let rows = [
-                    [brightness, -colour, colour],
-                    [brightness, colour, 0.0],
-                    [brightness, -colour, -colour],
-                ];
-                (rows, [black, 128, 128])
-            }
-            _ => return Err(MediaError::permanent("the picture's colours are coded in a way that is not supported")),
-        };
-        let rows = rows.map(|row| row.map(|part: f32| (part * f32::from(1u16 << 13)).round() as i32));
-        Ok(Self { rows, none })
-    }
-
-    /// To RGB in place, of pixels whose first three channels are brightness and colours.
-    fn apply<const CHANNELS: usize>(&self, pixels: &mut [u8]) {
-        for pixel in pixels.as_chunks_mut::<CHANNELS>().0 {
-            let samples: [i32; 3] =
-                std::array::from_fn(|index| i32::from(pixel[index]) - self.none[index]);
-            for (channel, row) in self.rows.iter().enumerate() {
-                let sum: i32 = row.iter().zip(samples).map(|(part, sample)| part * sample).sum();
-                pixel[channel] = ((sum + (1 << 12)) >> 13).clamp(0, 255) as u8;
-            }
+/// How a frame's brightness and colours become RGB.
+fn matrix(picture: &Picture) -> Result<Matrix, MediaError> {
+    let range = match picture.color_range() {
+        YUVRange::Full => Range::Full,
+        YUVRange::Limited => Range::Limited,
+    };
+    Ok(match picture.matrix_coefficients() {
+        MatrixCoefficients::Identity => Matrix::identity(range),
+        MatrixCoefficients::YCgCo => Matrix::ycgco(range),
+        MatrixCoefficients::BT709 => Matrix::by_weights(0.2126, 0.0722, range),
+        MatrixCoefficients::BT2020NonConstantLuminance => Matrix::by_weights(0.2627, 0.0593, range),
+        MatrixCoefficients::ST240M => Matrix::by_weights(0.212, 0.087, range),
+        MatrixCoefficients::BT470BG | MatrixCoefficients::ST170M | MatrixCoefficients::Unspecified => {
+            Matrix::by_weights(0.299, 0.114, range)
         }
-    }
+        _ => {
+            let reason = "the picture's colours are coded in a way that is not supported";
+            return Err(MediaError::permanent(reason));
+        }
+    })
 }
 
 /// The profile of colours that a frame names and that are not those of sRGB.

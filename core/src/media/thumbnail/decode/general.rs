@@ -29,7 +29,7 @@ pub(super) fn decode(
     let icc = decoder.icc_profile().ok().flatten();
     let pixels = Pixels::from_dynamic(DynamicImage::from_decoder(decoder).map_err(fault)?);
     let extent = (f64::from(pixels.width), f64::from(pixels.height));
-    Ok(Decoded { pixels, extent, fit: Fit::new(kind, full, orientation), orientation, icc })
+    Ok(Decoded { pixels, extent, fit: Fit::new(kind, full, orientation), orientation, matrix: None, icc })
 }
 
 fn fault(error: ImageError) -> MediaError {

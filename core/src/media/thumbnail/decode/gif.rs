@@ -40,7 +40,7 @@ pub(super) fn decode(
     let palette = Palette::new(decoder.palette().map_err(fault)?, frame.transparent);
     let fit = Fit::new(kind, full, Orientation::NoTransforms);
     let (pixels, extent) = canvas(&frame, &indices(&frame)?, &palette, &fit).finish();
-    Ok(Decoded { pixels, extent, fit, orientation: Orientation::NoTransforms, icc: None })
+    Ok(Decoded { pixels, extent, fit, orientation: Orientation::NoTransforms, matrix: None, icc: None })
 }
 
 /// The indices of a frame whose buffer has them as codes behind the width of a literal.

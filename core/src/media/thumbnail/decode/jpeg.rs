@@ -51,7 +51,7 @@ pub(super) fn decode(
     }
     let scale = factor.num() as f64 / factor.denom() as f64;
     let extent = (f64::from(header.size.0) * scale, f64::from(header.size.1) * scale);
-    Ok(Decoded { pixels, extent, fit, orientation: header.orientation, icc: header.icc })
+    Ok(Decoded { pixels, extent, fit, orientation: header.orientation, matrix: None, icc: header.icc })
 }
 
 /// The picture by our own decoder, if it takes the file and the file is within the limits.

@@ -253,7 +253,11 @@ mod tests {
                     let mut lzw = Lzw::new(dialect, width).unwrap();
                     // A second time, because a TIFF has many strips.
                     for _ in 0..2 {
-                        assert!(lzw.decode(&codes, bytes.len()) == bytes, "{dialect:?} {width} {}", bytes.len());
+                        assert!(
+                            lzw.decode(&codes, bytes.len()) == bytes,
+                            "{dialect:?} {width} {}",
+                            bytes.len()
+                        );
                     }
                 }
             }
@@ -267,7 +271,11 @@ mod tests {
         let mut lzw = Lzw::new(Dialect::Tiff, 8).unwrap();
         for cut in [0, 1, 100, codes.len() / 2] {
             let decoded = lzw.decode(&codes[..cut], bytes.len());
-            assert!(bytes.starts_with(decoded) && decoded.len() + 3 >= cut * 2 / 3, "{cut}: {}", decoded.len());
+            assert!(
+                bytes.starts_with(decoded) && decoded.len() + 3 >= cut * 2 / 3,
+                "{cut}: {}",
+                decoded.len()
+            );
         }
     }
 

@@ -41,7 +41,7 @@ pub(super) fn decode(
     let fit = Fit::new(kind, full, orientation);
     let shrinker = rows(&mut reader, full.0, &fit)?;
     let (pixels, extent) = shrinker.finish();
-    Ok(Decoded { pixels, extent, fit, orientation, icc })
+    Ok(Decoded { pixels, extent, fit, orientation, matrix: None, icc })
 }
 
 fn rows(reader: &mut PngReader<'_, '_>, width: u32, fit: &Fit) -> Result<Shrinker, MediaError> {

@@ -47,5 +47,5 @@ pub(super) fn decode(
     };
     let (data, width, height) = decoded.map_err(|_| damaged())?;
     let pixels = Pixels { width, height, layout, data };
-    Ok(Decoded { pixels, extent: (f64::from(width), f64::from(height)), fit, orientation, icc })
+    Ok(Decoded { pixels, extent: (f64::from(width), f64::from(height)), fit, orientation, matrix: None, icc })
 }
