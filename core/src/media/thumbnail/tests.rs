@@ -259,14 +259,14 @@ fn every_coding_of_a_tiff_gives_the_same_pixels() {
         );
         decoded.unwrap().pixels.data
     };
-    for compression in [
-        Compression::Uncompressed,
-        Compression::Lzw,
-        Compression::Packbits,
-        Compression::Deflate(DeflateLevel::Balanced),
+    for (name, compression) in [
+        ("none", Compression::Uncompressed),
+        ("lzw", Compression::Lzw),
+        ("packbits", Compression::Packbits),
+        ("deflate", Compression::Deflate(DeflateLevel::Balanced)),
     ] {
         for predictor in [Predictor::None, Predictor::Horizontal] {
-            assert!(pixels(compression, predictor) == picture.as_raw()[..], "{compression:?} {predictor:?}");
+            assert!(pixels(compression, predictor) == picture.as_raw()[..], "{name} {predictor:?}");
         }
     }
 }

@@ -4,34 +4,46 @@ use turbojpeg::{Compressor, Subsamp};
 
 use super::*;
 
-/// Light in waves of every length, and colours that change slowly, as in photographs.
-fn waves(width: usize, height: usize) -> Vec<u8> {
+/// Light in waves of every length down to `shortest` pixels at the far corner, and colours that change slowly, as in
+/// photographs.
+fn waves(width: usize, height: usize, shortest: f64) -> Vec<u8> {
+    let reach = (width * width + height * height) as f64;
     let pixel = |index: usize| {
         let (x, y) = ((index % width) as f64, (index / width) as f64);
-        let light = 128.0 + 60.0 * ((x * x + y * y) / 900.0).sin();
+        let turns = (x * x + y * y) / (2.0 * shortest * reach.sqrt());
+        let light = 128.0 + 60.0 * (turns * std::f64::consts::TAU).sin();
         [47.0, 61.0, 83.0].map(|length| (light + 60.0 * ((x + 2.0 * y) / length).sin()) as u8)
     };
     (0..width * height).flat_map(pixel).collect()
 }
 
-fn jpeg(width: usize, height: usize, subsampling: Subsamp, is_progressive: bool) -> Vec<u8> {
-    jpeg_of_quality(90, width, height, subsampling, is_progressive)
-}
-
-fn jpeg_of_quality(
+fn compressed(
+    pixels: &[u8],
+    (width, height): (usize, usize),
     quality: i32,
-    width: usize,
-    height: usize,
     subsampling: Subsamp,
     is_progressive: bool,
 ) -> Vec<u8> {
-    let pixels = waves(width, height);
     let mut compressor = Compressor::new().unwrap();
     compressor.set_quality(quality).unwrap();
     compressor.set_subsamp(subsampling).unwrap();
     compressor.set_progressive(is_progressive).unwrap();
-    let image = Image { pixels: &pixels[..], width, pitch: 3 * width, height, format: PixelFormat::RGB };
-    compressor.compress_to_vec(image).unwrap()
+    compressor
+        .compress_to_vec(Image { pixels, width, pitch: 3 * width, height, format: PixelFormat::RGB })
+        .unwrap()
+}
+
+fn jpeg(width: usize, height: usize, subsampling: Subsamp, is_progressive: bool) -> Vec<u8> {
+    compressed(&waves(width, height, 3.5), (width, height), 90, subsampling, is_progressive)
+}
+
+/// Without waves that a quarter of the size could not show.
+fn smooth_jpeg(width: usize, height: usize, subsampling: Subsamp, is_progressive: bool) -> Vec<u8> {
+    compressed(&waves(width, height, 20.0), (width, height), 90, subsampling, is_progressive)
+}
+
+fn coarse_jpeg(quality: i32) -> Vec<u8> {
+    compressed(&waves(800, 600, 3.5), (800, 600), quality, Subsamp::None, true)
 }
 
 fn by_library(bytes: &[u8], factor: ScalingFactor) -> Pixels {
@@ -73,13 +85,23 @@ fn an_eighth_is_what_the_library_makes_of_it() {
 
 #[test]
 fn a_quarter_is_close_to_what_the_library_makes_of_it() {
-    for subsampling in [Subsamp::None, Subsamp::Gray, Subsamp::Sub2x2, Subsamp::Sub2x1, Subsamp::Sub1x2] {
+    for (subsampling, tolerance) in [
+        (Subsamp::None, 1.5),
+        (Subsamp::Gray, 1.5),
+        // The library takes colours that are subsampled as they are, we take half of that; so will WebP.
+        (Subsamp::Sub2x2, 3.0),
+        (Subsamp::Sub2x1, 3.0),
+        (Subsamp::Sub1x2, 3.0),
+    ] {
         for (width, height) in SIZES {
             for is_progressive in [false, true] {
-                let bytes = jpeg(width, height, subsampling, is_progressive);
+                let bytes = smooth_jpeg(width, height, subsampling, is_progressive);
                 let own = low_frequencies::decode(&bytes, Scale::Quarter).unwrap();
                 let difference = mean_difference(&own, &by_library(&bytes, ScalingFactor::ONE_QUARTER));
-                assert!(difference <= 4.0, "{subsampling:?} {width}x{height} {is_progressive}: {difference}");
+                assert!(
+                    difference <= tolerance,
+                    "{subsampling:?} {width}x{height} {is_progressive}: {difference}"
+                );
             }
         }
     }
@@ -87,14 +109,14 @@ fn a_quarter_is_close_to_what_the_library_makes_of_it() {
 
 #[test]
 fn frequencies_that_are_not_fine_enough_are_left_to_the_library() {
-    let coarse = jpeg_of_quality(30, 800, 600, Subsamp::None, true);
+    let coarse = coarse_jpeg(30);
     assert!(low_frequencies::decode(&coarse, Scale::Eighth).is_some());
     assert!(low_frequencies::decode(&coarse, Scale::Quarter).is_none());
 }
 
 #[test]
 fn the_last_bits_are_left_out_where_they_do_not_show() {
-    let bytes = jpeg(800, 600, Subsamp::Sub2x2, true);
+    let bytes = smooth_jpeg(800, 600, Subsamp::Sub2x2, true);
     let end = last_bits::end_before(&bytes).unwrap();
     assert!(end < bytes.len() * 9 / 10, "{end} of {}", bytes.len());
     for factor in [ScalingFactor::ONE_HALF, ScalingFactor::ONE_QUARTER] {
@@ -102,14 +124,14 @@ fn the_last_bits_are_left_out_where_they_do_not_show() {
         let header = decompressor.read_header(&bytes).unwrap();
         let whole = reduced(&mut decompressor, &bytes, &header, factor).unwrap();
         let difference = mean_difference(&by_library(&bytes, factor), &whole);
-        assert!(difference > 0.0 && difference < 0.5, "{factor:?}: {difference}");
+        assert!(difference > 0.0 && difference < 1.5, "{factor:?}: {difference}");
     }
 }
 
 #[test]
 fn the_last_bits_are_kept_where_they_would_be_missed() {
     assert!(last_bits::end_before(&jpeg(800, 600, Subsamp::Sub2x2, false)).is_none(), "there are none");
-    let coarse = jpeg_of_quality(20, 800, 600, Subsamp::Sub2x2, true);
+    let coarse = coarse_jpeg(20);
     assert!(last_bits::end_before(&coarse).is_none(), "each is a shade that shows");
     let bytes = jpeg(800, 600, Subsamp::Sub2x2, true);
     assert!(last_bits::end_before(&bytes[..bytes.len() - 2]).is_none(), "the file is cut off");
@@ -117,7 +139,7 @@ fn the_last_bits_are_kept_where_they_would_be_missed() {
 
 #[test]
 fn what_is_rare_is_left_to_the_library() {
-    let pixels = waves(64, 64);
+    let pixels = waves(64, 64, 3.5);
     let mut compressor = Compressor::new().unwrap();
     compressor.set_arithmetic(true).unwrap();
     let image = Image { pixels: &pixels[..], width: 64, pitch: 192, height: 64, format: PixelFormat::RGB };
