@@ -323,7 +323,7 @@ impl Meta {
             let content = self.content(source, *tile, left)?;
             match codec {
                 Codec::Hevc => hevc_frame(self.property(*tile, b"hvcC")?, &content, &mut stream)?,
-                Codec::Av1 => av1_frame(&content, &mut stream),
+                Codec::Av1 => av1_frame(&content, &mut stream)?,
             }
         }
         Some((codec, stream))
@@ -398,11 +398,43 @@ fn hevc_frame(configuration: &[u8], content: &[u8], stream: &mut Vec<u8>) -> Opt
     Some(())
 }
 
-/// A frame in a file leaves out the mark that starts a frame in a stream (AV1 in ISO base media, 2.4).
-fn av1_frame(content: &[u8], stream: &mut Vec<u8>) {
+/// A frame in a file leaves out the mark that starts a frame in a stream (AV1 in ISO base media, 2.4). `None` where there
+/// are more frames than the layers of a picture: they would not be seen, only decoded.
+fn av1_frame(content: &[u8], stream: &mut Vec<u8>) -> Option<()> {
     const TEMPORAL_DELIMITER: [u8; 2] = [0x12, 0];
+    const MAX_LAYERS: usize = 8;
     stream.extend(TEMPORAL_DELIMITER);
     stream.extend(content);
+    (av1_frames(content)? <= MAX_LAYERS).then_some(())
+}
+
+/// How many frames the units of a stream (OBUs, AV1, 5.3) begin.
+fn av1_frames(mut units: &[u8]) -> Option<usize> {
+    const FRAME_HEADER: u8 = 3;
+    const FRAME: u8 = 6;
+    let mut frames = 0;
+    while let Some((head, rest)) = units.split_first() {
+        let has_extension = usize::from(head >> 2 & 1);
+        let has_size = head >> 1 & 1 == 1;
+        units = rest.get(has_extension..)?;
+        let size = if has_size { leb128(&mut units)? } else { units.len() };
+        units = units.get(size..)?;
+        frames += usize::from(matches!(head >> 3 & 15, FRAME_HEADER | FRAME));
+    }
+    Some(frames)
+}
+
+/// The next number in the encoding of AV1 (4.10.5): seven bits in a byte, the lowest first.
+fn leb128(rest: &mut &[u8]) -> Option<usize> {
+    let mut value = 0;
+    for at in 0..8 {
+        let byte = rest.split_off_first()?;
+        value |= usize::from(byte & 0x7F) << (7 * at);
+        if byte >> 7 == 0 {
+            return Some(value);
+        }
+    }
+    None
 }
 
 /// The boxes in `content`, one after another.

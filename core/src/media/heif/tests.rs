@@ -172,6 +172,28 @@ fn an_avif_keeps_what_is_transparent() {
     assert!(opacity <= 16, "{opacity}");
 }
 
+/// A file with one picture of this size, coded as these bytes.
+fn avif(coded: &[u8], (width, height): (u32, u32)) -> Vec<u8> {
+    file(b"avif", (1, &[(b"av01", &[1])]), &[coded], (&[size(width, height)], &[]), &[])
+}
+
+#[test]
+fn an_avif_is_decoded_only_if_it_is_as_large_as_it_says() {
+    let coded = av1("red", 64).1;
+    assert!(thumbnail(&avif(&coded, (64, 64)), PictureKind::Small).is_ok());
+    assert!(thumbnail(&avif(&coded, (65, 64)), PictureKind::Small).is_err());
+    let tiles = [av1("red", 128), av1("blue", 128)];
+    let fault = thumbnail(&grid_of(b"avif", b"av01", tiles), PictureKind::Small).unwrap_err();
+    assert_eq!(fault.reason, "the picture's data is damaged", "one tile would have been enough");
+}
+
+#[test]
+fn an_avif_of_many_frames_is_not_decoded() {
+    let coded = av1("red", 64).1.repeat(100);
+    let fault = thumbnail(&avif(&coded, (64, 64)), PictureKind::Small).unwrap_err();
+    assert_eq!(fault.reason, "the picture is coded in a way that is not supported");
+}
+
 #[test]
 fn an_avif_that_is_damaged_gives_a_picture_or_a_reason() {
     let source = "-f lavfi -i testsrc=size=160x120 -frames:v 1 -c:v libaom-av1 -cpu-used 8";

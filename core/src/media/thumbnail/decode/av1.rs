@@ -24,19 +24,19 @@ pub(in crate::media::thumbnail) fn decode(
 ) -> Result<Decoded, MediaError> {
     let fit = Fit::new(kind, coded.size, coded.orientation);
     let (width, height) = (coded.size.0 as usize, coded.size.1 as usize);
-    let (across, down) = coded.tiles;
     let filters = if fit.hides_blocks() { InloopFilterType::empty() } else { InloopFilterType::all() };
-    let mut colours = Tiles::new(coded.stream, across, filters, limits)?;
-    let mut alpha = coded.alpha.map(|stream| Tiles::new(stream, across, filters, limits)).transpose()?;
+    let tiles_of = |stream| Tiles::new(stream, coded.tiles, coded.size, filters, limits);
+    let mut colours = tiles_of(coded.stream)?;
+    let mut alpha = coded.alpha.map(tiles_of).transpose()?;
     let layout = if alpha.is_some() { Layout::Rgba } else { Layout::Rgb };
     let mut shrinker = Shrinker::new(coded.size.0, layout, fit.reduction());
     let mut icc = coded.icc;
     let mut lines = Lines::default();
     let mut row = vec![0; width * layout.channels()];
     let mut colour_matrix = None;
-    for _ in 0..down {
-        let tiles = colours.next_row(width)?;
-        let alphas = alpha.as_mut().map(|alpha| alpha.next_row(width)).transpose()?;
+    for _ in 0..coded.tiles.1 {
+        let tiles = colours.next_row()?;
+        let alphas = alpha.as_mut().map(Tiles::next_row).transpose()?;
         let Some(first) = tiles.first() else { return Err(damaged()) };
         if alphas.iter().flatten().any(|alpha| alpha.height != first.height) {
             return Err(damaged());
@@ -61,40 +61,60 @@ pub(in crate::media::thumbnail) fn decode(
 /// A stream whose frames are the tiles of a picture.
 struct Tiles {
     decoder: Decoder,
-    across: u32,
+    /// Tiles across and down, and the size of the picture that they make up.
+    tiles: (u32, u32),
+    size: (u32, u32),
+    max_bytes: u64,
 }
 
 impl Tiles {
     fn new(
         stream: Vec<u8>,
-        across: u32,
+        tiles: (u32, u32),
+        size: (u32, u32),
         filters: InloopFilterType,
         limits: &MediaLimits,
     ) -> Result<Self, MediaError> {
+        /// Three samples of two bytes.
+        const MAX_PIXEL_BYTES: u64 = 6;
+        let max_bytes = limits.max_decoder_bytes;
         let mut settings = Settings::new();
         settings.set_n_threads(1);
         settings.set_max_frame_delay(1);
         settings.set_inloop_filters(filters);
         // Of a picture in layers, the whole.
         settings.set_all_layers(false);
-        settings.set_frame_size_limit(u32::try_from(limits.max_pixels).unwrap_or(u32::MAX));
+        settings.set_frame_size_limit(u32::try_from(max_bytes / MAX_PIXEL_BYTES).unwrap_or(u32::MAX));
         let mut decoder = Decoder::with_settings(&settings).map_err(|_| no_memory())?;
         decoder.send_data(stream, None, None, None).map_err(|_| damaged())?;
-        Ok(Self { decoder, across })
+        Ok(Self { decoder, tiles, size, max_bytes })
     }
 
-    /// The next row of tiles, which are alike and make up `width` pixels at least.
-    fn next_row(&mut self, width: usize) -> Result<Vec<Tile>, MediaError> {
-        let mut tiles: Vec<Tile> = Vec::new();
-        for _ in 0..self.across {
+    /// The next row of tiles, which are alike and cover the width of the picture.
+    fn next_row(&mut self) -> Result<Vec<Tile>, MediaError> {
+        let mut row: Vec<Tile> = Vec::new();
+        let mut bytes = 0;
+        for _ in 0..self.tiles.0 {
             let tile = Tile::new(self.decoder.get_picture().map_err(|_| damaged())?);
-            if tiles.first().is_some_and(|first| !tile.is_like(first)) {
+            if !self.is_of_its_size(&tile) || row.first().is_some_and(|first| !tile.is_like(first)) {
                 return Err(damaged());
             }
-            tiles.push(tile);
+            bytes += tile.planes.iter().map(|plane| plane.len() as u64).sum::<u64>();
+            if bytes > self.max_bytes {
+                return Err(MediaError::permanent("the picture needs too much memory to decode"));
+            }
+            row.push(tile);
         }
-        let covers = tiles.iter().map(|tile| tile.width).sum::<usize>() >= width;
-        if covers { Ok(tiles) } else { Err(damaged()) }
+        Ok(row)
+    }
+
+    /// Whether as many tiles of this size as there are make up the picture, and no fewer would.
+    fn is_of_its_size(&self, tile: &Tile) -> bool {
+        let fits = |count: u32, length: usize, whole: u32| {
+            let (count, whole) = (count as usize, whole as usize);
+            length * count >= whole && length * (count - 1) < whole
+        };
+        fits(self.tiles.0, tile.width, self.size.0) && fits(self.tiles.1, tile.height, self.size.1)
     }
 }
 
