@@ -70,15 +70,7 @@ pub struct ClaimedJob {
 /// # Errors
 /// When Postgres does not answer.
 pub async fn enqueue(conn: &mut PgConnection, user: &UserId, task: &Task) -> Result<()> {
-    sqlx::query!(
-        "INSERT INTO jobs (id, user_id, task, is_long) VALUES ($1, $2, $3, $4)",
-        JobId::new() as JobId,
-        user.as_str(),
-        Json(task) as _,
-        task.is_long(),
-    )
-    .execute(conn)
-    .await?;
+    enqueue_later(conn, user, task, Duration::ZERO).await?;
     Ok(())
 }
 

@@ -4,7 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{MediaLimits, conversion, examine, jpeg_by_low_frequencies, lzw_decoded, sniff};
+use super::{
+    MediaLimits, PictureFormat, conversion, examine, image_thumbnail, jpeg_by_low_frequencies, lzw_decoded,
+    sniff,
+};
+use crate::model::PictureKind;
 
 /// Every file for this fuzzer, with its content.
 fn files(fuzzer: &str) -> Vec<(PathBuf, Vec<u8>)> {
@@ -65,5 +69,19 @@ fn every_code_of_lzw_has_an_end() {
     for (path, content) in files {
         let decoded = lzw_decoded(&content[1..], 8, content[0] >> 7 == 1, 1000).unwrap();
         assert!(decoded.len() <= 1000, "{}", path.display());
+    }
+}
+
+#[test]
+fn every_avif_gives_a_picture_or_a_reason() {
+    let files = files("avif");
+    assert!(files.len() > 4);
+    for (path, _) in files {
+        let file = std::fs::File::open(&path).unwrap();
+        let limits = MediaLimits::default();
+        let made = image_thumbnail(&file, "image/avif", PictureKind::Small, PictureFormat::WebP, &limits);
+        if path.components().any(|part| part.as_os_str() == "seeds") {
+            assert_eq!(made.map(|picture| picture.width).ok(), Some(72), "{}", path.display());
+        }
     }
 }
