@@ -56,8 +56,8 @@ pub(super) fn decode(
 }
 
 /// The whole file, which the C decoders want in one piece.
-fn whole(mut source: Source<'_>) -> Result<Vec<u8>, MediaError> {
+fn whole(source: &mut Source<'_>) -> Result<Vec<u8>, MediaError> {
     let mut bytes = Vec::with_capacity(usize::try_from(source.len()).unwrap_or(0));
-    std::io::Read::read_to_end(&mut source, &mut bytes).map_err(unreadable)?;
+    std::io::Read::read_to_end(source, &mut bytes).map_err(unreadable)?;
     Ok(bytes)
 }

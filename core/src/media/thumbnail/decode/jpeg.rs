@@ -6,11 +6,11 @@ mod last_bits;
 mod low_frequencies;
 mod scan;
 
-use std::io::Cursor;
+use std::io::{Cursor, Seek};
 
 use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor};
 
-use super::{Decoded, damaged, whole};
+use super::{Decoded, damaged, unreadable, whole};
 use crate::media::jpeg_header::JpegHeader;
 use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::source::Source;
@@ -28,23 +28,29 @@ const FOR_A_QUARTER: f64 = 5.0;
 const MAX_SCANS: u32 = 100;
 
 pub(super) fn decode(
-    source: Source<'_>,
+    mut source: Source<'_>,
     kind: PictureKind,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
-    let bytes = whole(source)?;
+    let mut bytes = whole(&mut source)?;
     let header = JpegHeader::read(Cursor::new(&bytes)).ok_or_else(damaged)?;
     limits.check_dimensions(header.size.0, header.size.1)?;
     let fit = Fit::new(kind, header.size, header.orientation);
     let factor = factor(&fit);
-    let ours = match factor {
-        ScalingFactor::ONE_EIGHTH => low_frequencies::decode(&bytes, Scale::Eighth),
-        ScalingFactor::ONE_QUARTER => low_frequencies::decode(&bytes, Scale::Quarter),
+    let scale = match factor {
+        ScalingFactor::ONE_EIGHTH => Some(Scale::Eighth),
+        ScalingFactor::ONE_QUARTER => Some(Scale::Quarter),
         _ => None,
     };
-    let (mut pixels, factor) = match ours {
-        Some(pixels) => (pixels, factor),
+    let (mut pixels, factor) = match scale.map(|scale| low_frequencies::decode(&mut bytes, scale)) {
+        Some(Some(pixels)) => (pixels, factor),
         None => decompress(&bytes, factor).map_err(|_| damaged())?,
+        // Our decoder has moved the bytes.
+        Some(None) => {
+            drop(bytes);
+            source.rewind().map_err(unreadable)?;
+            decompress(&whole(&mut source)?, factor).map_err(|_| damaged())?
+        }
     };
     if pixels.layout == Layout::Cmyk && header.is_adobe {
         pixels.data.iter_mut().for_each(|ink| *ink = 255 - *ink);
@@ -62,7 +68,7 @@ pub(in crate::media::thumbnail) fn by_low_frequencies(
 ) -> Option<Pixels> {
     let header = JpegHeader::read(Cursor::new(bytes))?;
     limits.check_dimensions(header.size.0, header.size.1).ok()?;
-    low_frequencies::decode(bytes, if is_quarter { Scale::Quarter } else { Scale::Eighth })
+    low_frequencies::decode(&mut bytes.to_vec(), if is_quarter { Scale::Quarter } else { Scale::Eighth })
 }
 
 /// The picture by the library, at `factor` or, where that cannot be, whole.

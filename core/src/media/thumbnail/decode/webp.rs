@@ -27,7 +27,7 @@ pub(super) fn decode(
     if is_animated {
         return general::decode(source, ImageFormat::WebP, kind, limits);
     }
-    let bytes = whole(source)?;
+    let bytes = whole(&mut source)?;
     let decoder = Decoder::new(&bytes).map_err(|_| damaged())?;
     let info = decoder.info().clone();
     limits.check_dimensions(info.width, info.height)?;

@@ -89,8 +89,8 @@ struct Decoder {
     restart_interval: usize,
 }
 
-/// Decodes to a scale, rounded up: gray, or RGB in the file's own colour space.
-pub(super) fn decode(bytes: &[u8], scale: Scale) -> Option<Pixels> {
+/// Decodes to a scale, rounded up: gray, or RGB in the file's own colour space. The bytes are no file any more then.
+pub(super) fn decode(bytes: &mut [u8], scale: Scale) -> Option<Pixels> {
     let mut decoder = Decoder { scale, ..Decoder::default() };
     let mut at = 2;
     let mut scans = 0;
@@ -107,7 +107,8 @@ pub(super) fn decode(bytes: &[u8], scale: Scale) -> Option<Pixels> {
             0xEE if content.starts_with(b"Adobe") && content.get(11)? != &1 => return None,
             0xDA => {
                 scans += 1;
-                at = decoder.scan(content, bytes, at)?;
+                let header = content.to_vec();
+                at = decoder.scan(&header, bytes, at)?;
                 if decoder.components.iter().all(Component::is_complete) {
                     return decoder.pixels();
                 }
@@ -194,7 +195,7 @@ impl Decoder {
     }
 
     /// Reads or passes over the scan whose data start at `at`; returns where they end.
-    fn scan(&mut self, header: &[u8], bytes: &[u8], at: usize) -> Option<usize> {
+    fn scan(&mut self, header: &[u8], bytes: &mut [u8], at: usize) -> Option<usize> {
         let parts = self.parts(header)?;
         let after = header.get(1 + 2 * parts.len()..)?;
         let (first, last, approximation) = (*after.first()?, *after.get(1)?, *after.get(2)?);
@@ -233,7 +234,7 @@ impl Decoder {
         Some(parts)
     }
 
-    fn sequential(&mut self, parts: &[Part], scan: &Scan) -> Option<()> {
+    fn sequential(&mut self, parts: &[Part], scan: &Scan<'_>) -> Option<()> {
         let mut predictions = [0i32; 4];
         let Self { components, dc_tables, ac_tables, .. } = self;
         let mut tables = Vec::new();
@@ -258,7 +259,13 @@ impl Decoder {
         Some(())
     }
 
-    fn progressive_dc(&mut self, parts: &[Part], scan: &Scan, is_refining: bool, missing: u8) -> Option<()> {
+    fn progressive_dc(
+        &mut self,
+        parts: &[Part],
+        scan: &Scan<'_>,
+        is_refining: bool,
+        missing: u8,
+    ) -> Option<()> {
         let mut predictions = [0i32; 4];
         let Self { components, dc_tables, .. } = self;
         let order = Order::new(components, parts, self.units, self.restart_interval);
@@ -285,7 +292,7 @@ impl Decoder {
     fn progressive_ac(
         &mut self,
         part: Part,
-        scan: &Scan,
+        scan: &Scan<'_>,
         (first, last): (u32, u32),
         missing: u8,
     ) -> Option<()> {
@@ -426,7 +433,7 @@ impl Order {
     #[inline]
     fn walk(
         &self,
-        scan: &Scan,
+        scan: &Scan<'_>,
         components: &mut [Component],
         mut read: impl FnMut(&mut Bits<'_>, usize, &mut [i16; 4], bool) -> Option<()>,
     ) -> Option<()> {

@@ -18,8 +18,8 @@ pub(super) fn be16(bytes: &[u8], at: usize) -> Option<u16> {
 }
 
 /// A scan's data without stuffing.
-pub(super) struct Scan {
-    bytes: Vec<u8>,
+pub(super) struct Scan<'a> {
+    bytes: &'a [u8],
     /// Where each piece between restarts ends in `bytes`.
     piece_ends: Vec<usize>,
     /// Where the scan ends in the file: at the next marker or at the end.
@@ -43,24 +43,30 @@ fn mark(file: &[u8], at: usize) -> Mark {
     }
 }
 
-impl Scan {
-    /// The data that start at `at`.
-    pub(super) fn unstuffed(file: &[u8], mut at: usize) -> Self {
-        let mut bytes = Vec::with_capacity(file.len().saturating_sub(at));
+impl<'a> Scan<'a> {
+    /// The data that start at `at`, moved together where they are: a second copy would be as large as the file.
+    pub(super) fn unstuffed(file: &'a mut [u8], mut at: usize) -> Self {
+        let start = at.min(file.len());
+        let mut end = start;
         let mut piece_ends = Vec::new();
         while let Some(run) = file.get(at..).and_then(|rest| memchr(0xFF, rest)) {
-            bytes.extend_from_slice(&file[at..at + run]);
-            at += run;
+            file.copy_within(at..at + run, end);
+            (at, end) = (at + run, end + run);
             match mark(file, at) {
-                Mark::Data => bytes.push(0xFF),
-                Mark::Restart => piece_ends.push(bytes.len()),
-                Mark::Filling => at -= 1,
+                Mark::Data => {
+                    file[end] = 0xFF;
+                    (at, end) = (at + 2, end + 1);
+                }
+                Mark::Restart => {
+                    piece_ends.push(end - start);
+                    at += 2;
+                }
+                Mark::Filling => at += 1,
                 Mark::Marker => break,
             }
-            at += 2;
         }
-        piece_ends.push(bytes.len());
-        Self { bytes, piece_ends, end: at }
+        piece_ends.push(end - start);
+        Self { bytes: &file[start..end], piece_ends, end: at }
     }
 
     /// Where the data that start at `at` end.
@@ -77,10 +83,10 @@ impl Scan {
     }
 
     /// The pieces between restarts.
-    pub(super) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        let mut start = 0;
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &'a [u8]> {
+        let (bytes, mut start) = (self.bytes, 0);
         self.piece_ends.iter().map(move |end| {
-            let piece = &self.bytes[start..*end];
+            let piece = &bytes[start..*end];
             start = *end;
             piece
         })

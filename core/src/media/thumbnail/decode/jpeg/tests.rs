@@ -46,6 +46,10 @@ fn coarse_jpeg(quality: i32) -> Vec<u8> {
     compressed(&waves(800, 600, 3.5), (800, 600), quality, Subsamp::None, true)
 }
 
+fn own(bytes: &[u8], scale: Scale) -> Option<Pixels> {
+    low_frequencies::decode(&mut bytes.to_vec(), scale)
+}
+
 fn by_library(bytes: &[u8], factor: ScalingFactor) -> Pixels {
     decompress(bytes, factor).unwrap().0
 }
@@ -71,8 +75,8 @@ fn an_eighth_is_what_the_library_makes_of_it() {
         for (width, height) in SIZES {
             for is_progressive in [false, true] {
                 let bytes = jpeg(width, height, subsampling, is_progressive);
-                let own = low_frequencies::decode(&bytes, Scale::Eighth).unwrap();
-                let difference = mean_difference(&own, &by_library(&bytes, ScalingFactor::ONE_EIGHTH));
+                let ours = own(&bytes, Scale::Eighth).unwrap();
+                let difference = mean_difference(&ours, &by_library(&bytes, ScalingFactor::ONE_EIGHTH));
                 let tolerance = tolerance + if is_progressive { 1.5 } else { 0.0 };
                 assert!(
                     difference <= tolerance,
@@ -96,8 +100,8 @@ fn a_quarter_is_close_to_what_the_library_makes_of_it() {
         for (width, height) in SIZES {
             for is_progressive in [false, true] {
                 let bytes = smooth_jpeg(width, height, subsampling, is_progressive);
-                let own = low_frequencies::decode(&bytes, Scale::Quarter).unwrap();
-                let difference = mean_difference(&own, &by_library(&bytes, ScalingFactor::ONE_QUARTER));
+                let ours = own(&bytes, Scale::Quarter).unwrap();
+                let difference = mean_difference(&ours, &by_library(&bytes, ScalingFactor::ONE_QUARTER));
                 assert!(
                     difference <= tolerance,
                     "{subsampling:?} {width}x{height} {is_progressive}: {difference}"
@@ -110,8 +114,8 @@ fn a_quarter_is_close_to_what_the_library_makes_of_it() {
 #[test]
 fn frequencies_that_are_not_fine_enough_are_left_to_the_library() {
     let coarse = coarse_jpeg(30);
-    assert!(low_frequencies::decode(&coarse, Scale::Eighth).is_some());
-    assert!(low_frequencies::decode(&coarse, Scale::Quarter).is_none());
+    assert!(own(&coarse, Scale::Eighth).is_some());
+    assert!(own(&coarse, Scale::Quarter).is_none());
 }
 
 #[test]
@@ -143,18 +147,18 @@ fn what_is_rare_is_left_to_the_library() {
     let mut compressor = Compressor::new().unwrap();
     compressor.set_arithmetic(true).unwrap();
     let image = Image { pixels: &pixels[..], width: 64, pitch: 192, height: 64, format: PixelFormat::RGB };
-    assert!(low_frequencies::decode(&compressor.compress_to_vec(image).unwrap(), Scale::Eighth).is_none());
+    assert!(own(&compressor.compress_to_vec(image).unwrap(), Scale::Eighth).is_none());
     let mut compressor = Compressor::new().unwrap();
     compressor.set_colorspace(Colorspace::RGB).unwrap();
     compressor.set_subsamp(Subsamp::None).unwrap();
-    assert!(low_frequencies::decode(&compressor.compress_to_vec(image).unwrap(), Scale::Eighth).is_none());
-    assert!(low_frequencies::decode(&jpeg(400, 400, Subsamp::Sub4x1, false), Scale::Eighth).is_none());
+    assert!(own(&compressor.compress_to_vec(image).unwrap(), Scale::Eighth).is_none());
+    assert!(own(&jpeg(400, 400, Subsamp::Sub4x1, false), Scale::Eighth).is_none());
 }
 
 #[test]
 fn a_truncated_scan_is_left_to_the_library() {
     let bytes = jpeg(800, 600, Subsamp::Sub2x2, false);
-    assert!(low_frequencies::decode(&bytes[..bytes.len() / 2], Scale::Quarter).is_none());
+    assert!(own(&bytes[..bytes.len() / 2], Scale::Quarter).is_none());
 }
 
 #[test]
@@ -164,23 +168,35 @@ fn truncations_and_bit_flips_never_panic() {
     {
         let bytes = jpeg(64, 48, Subsamp::Sub2x2, is_progressive);
         for cut in (0..bytes.len()).step_by(11) {
-            let _ = low_frequencies::decode(&bytes[..cut], scale);
+            let _ = own(&bytes[..cut], scale);
         }
         for at in (0..bytes.len()).step_by(3) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1 << (at % 8);
-            let _ = low_frequencies::decode(&damaged, scale);
+            let _ = own(&damaged, scale);
             damaged[at] = 0xFF;
-            let _ = low_frequencies::decode(&damaged, scale);
+            let _ = own(&damaged, scale);
         }
     }
 }
 
 #[test]
 fn restarts_cut_a_scan_into_pieces() {
-    let file = [1, 2, 0xFF, 0, 3, 0xFF, 0xD0, 4, 0xFF, 0xFF, 0xD1, 5, 0xFF, 0xD9, 6];
-    let scan = scan::Scan::unstuffed(&file, 0);
+    let mut file = [1, 2, 0xFF, 0, 3, 0xFF, 0xD0, 4, 0xFF, 0xFF, 0xD1, 5, 0xFF, 0xD9, 6];
+    assert_eq!(scan::Scan::end(&file, 0), 12);
+    let scan = scan::Scan::unstuffed(&mut file, 0);
     assert_eq!(scan.pieces().collect::<Vec<_>>(), [&[1, 2, 0xFF, 3][..], &[4], &[5]]);
     assert_eq!(scan.end, 12);
-    assert_eq!(scan::Scan::end(&file, 0), 12);
+}
+
+#[test]
+fn what_is_left_to_the_library_is_what_the_file_was() {
+    let size = (1600, 1200);
+    let bytes = compressed(&waves(size.0, size.1, 3.5), size, 30, Subsamp::None, true);
+    assert!(own(&bytes, Scale::Quarter).is_none(), "too coarse, which shows after some scans only");
+    let file = crate::media::fixtures::file_of(&bytes);
+    let limits = MediaLimits::default();
+    let source = Source::new(&file, limits.max_picture_bytes).unwrap();
+    let decoded = decode(source, PictureKind::Small, &limits).unwrap();
+    assert!(mean_difference(&decoded.pixels, &by_library(&bytes, ScalingFactor::ONE_QUARTER)) == 0.0);
 }
