@@ -59,45 +59,42 @@ impl Lzw {
         &mut self.history[LITERALS..end]
     }
 
-    /// Decodes into the history up to `end`, and tells how far it came.
+    /// Decodes into the history up to `end`, and tells how far it came. Never part of its caller, and with as little
+    /// state as there can be, so that all of it stays in registers: otherwise it takes half as long again.
+    #[inline(never)]
     fn run<O: Order>(&mut self, codes: &[u8], end: usize) -> usize {
         self.history.resize(end + PIECE, 0);
         let (strings, history) = (&mut *self.strings, &mut self.history[..]);
         let mut bits = Bits { rest: codes, buffer: 0, count: 0 };
-        let clear = 1 << self.literal_width;
-        let (stop, first_free) = (clear + 1, clear + 2);
-        let widening_at = |width: u32| (1 << width) - usize::from(O::WIDENS_EARLY);
-        let (mut free, mut width) = (first_free, self.literal_width + 1);
-        let mut widening = widening_at(width);
-        // The string of the code before; with the first byte of the next one it becomes the next free code's.
-        let mut before = None;
+        let literal_width = self.literal_width;
+        let clear = 1 << literal_width;
+        let (mut free, mut width) = (clear + 2, literal_width + 1);
+        // The string of the code before, which ends at `at`; 0 if there is none. With the first byte of the next one it
+        // becomes the next free code's.
+        let mut before = 0;
         let mut at = LITERALS;
         while at < end
             && let Some(code) = bits.next::<O>(width)
-            && code != stop
         {
             if code == clear {
-                (free, width, before) = (first_free, self.literal_width + 1, None);
-                widening = widening_at(width);
+                (free, width, before) = (clear + 2, literal_width + 1, 0);
                 continue;
             }
-            if let Some((start, length)) = before
-                && free < strings.len()
-            {
-                strings[free] = (start, length + 1);
+            if before > 0 && free < strings.len() {
+                strings[free] = ((at - before) as u32, before as u32 + 1);
                 free += 1;
-                if free >= widening && width < MAX_WIDTH {
+                if (free + usize::from(O::WIDENS_EARLY)) >> width > 0 && width < MAX_WIDTH {
                     width += 1;
-                    widening = widening_at(width);
                 }
             }
-            if code >= free {
+            // The code after `clear` stands for the end.
+            if code >= free || code == clear + 1 {
                 break;
             }
             let (start, length) = strings[code];
             let length = (length as usize).min(end - at);
             copy(history, start as usize, at, length);
-            before = Some((at as u32, length as u32));
+            before = length;
             at += length;
         }
         at
