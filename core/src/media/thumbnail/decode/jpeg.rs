@@ -1,6 +1,7 @@
 //! JPEG: at an eighth or a quarter by our own decoder, else by libjpeg-turbo, whose inverse transform gives the picture
 //! at a half, a quarter or an eighth.
 
+mod component;
 mod huffman;
 mod last_bits;
 mod low_frequencies;

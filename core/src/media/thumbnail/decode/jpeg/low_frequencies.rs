@@ -5,12 +5,10 @@
 //! progressive files.
 //! Never guesses: what is rare or damaged gives `None`, and the caller decodes it in full.
 
+use super::component::{Component, KEPT};
 use super::huffman::{Ac, Bits, Table};
 use super::scan::{Scan, be16, segment};
 use crate::media::thumbnail::pixels::{Layout, Pixels};
-
-/// The coefficients that are kept of a block, in zigzag order: DC, the first across, the first down, and their product.
-const KEPT: [usize; 4] = [0, 1, 2, 4];
 
 /// How large the picture becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,47 +30,6 @@ impl Scale {
 
 /// Most scans that are read: each costs a walk over all blocks, however few bytes it has.
 const MAX_SCANS: usize = 32;
-
-/// One colour's plane of blocks.
-#[derive(Default)]
-struct Component {
-    id: u8,
-    /// Samples across and down in a unit of the interleaved scan.
-    samples: (usize, usize),
-    /// Steps of the kept coefficients.
-    steps: [i32; 4],
-    step_table: usize,
-    /// How many times fewer samples it has than the picture: 1 or 2 across and down.
-    ratio: (usize, usize),
-    /// Samples of the result that a block covers, across and down.
-    covers: (usize, usize),
-    /// Blocks that cover the picture.
-    blocks: (usize, usize),
-    /// Blocks in a row as stored: whole units.
-    stride: usize,
-    /// The kept coefficients, not yet times their steps.
-    kept: Vec<[i16; 4]>,
-    /// Precision so far of each kept coefficient: how many low bits are missing. `None` before its scan.
-    missing_bits: [Option<u8>; 4],
-}
-
-impl Component {
-    /// Whether more than the mean of a block is needed.
-    const fn has_detail(&self) -> bool {
-        self.covers.0 > 1 || self.covers.1 > 1
-    }
-
-    /// Whether all that is needed was read, to less than what shows: a mean to one bit, a frequency to a shade of grey.
-    fn is_complete(&self) -> bool {
-        const SHADE: i32 = 16;
-        let [mean, detail @ ..] = self.missing_bits;
-        let is_fine = |(missing, step): (&Option<u8>, &i32)| {
-            missing.is_some_and(|bits| bits <= 1 || (bits < 8 && step << bits <= SHADE))
-        };
-        mean.is_some_and(|bits| bits <= 1)
-            && (!self.has_detail() || detail.iter().zip(&self.steps[1..]).all(is_fine))
-    }
-}
 
 #[derive(Default)]
 struct Decoder {
@@ -356,35 +313,6 @@ impl Decoder {
             }
         }
         Some(Pixels { width: u32::try_from(width).ok()?, height: u32::try_from(height).ok()?, layout, data })
-    }
-}
-
-impl Component {
-    /// Row `y` of the plane as it becomes.
-    fn row(&self, y: usize, row: &mut [u8]) -> Option<()> {
-        // The mean of a basis function over half a block, times the square root of 2 that the DC's lacks, of 256.
-        const HALF: i32 = 232;
-        const QUARTER: i32 = 210;
-        let blocks = self.kept.get(y / self.covers.1 * self.stride..)?;
-        let down = match self.covers.1 {
-            1 => 0,
-            covers if y % covers < covers / 2 => 1,
-            _ => -1,
-        };
-        let sample = |value: i32| (((value + 1024) >> 11) + 128).clamp(0, 255) as u8;
-        for (samples, kept) in row.chunks_mut(self.covers.0).zip(blocks) {
-            let times = |index: usize| i32::from(kept[index]).wrapping_mul(self.steps[index]);
-            let mean = times(0) * 256 + HALF * down * times(2);
-            if self.covers.0 == 1 {
-                samples.fill(sample(mean));
-                continue;
-            }
-            let across = HALF * times(1) + QUARTER * down * times(3);
-            let (left, right) = samples.split_at_mut((self.covers.0 / 2).min(samples.len()));
-            left.fill(sample(mean + across));
-            right.fill(sample(mean - across));
-        }
-        Some(())
     }
 }
 
