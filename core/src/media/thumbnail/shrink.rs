@@ -13,6 +13,8 @@ pub(super) struct Shrinker {
     factor: usize,
     /// For each channel of a row the sum over the rows so far; colours times alpha where there is alpha.
     sums: Vec<u32>,
+    /// Whether the sums of each channel stand together, as rows come in planes.
+    is_planar: bool,
     rows_in_sums: usize,
     rows: usize,
     data: Vec<u8>,
@@ -25,7 +27,7 @@ impl Shrinker {
         let factor = (reduction / HEADROOM).clamp(1.0, 64.0) as usize;
         let width = width as usize;
         let sums = vec![0; width * layout.channels()];
-        Self { layout, width, factor, sums, rows_in_sums: 0, rows: 0, data: Vec::new() }
+        Self { layout, width, factor, sums, is_planar: false, rows_in_sums: 0, rows: 0, data: Vec::new() }
     }
 
     /// How many rows it took.
@@ -51,6 +53,26 @@ impl Shrinker {
         } else {
             self.sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += u32::from(*value));
         }
+        self.row_is_in();
+    }
+
+    /// Takes the next row of a picture in RGB as a plane of each channel. Then every row must come so.
+    pub(super) fn push_planes(&mut self, planes: [&[u8]; 3]) {
+        self.rows += 1;
+        self.is_planar = true;
+        if self.factor == 1 {
+            let [red, green, blue] = planes;
+            let pixels = red.iter().zip(green).zip(blue);
+            self.data.extend(pixels.flat_map(|((red, green), blue)| [*red, *green, *blue]));
+            return;
+        }
+        for (sums, plane) in self.sums.chunks_exact_mut(self.width).zip(planes) {
+            sums.iter_mut().zip(plane).for_each(|(sum, value)| *sum += u32::from(*value));
+        }
+        self.row_is_in();
+    }
+
+    fn row_is_in(&mut self) {
         self.rows_in_sums += 1;
         if self.rows_in_sums == self.factor {
             self.flush();
@@ -60,6 +82,7 @@ impl Shrinker {
     /// Turns the sums of some rows into one row.
     fn flush(&mut self) {
         match self.layout {
+            Layout::Rgb if self.is_planar => self.flush_planes(),
             Layout::Gray => self.flush_opaque::<1>(),
             Layout::Rgb => self.flush_opaque::<3>(),
             Layout::Rgba | Layout::Cmyk => self.flush_alpha(),
@@ -74,6 +97,17 @@ impl Shrinker {
             let count = (columns.len() * self.rows_in_sums) as u32;
             for channel in 0..CHANNELS {
                 let sum: u32 = columns.iter().map(|column| column[channel]).sum();
+                self.data.push(((sum + count / 2) / count) as u8);
+            }
+        }
+    }
+
+    fn flush_planes(&mut self) {
+        for start in (0..self.width).step_by(self.factor) {
+            let columns = self.factor.min(self.width - start);
+            let count = (columns * self.rows_in_sums) as u32;
+            for plane in self.sums.chunks_exact(self.width) {
+                let sum: u32 = plane[start..start + columns].iter().sum();
                 self.data.push(((sum + count / 2) / count) as u8);
             }
         }
@@ -118,6 +152,23 @@ mod tests {
         let (pixels, extent) = shrinker.finish();
         assert_eq!((pixels.width, pixels.height, extent), (3, 2, (2.5, 1.5)));
         assert_eq!(pixels.data, [100, 8, 50, 1, 2, 3]);
+    }
+
+    #[test]
+    fn planes_become_what_pixels_become() {
+        let rows: Vec<Vec<u8>> =
+            (0..7).map(|y| (0..3 * 11).map(|at| (y * 37 + at * 11) as u8).collect()).collect();
+        for reduction in [1.0, 4.0, 6.0, 64.0] {
+            let mut by_pixels = Shrinker::new(11, Layout::Rgb, reduction);
+            let mut by_planes = Shrinker::new(11, Layout::Rgb, reduction);
+            for row in &rows {
+                by_pixels.push(row);
+                let planes =
+                    [0, 1, 2].map(|channel| row[channel..].iter().step_by(3).copied().collect::<Vec<_>>());
+                by_planes.push_planes([&planes[0], &planes[1], &planes[2]]);
+            }
+            assert_eq!(by_pixels.finish().0.data, by_planes.finish().0.data);
+        }
     }
 
     #[test]

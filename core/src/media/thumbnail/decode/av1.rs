@@ -47,8 +47,12 @@ pub(in crate::media::thumbnail) fn decode(
         }
         for y in 0..first.height.min(height - shrinker.rows()) {
             lines.read(&tiles, alphas.as_deref(), y, width);
-            lines.interleave(&mut row);
-            shrinker.push(&row);
+            if layout == Layout::Rgba {
+                lines.interleave(&mut row);
+                shrinker.push(&row);
+            } else {
+                shrinker.push_planes(lines.planes(&tiles, y, width));
+            }
         }
     }
     if shrinker.rows() != height {
@@ -146,40 +150,58 @@ impl Tile {
         facts(self) == facts(other) && self.layout == other.layout
     }
 
-    /// A line of a plane as bytes, behind those in `line`.
-    fn line(&self, index: usize, y: usize, line: &mut Vec<u8>) {
-        let (component, narrow, low) = match (index, self.layout) {
+    /// How a plane lies in memory: the component that tells its stride, whether it is half as wide, and half as high.
+    fn shape(&self, index: usize) -> (PlanarImageComponent, bool, bool) {
+        match (index, self.layout) {
             (0, _) => (PlanarImageComponent::Y, false, false),
             (_, PixelLayout::I420) => (PlanarImageComponent::U, true, true),
             (_, PixelLayout::I422) => (PlanarImageComponent::U, true, false),
             _ => (PlanarImageComponent::U, false, false),
-        };
+        }
+    }
+
+    /// The samples of a plane from the one on that stands first in line `y` of the picture.
+    fn samples(&self, index: usize, y: usize) -> &[u8] {
+        let (component, _, is_low) = self.shape(index);
         let stride = self.picture.stride(component) as usize;
-        let width = if narrow { self.width.div_ceil(2) } else { self.width };
-        let samples = &self.planes[index][stride * if low { y / 2 } else { y }..];
-        match (self.excess, narrow) {
-            (0, false) => line.extend_from_slice(&samples[..width]),
-            (0, true) => double(samples[..width].iter().copied(), self.width, line),
-            (excess, _) => {
-                let wide = samples.as_chunks::<2>().0[..width].iter();
-                let bytes = wide.map(|sample| (u16::from_le_bytes(*sample) >> excess) as u8);
-                if narrow { double(bytes, self.width, line) } else { line.extend(bytes) }
-            }
+        &self.planes[index][stride * if is_low { y / 2 } else { y }..]
+    }
+
+    /// A line of a plane that has the picture's width, in bytes, where it lies so in memory.
+    fn whole_line(&self, index: usize, y: usize) -> Option<&[u8]> {
+        let is_narrow = self.shape(index).1;
+        (self.excess == 0 && !is_narrow && index < self.planes.len())
+            .then(|| &self.samples(index, y)[..self.width])
+    }
+
+    /// A line of a plane as bytes of the picture's width, behind those in `line`.
+    fn line(&self, index: usize, y: usize, line: &mut Vec<u8>) {
+        let samples = self.samples(index, y);
+        let excess = self.excess;
+        let wide = |sample: &[u8; 2]| (u16::from_le_bytes(*sample) >> excess) as u8;
+        match (excess, self.shape(index).1) {
+            (0, false) => line.extend_from_slice(&samples[..self.width]),
+            (0, true) => double(samples.iter().copied(), self.width, line),
+            (_, false) => line.extend(samples.as_chunks::<2>().0[..self.width].iter().map(wide)),
+            (_, true) => double(samples.as_chunks::<2>().0.iter().map(wide), self.width, line),
         }
     }
 }
 
 /// Each sample twice, `width` in all.
 fn double(samples: impl Iterator<Item = u8>, width: usize, line: &mut Vec<u8>) {
-    let end = line.len() + width;
-    line.extend(samples.flat_map(|sample| [sample; 2]));
-    line.truncate(end);
+    let start = line.len();
+    line.resize(start + width.next_multiple_of(2), 0);
+    for (pair, sample) in line[start..].as_chunks_mut::<2>().0.iter_mut().zip(samples) {
+        *pair = [sample; 2];
+    }
+    line.truncate(start + width);
 }
 
 /// The same line of every plane, across all tiles, in bytes.
 #[derive(Default)]
 struct Lines {
-    /// Brightness and the two colours.
+    /// Brightness and the two colours, where they do not lie so in memory.
     planes: [Vec<u8>; 3],
     /// Empty where there is none.
     alpha: Vec<u8>,
@@ -189,34 +211,41 @@ impl Lines {
     fn read(&mut self, tiles: &[Tile], alphas: Option<&[Tile]>, y: usize, width: usize) {
         /// What a picture without colours has for them.
         const NEUTRAL: u8 = 128;
+        self.alpha.clear();
+        for tile in alphas.into_iter().flatten() {
+            tile.line(0, y, &mut self.alpha);
+        }
         for (index, line) in self.planes.iter_mut().enumerate() {
+            if self.alpha.is_empty() && whole_line(tiles, index, y).is_some() {
+                continue;
+            }
             line.clear();
             for tile in tiles.iter().filter(|tile| index < tile.planes.len()) {
                 tile.line(index, y, line);
             }
             line.resize(width, NEUTRAL);
         }
-        self.alpha.clear();
-        for tile in alphas.into_iter().flatten() {
-            tile.line(0, y, &mut self.alpha);
-        }
     }
 
-    /// Pixel by pixel.
+    /// What was read where there is no alpha.
+    fn planes<'a>(&'a self, tiles: &'a [Tile], y: usize, width: usize) -> [&'a [u8]; 3] {
+        std::array::from_fn(|index| &whole_line(tiles, index, y).unwrap_or(&self.planes[index])[..width])
+    }
+
+    /// What was read, pixel by pixel, where there is alpha.
     fn interleave(&self, row: &mut [u8]) {
         let [y, u, v] = &self.planes;
-        let colours = y.iter().zip(u).zip(v);
-        if self.alpha.is_empty() {
-            for (pixel, ((y, u), v)) in row.as_chunks_mut::<3>().0.iter_mut().zip(colours) {
-                *pixel = [*y, *u, *v];
-            }
-        } else {
-            let pixels = colours.zip(&self.alpha);
-            for (pixel, (((y, u), v), alpha)) in row.as_chunks_mut::<4>().0.iter_mut().zip(pixels) {
-                *pixel = [*y, *u, *v, *alpha];
-            }
+        let pixels = y.iter().zip(u).zip(v).zip(&self.alpha);
+        for (pixel, (((y, u), v), alpha)) in row.as_chunks_mut::<4>().0.iter_mut().zip(pixels) {
+            *pixel = [*y, *u, *v, *alpha];
         }
     }
+}
+
+/// A line that needs no copy, because it lies in one tile.
+fn whole_line(tiles: &[Tile], index: usize, y: usize) -> Option<&[u8]> {
+    let [only] = tiles else { return None };
+    only.whole_line(index, y)
 }
 
 /// How a frame's brightness and colours become RGB.
