@@ -158,8 +158,13 @@ fn without_sockets() -> std::result::Result<BpfProgram, seccompiler::BackendErro
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
-    use crate::media::fixtures::file_of;
+    use crate::media::fixtures::{by_ffmpeg, content, file_of};
 
     const BOUNDS: Bounds = Bounds {
         processor_time: Duration::from_secs(60),
@@ -188,7 +193,60 @@ mod tests {
     #[tokio::test]
     async fn nothing_can_be_written_and_nobody_called() {
         assert_eq!(confined("(echo x > /tmp/jam-sandbox) || echo refused", BOUNDS).await, "refused\n");
-        assert_eq!(confined("(exec 3<>/dev/tcp/127.0.0.1/9) || echo refused", BOUNDS).await, "refused\n");
+        let (port, calls) = canary_port();
+        let call = format!("(exec 3<>/dev/tcp/127.0.0.1/{port}) || echo refused");
+        assert_eq!(confined(&call, BOUNDS).await, "refused\n");
+        assert_eq!(calls.load(Ordering::SeqCst), 0);
+    }
+
+    /// A port that answers everybody with nothing, and how many called it.
+    fn canary_port() -> (u16, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        std::thread::spawn(move || {
+            for caller in listener.incoming() {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let _ = caller.unwrap().write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+            }
+        });
+        (port, calls)
+    }
+
+    /// As if the named demuxer and protocols did not stop it before.
+    #[tokio::test]
+    async fn a_playlist_that_ffmpeg_trusts_reaches_neither_a_canary_file_nor_a_canary_port() {
+        let folder = tempfile::tempdir().unwrap();
+        let canary = folder.path().join("canary.ts");
+        let film = by_ffmpeg("a.ts", "-f lavfi -i color=red:size=64x64:rate=5:duration=1 -c:v mpeg2video");
+        #[expect(clippy::disallowed_methods, reason = "a test makes its files")]
+        std::fs::write(&canary, content(&film)).unwrap();
+        let (port, calls) = canary_port();
+        let playlist = format!(
+            "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{}\n#EXTINF:1,\nhttp://127.0.0.1:{port}/a.ts\n\
+             #EXT-X-ENDLIST\n",
+            canary.display()
+        );
+        let trusting = || {
+            #[expect(clippy::disallowed_methods, reason = "an ffmpeg that was taken over")]
+            let mut ffmpeg = Command::new("ffmpeg");
+            ffmpeg.args(["-nostdin", "-v", "error", "-protocol_whitelist", "file,http,tcp,pipe,data,crypto"]);
+            ffmpeg.args(["-allowed_extensions", "ALL", "-f", "hls", "-i", "/dev/fd/0", "-c", "copy"]);
+            ffmpeg.args(["-f", "mpegts", "pipe:1"]);
+            ffmpeg
+        };
+        let free = trusting().stdin(file_of(playlist.as_bytes())).output().unwrap();
+        let calls_of_the_free = calls.load(Ordering::SeqCst);
+        assert!(!free.stdout.is_empty() && calls_of_the_free > 0, "the bait works");
+        let confined = start(trusting(), Some(&file_of(playlist.as_bytes())), None, BOUNDS).await.unwrap();
+        let ended = confined.child.wait_with_output().await.unwrap();
+        assert_eq!((ended.stdout.len(), calls.load(Ordering::SeqCst)), (0, calls_of_the_free));
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(
+            said.contains("canary.ts") && said.contains("Operation not permitted"),
+            "both were tried: {said}"
+        );
     }
 
     #[tokio::test]
@@ -217,7 +275,7 @@ mod tests {
     #[tokio::test]
     async fn this_process_keeps_its_own_rights() {
         let _ = confined("true", BOUNDS).await;
-        assert!(std::net::TcpListener::bind("127.0.0.1:0").is_ok());
+        assert!(TcpListener::bind("127.0.0.1:0").is_ok());
         assert!(tempfile::tempfile().is_ok());
     }
 }
