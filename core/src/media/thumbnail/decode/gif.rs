@@ -35,11 +35,12 @@ pub(super) fn decode(
     let mut decoder = options.read_info(file).map_err(fault)?;
     let full = (u32::from(decoder.width()), u32::from(decoder.height()));
     limits.check_dimensions(full.0, full.1)?;
-    let frame = decoder.read_next_frame().map_err(fault)?.ok_or_else(damaged)?.clone();
+    decoder.read_next_frame().map_err(fault)?;
+    let frame = decoder.current_frame_info().ok_or_else(damaged)?;
     limits.check_dimensions(frame.width.into(), frame.height.into())?;
     let palette = Palette::new(decoder.palette().map_err(fault)?, frame.transparent);
     let fit = Fit::new(kind, full, Orientation::NoTransforms);
-    let (pixels, extent) = canvas(&frame, &indices(&frame)?, &palette, &fit).finish();
+    let (pixels, extent) = canvas(frame, &indices(frame)?, &palette, &fit).finish();
     Ok(Decoded { pixels, extent, fit, orientation: Orientation::NoTransforms, matrix: None, icc: None })
 }
 
