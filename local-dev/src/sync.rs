@@ -102,7 +102,9 @@ fn record_queries(layout: &Layout, cluster: &Cluster) -> Result<Generated> {
         library.metadata().and_then(|found| found.modified()).context("failed to read its time")?;
     library.set_modified(SystemTime::now()).context("failed to touch core/src/lib.rs")?;
     let mut check = cargo(layout.root(), cluster);
-    check.args(["check", "--workspace", "--all-targets"]).env("SQLX_OFFLINE_DIR", &recorded);
+    // The features of local-dev/test, so that both share what is built.
+    check.args(["check", "--workspace", "--features", "jam-admin/aws", "--all-targets"]);
+    check.env("SQLX_OFFLINE_DIR", &recorded);
     let status = check.status().context("failed to start cargo")?;
     library.set_modified(modified).context("failed to put the time of core/src/lib.rs back")?;
     ensure!(status.success(), "cargo check failed");
