@@ -4,7 +4,7 @@
 use crate::app::media::{bytes, png};
 use crate::app::nginx::Nginx;
 use crate::app::process::Site;
-use crate::app::{ANN, Answer, As, BOB, Form, send};
+use crate::app::{ANN, Answer, As, BOB, Form, eventually, send};
 use reqwest::Method;
 use serde_json::json;
 use sqlx::PgPool;
@@ -15,7 +15,16 @@ const SIZE: usize = 1_300_000;
 
 /// Everything that tells one answer from another, but what is new in each answer and what nginx says of itself.
 fn essence(answer: &Answer) -> (u16, Vec<(String, String)>, Vec<u8>) {
-    let own = ["connection", "date", "server", "transfer-encoding", "x-request-id", "keep-alive", "vary"];
+    let own = [
+        "connection",
+        "date",
+        "server",
+        "strict-transport-security",
+        "transfer-encoding",
+        "x-request-id",
+        "keep-alive",
+        "vary",
+    ];
     let mut headers: Vec<(String, String)> = answer
         .headers
         .iter()
@@ -124,6 +133,50 @@ async fn a_damaged_file_is_not_handed_over(pool: PgPool) {
     assert_eq!(nginx.user(ANN).get(&path).await.expect(200).body, content);
     nginx.stop().await;
     site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn no_secret_of_a_url_is_in_nginxs_logs(pool: PgPool) {
+    let site = Site::new(pool);
+    let nginx = Nginx::strict(&site).await;
+    let (ann, nobody) = (nginx.user(ANN), nginx.nobody());
+    let content = bytes(1, 1000);
+    let file = ann.store("a.bin", &content).await;
+    let url = ann.create("b.bin", content.len()).await;
+    let upload = url.strip_prefix("http://localhost").unwrap_or(&url);
+    ann.append(upload, 0, &content[..500]).await.expect(204);
+    nobody.look_up(upload).await.expect(200);
+    for odd in
+        [upload.replace("/api/", "//api/"), upload.replace("uploads", "%75ploads"), format!("{upload}/x")]
+    {
+        send(nobody.request(Method::GET, &odd)).await;
+    }
+    let signed = file["downloadUrl"].as_str().unwrap();
+    nobody.get(signed).await.expect(200);
+    // Over the limit of requests nginx has something to say itself, and when nobody is behind it any more.
+    let limited =
+        futures_util::future::join_all((0..60).flat_map(|_| [nobody.get(signed), nobody.get(upload)]));
+    assert!(limited.await.iter().any(|answer| answer.status == 429));
+    let nginx = nginx.without_functions().await;
+    for target in [signed, upload] {
+        let answer = eventually("the limit is over", async || {
+            let answer = nginx.nobody().get(target).await;
+            (answer.status != 429).then_some(answer)
+        });
+        answer.await.refused_by_nginx(502, "unavailable");
+    }
+    let logs = nginx.logs();
+    let query = signed.split_once('?').unwrap().1;
+    let secrets =
+        query.split('&').map(|pair| pair.split_once('=').unwrap().1).filter(|value| value.len() > 8);
+    let secret = &upload[upload.len() - 20..];
+    for secret in secrets.chain([secret]) {
+        assert!(!logs.contains(secret), "{secret} in {logs}");
+    }
+    for said in ["/api/uploads/-", "/download\"", "\"limit\":\"REJECTED\"", "\"status\":502"] {
+        assert!(logs.contains(said), "{said} is missing: {logs}");
+    }
+    nginx.stop().await;
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]

@@ -35,6 +35,14 @@ impl Answer {
         body
     }
 
+    /// The body of a refusal that nginx wrote itself.
+    #[track_caller]
+    pub(crate) fn refused_by_nginx(self, status: u16, code: &str) -> Value {
+        let body = self.expect(status).json();
+        assert_eq!((&body["success"], body["code"].as_str()), (&Value::Bool(false), Some(code)), "{body}");
+        body
+    }
+
     /// The body as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {

@@ -7,10 +7,14 @@ use reqwest::{Method, RequestBuilder};
 use std::path::{Path, PathBuf};
 use tokio::process::{Child, Command};
 
+/// One test asks as often as a hundred people, from one address.
+const MANY: &str = "rate=100000r/s";
+
 /// nginx and what is behind it.
 pub(crate) struct Nginx {
     child: Child,
     http: reqwest::Client,
+    home: PathBuf,
     pub(crate) functions: Vec<(&'static str, Process)>,
 }
 
@@ -22,22 +26,45 @@ impl Nginx {
             let process = site.start(&format!("jam-{function}"), &[("JAM_ACCEL", "nginx")]).await;
             processes.push((function, process));
         }
-        Self::run(site, |function| site.path(&format!("jam-{function}.sock")), processes).await
+        Self::run(site, |function| site.path(&format!("jam-{function}.sock")), processes, MANY).await
+    }
+
+    /// The same with a limit of requests that a test reaches.
+    pub(crate) async fn strict(site: &Site) -> Self {
+        let process = site.start("jam-all", &[("JAM_ACCEL", "nginx")]).await;
+        Self::run(site, |_| site.path("jam-all.sock"), vec![("all", process)], "rate=50r/s").await
+    }
+
+    /// nginx goes on when what is behind it has ended.
+    pub(crate) async fn without_functions(mut self) -> Self {
+        for (_, process) in std::mem::take(&mut self.functions) {
+            process.stop().await;
+        }
+        self
+    }
+
+    /// Everything that nginx has written about requests and about itself.
+    pub(crate) fn logs(&self) -> String {
+        let files = std::fs::read_dir(&self.home).unwrap().map(|entry| entry.unwrap().path());
+        let logs = files.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+        logs.map(|path| std::fs::read_to_string(path).unwrap()).collect()
     }
 
     /// nginx in front of instances that have every function and come and go behind one socket.
     pub(crate) async fn in_front_of(site: &Site, entrance: &Entrance) -> Self {
-        Self::run(site, |_| entrance.path.clone(), Vec::new()).await
+        Self::run(site, |_| entrance.path.clone(), Vec::new(), MANY).await
     }
 
     async fn run(
         site: &Site,
         socket_of: impl Fn(&str) -> PathBuf,
         processes: Vec<(&'static str, Process)>,
+        rate: &str,
     ) -> Self {
         let (home, socket) = (site.path("nginx"), site.path("nginx.sock"));
         std::fs::create_dir_all(&home).unwrap();
-        std::fs::write(home.join("nginx.conf"), configuration(site, &home, &socket, socket_of)).unwrap();
+        std::fs::write(home.join("nginx.conf"), configuration(site, &home, &socket, rate, socket_of))
+            .unwrap();
         let mut command = Command::new("nginx");
         command
             .arg("-p")
@@ -48,7 +75,7 @@ impl Nginx {
             .arg(home.join("error.log"));
         let child = command.kill_on_drop(true).spawn().expect("nginx is installed by local-dev/install");
         let http = client_over(&socket);
-        let nginx = Self { child, http, functions: processes };
+        let nginx = Self { child, http, home, functions: processes };
         eventually("nginx answers", async || {
             nginx.http.get("http://localhost/health").send().await.ok()?.status().is_success().then_some(())
         })
@@ -85,7 +112,13 @@ impl Service for Nginx {
 }
 
 /// What a server's nginx has, on sockets and paths of the test.
-fn configuration(site: &Site, home: &Path, socket: &Path, socket_of: impl Fn(&str) -> PathBuf) -> String {
+fn configuration(
+    site: &Site,
+    home: &Path,
+    socket: &Path,
+    rate: &str,
+    socket_of: impl Fn(&str) -> PathBuf,
+) -> String {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/hetzner/nginx");
     let read = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap();
     let mut routes = read("routes.conf");
@@ -96,14 +129,15 @@ fn configuration(site: &Site, home: &Path, socket: &Path, socket_of: impl Fn(&st
     assert!(!routes.contains("/run/jam-storage/"), "a function is not started: {routes}");
     let service = read("service.conf.in").replace("@STORAGE_ROOT@", site.root().to_str().unwrap());
     let (home, socket) = (home.display(), socket.display());
-    // One test asks as often as a hundred people, from one address.
-    let limits = read("limits.conf").replace("rate=50r/s", "rate=100000r/s");
-    assert!(limits.contains("rate=100000r/s"), "{limits}");
+    let service = service.replace("/var/log/nginx/", &format!("{home}/"));
+    let service = if rate == MANY { service } else { service.replace("burst=200", "burst=30") };
+    let (limits, log) = (read("limits.conf").replace("rate=50r/s", rate), read("log.conf"));
+    assert!(limits.contains(rate), "{limits}");
     // One process: it ends when the test does, and may read what the test may.
     format!(
         "daemon off;\nmaster_process off;\npid {home}/nginx.pid;\nevents {{}}\nhttp {{\n\
-         access_log off;\nclient_body_temp_path {home}/body;\nproxy_temp_path {home}/proxy;\n\
+         client_body_temp_path {home}/body;\nproxy_temp_path {home}/proxy;\n\
          fastcgi_temp_path {home}/fastcgi;\nuwsgi_temp_path {home}/uwsgi;\nscgi_temp_path {home}/scgi;\n\
-         {routes}\n{limits}\nserver {{\nlisten unix:{socket};\nserver_tokens off;\n{service}\n}}\n}}\n"
+         {routes}\n{limits}\n{log}\nserver {{\nlisten unix:{socket};\nserver_tokens off;\n{service}\n}}\n}}\n"
     )
 }
