@@ -21,6 +21,8 @@ pub struct MediaLimits {
     pub ffmpeg_wall_clock: Duration,
     /// How much processor time one ffmpeg may use.
     pub ffmpeg_cpu: Duration,
+    /// Whether ffmpeg may run where the kernel has no Landlock to keep it from other files.
+    pub may_be_unconfined: bool,
     /// Address space of one ffmpeg, in bytes.
     pub ffmpeg_address_space: u64,
     /// How much of a sound its waveform shows.
@@ -45,6 +47,7 @@ impl Default for MediaLimits {
             max_header_bytes: 16 << 20,
             ffmpeg_wall_clock: Duration::from_secs(60),
             ffmpeg_cpu: Duration::from_secs(60),
+            may_be_unconfined: false,
             ffmpeg_address_space: 4 << 30,
             waveform: Duration::from_secs(600),
             conversion_wall_clock: Duration::from_secs(4 * 3600),

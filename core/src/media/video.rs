@@ -212,6 +212,7 @@ async fn run(
         address_space: limits.ffmpeg_address_space,
         written_bytes: 0,
         niceness: 0,
+        may_be_unconfined: limits.may_be_unconfined,
     };
     let mut ffmpeg = sandbox::start(command, file, None, bounds).await.map_err(not_started)?;
     let child = &mut ffmpeg.child;
@@ -286,6 +287,9 @@ async fn blocking<T: Send + 'static>(
 fn not_started(error: std::io::Error) -> MediaError {
     match error.kind() {
         std::io::ErrorKind::NotFound => MediaError::temporary("there is no shell to start ffmpeg"),
+        std::io::ErrorKind::Unsupported => {
+            MediaError::temporary("this server's kernel cannot confine ffmpeg (JAM_SANDBOX)")
+        }
         kind => MediaError::temporary(format!("ffmpeg could not be started: {kind}")),
     }
 }

@@ -107,6 +107,7 @@ fn bounds(film: &File, limits: &MediaLimits) -> std::io::Result<Bounds> {
         address_space: limits.ffmpeg_address_space,
         written_bytes: limits.converted_bytes.min(2 * film.metadata()?.len() + SMALL),
         niceness: 19,
+        may_be_unconfined: limits.may_be_unconfined,
     })
 }
 

@@ -68,6 +68,7 @@ async fn ask(file: &File, mime: &str, limits: &MediaLimits) -> Result<Facts, Med
         address_space: limits.ffmpeg_address_space,
         written_bytes: 0,
         niceness: 0,
+        may_be_unconfined: limits.may_be_unconfined,
     };
     let started = sandbox::start(ffprobe(demuxer), Some(file), None, bounds);
     let mut ffprobe = started.await.map_err(not_started)?;
