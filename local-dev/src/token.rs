@@ -19,8 +19,8 @@ pub(crate) const ISSUER: &str = "http://localhost/jam-dev";
 /// Clerk's mark of a session token.
 const SESSION_TOKEN: &str = "cl_B7d4PD111AAA";
 
-/// Thirty days.
-const LONGEST_TTL_SECONDS: i64 = 30 * 86_400;
+/// A day: the service takes none that lives longer.
+const LONGEST_TTL_SECONDS: i64 = 86_400;
 
 /// What a token shall say.
 #[derive(Debug, Clone, serde::Deserialize, clap::Args)]
@@ -88,7 +88,7 @@ impl SigningKey {
         let user = request.user.as_bytes();
         let plain = user.iter().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(b));
         ensure!(plain && (1..=64).contains(&user.len()), "a user id is 1 to 64 of A-Z a-z 0-9 _ -");
-        ensure!(request.ttl.abs() <= LONGEST_TTL_SECONDS, "a token lives 30 days at most");
+        ensure!(request.ttl.abs() <= LONGEST_TTL_SECONDS, "a token lives a day at most");
         let mut header = Header::new(Algorithm::RS256);
         header.kid.clone_from(&self.public.common.key_id);
         header.extras.insert("cat", SESSION_TOKEN);

@@ -22,8 +22,9 @@ pub struct Caller {
     pub role: Role,
     /// The session at the identity provider, for the audit log.
     pub session: String,
-    /// Somebody else acts as this user (`act`, RFC 8693 section 4.1): to be audited.
-    pub impersonated: bool,
+    /// Who acts as this user, if somebody else does (`act.sub`, RFC 8693 section 4.1): to be audited. Empty when the token
+    /// does not name them.
+    pub impersonator: Option<String>,
 }
 
 impl Caller {
@@ -33,6 +34,6 @@ impl Caller {
     /// # Errors
     /// [`Error::AdminOnly`].
     pub fn require_admin(&self) -> Result<()> {
-        if self.role == Role::Admin && !self.impersonated { Ok(()) } else { Err(Error::AdminOnly) }
+        if self.role == Role::Admin && self.impersonator.is_none() { Ok(()) } else { Err(Error::AdminOnly) }
     }
 }

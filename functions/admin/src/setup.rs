@@ -52,6 +52,8 @@ pub(crate) async fn init_volume(output: &Output, config: &Config) -> Result<Ende
 struct Configuration {
     settings: Vec<Setting>,
     problem: Option<String>,
+    /// What lets the service start and is likely not meant.
+    warnings: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -62,27 +64,47 @@ struct Setting {
     is_default: bool,
 }
 
+/// What is likely not meant.
+fn warnings(config: &Config) -> Vec<String> {
+    let auth = &config.auth;
+    let nobody = (auth.admin_users.is_empty() && auth.admin_org.is_none()).then(|| {
+        "JAM_ADMIN_USERS and JAM_ADMIN_ORG are unset: somebody is an administrator only if the session token carries \
+         metadata.role, which Clerk's does not unless its template says so (docs/runbook.md, Administrators)"
+            .to_owned()
+    });
+    nobody.into_iter().collect()
+}
+
 /// Longest value shown in a column.
 const SHOWN_CHARS: usize = 60;
 
 /// Shows every setting as the environment leaves it, secrets hidden, and the first that stops a start.
 pub(crate) fn config(output: &Output) -> Result<Ended> {
     let variables = config::environment();
-    let problem = Config::from_env().err();
+    let config = Config::from_env();
+    let warnings = config.as_ref().map_or_else(|_| Vec::new(), warnings);
+    let problem = config.err();
     let settings = config::effective(&variables).into_iter().map(|setting| Setting {
         name: setting.name,
         value: setting.value,
         is_default: setting.is_default,
     });
-    let shown =
-        Configuration { settings: settings.collect(), problem: problem.as_ref().map(ToString::to_string) };
+    let shown = Configuration {
+        settings: settings.collect(),
+        problem: problem.as_ref().map(ToString::to_string),
+        warnings,
+    };
     output.answer(&shown, |shown| {
         let rows = shown.settings.iter().map(|setting| {
             let value = setting.value.as_deref().unwrap_or("-");
             let source = if setting.is_default { "default" } else { "environment" };
             [setting.name.to_owned(), value.chars().take(SHOWN_CHARS).collect(), source.to_owned()]
         });
-        table(["SETTING", "VALUE", "FROM"], rows)
+        let mut text = table(["SETTING", "VALUE", "FROM"], rows);
+        for warning in &shown.warnings {
+            text.push_str(&format!("\nwarning: {warning}"));
+        }
+        text
     })?;
     problem.map_or(Ok(Ended::Done), |problem| Err(problem.into()))
 }

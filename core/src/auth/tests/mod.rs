@@ -106,6 +106,7 @@ fn config(keys: KeySource) -> AuthConfig {
         authorized_parties: vec!["https://other.example.com".to_owned(), PARTY.to_owned()],
         allow_missing_azp: false,
         admin_org: None,
+        admin_users: Vec::new(),
     }
 }
 

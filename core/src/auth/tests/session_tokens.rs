@@ -8,6 +8,7 @@ use crate::auth::{Caller, Role, Verifier, bearer_token};
 use crate::clock::Clock;
 use crate::config::{AuthConfig, KeySource};
 use crate::error::Error;
+use crate::ids::UserId;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use serde_json::{Map, Value, json};
 use time::Duration;
@@ -54,7 +55,7 @@ async fn a_session_token_names_its_caller() {
     let (verifier, clock) = pem_verifier();
     let caller = verifier.verify(&FIRST.token(&claims(clock.unix_seconds()))).await.unwrap();
     assert_eq!((caller.user.as_str(), caller.session.as_str()), ("user_a", "sess_1"));
-    assert_eq!((caller.role, caller.impersonated), (Role::User, false));
+    assert_eq!((caller.role, caller.impersonator), (Role::User, None));
 }
 
 #[tokio::test]
@@ -180,7 +181,9 @@ fn row_9_times_hold_within_five_seconds() {
         json!({ "iat": now + 5 }),
         json!({ "iat": null }),
         json!({ "nbf": null }),
-        json!({ "iat": now - 86_400 }),
+        json!({ "iat": now - 86_345 }),
+        json!({ "exp": now + 86_405 }),
+        json!({ "exp": now + 86_405, "iat": null }),
     ] {
         assert!(holds(change.clone()), "{change}");
     }
@@ -190,6 +193,11 @@ fn row_9_times_hold_within_five_seconds() {
         json!({ "exp": (now + 60).to_string() }),
         json!({ "exp": 1e300 }),
         json!({ "exp": i64::MIN }),
+        json!({ "exp": now + 86_406 }),
+        json!({ "exp": now + 86_406, "iat": null }),
+        json!({ "exp": i64::MAX }),
+        json!({ "iat": now - 86_346 }),
+        json!({ "iat": i64::MIN }),
         json!({ "nbf": now + 6 }),
         json!({ "iat": now + 6 }),
         json!({ "iat": "now" }),
@@ -234,7 +242,18 @@ async fn row_12_an_impersonated_admin_is_no_admin() {
     )
     .await
     .unwrap();
-    assert!(caller.impersonated);
+    assert_eq!(caller.impersonator.as_deref(), Some("user_z"));
+    for act in [json!({}), json!("user_z"), json!({ "sub": 7 })] {
+        let nameless =
+            caller_under(|_| (), json!({ "act": act, "metadata": { "role": "admin" } })).await.unwrap();
+        assert_eq!(nameless.impersonator.as_deref(), Some(""));
+        assert!(nameless.require_admin().is_err());
+    }
+    let forged = json!({ "act": { "sub": "user_z\n{\"level\":\"INFO\"}\u{202e}" } });
+    assert_eq!(
+        caller_under(|_| (), forged).await.unwrap().impersonator.unwrap(),
+        "user_z{\"level\":\"INFO\"}"
+    );
     assert_eq!(caller.require_admin().unwrap_err().code(), "admin_only");
 }
 
@@ -243,7 +262,7 @@ async fn row_13_admins_come_from_metadata_or_from_the_pinned_organization() {
     let pinned = |config: &mut AuthConfig| config.admin_org = Some("org_1".to_owned());
     let open = |_: &mut AuthConfig| ();
     let v2 = json!({ "o": { "id": "org_1", "rol": "admin", "slg": "one" } });
-    let v1 = json!({ "org_id": "org_1", "org_role": "org:admin" });
+    let v1 = json!({ "v": null, "org_id": "org_1", "org_role": "org:admin" });
 
     let by_metadata = caller_under(open, json!({ "metadata": { "role": "admin" } })).await.unwrap();
     assert!(by_metadata.require_admin().is_ok());
@@ -258,10 +277,26 @@ async fn row_13_admins_come_from_metadata_or_from_the_pinned_organization() {
         json!({ "o": { "id": "org_2", "rol": "admin" } }),
         json!({ "o": { "id": "org_1", "rol": "member" } }),
         json!({ "o": { "id": "org_2", "rol": "member" }, "org_id": "org_1", "org_role": "org:admin" }),
-        json!({ "org_id": "org_2", "org_role": "org:admin" }),
+        json!({ "v": null, "org_id": "org_2", "org_role": "org:admin" }),
+        // What the other version of the token would say, or none that is known.
+        json!({ "org_id": "org_1", "org_role": "org:admin" }),
+        json!({ "v": null, "o": { "id": "org_1", "rol": "admin" } }),
+        json!({ "v": 1, "o": { "id": "org_1", "rol": "admin" } }),
+        json!({ "v": 3, "o": { "id": "org_1", "rol": "admin" } }),
+        json!({ "v": "2", "o": { "id": "org_1", "rol": "admin" } }),
+        json!({ "v": null, "org_id": "org_1", "org_role": "admin" }),
     ] {
         assert!(caller_under(pinned, other.clone()).await.unwrap().require_admin().is_err(), "{other}");
     }
+}
+
+#[tokio::test]
+async fn row_13_a_listed_user_is_an_administrator_whatever_the_token_says() {
+    let listed = |config: &mut AuthConfig| config.admin_users = vec![UserId::parse("user_a").unwrap()];
+    assert!(caller_under(listed, json!({})).await.unwrap().require_admin().is_ok());
+    assert!(caller_under(listed, json!({ "sub": "user_b" })).await.unwrap().require_admin().is_err());
+    let acted = caller_under(listed, json!({ "act": { "sub": "user_z" } })).await.unwrap();
+    assert!(acted.require_admin().is_err());
 }
 
 #[tokio::test]

@@ -36,6 +36,21 @@ async fn the_configuration_is_shown_without_its_secrets_and_with_its_fault(pool:
     assert_eq!(setting("CLERK_SECRET_KEY")["value"], "[secret]");
     assert_eq!((&setting("PORT")["value"], &setting("PORT")["isDefault"]), (&"3001".into(), &true.into()));
     assert!(json["problem"].is_null());
+    assert!(
+        json["warnings"][0].as_str().unwrap().starts_with("JAM_ADMIN_USERS"),
+        "nobody is an administrator"
+    );
+    let text = run(&variables, &["config"]).await.stdout;
+    assert!(text.lines().last().unwrap().starts_with("warning: JAM_ADMIN_USERS"), "{text}");
+    for (name, value) in [("JAM_ADMIN_USERS", "user_2abc"), ("JAM_ADMIN_ORG", "org_2abc")] {
+        let mut variables = variables.clone();
+        variables.insert(name.to_owned(), value.to_owned());
+        assert_eq!(
+            run(&variables, &["config", "--json"]).await.json()["warnings"],
+            serde_json::json!([]),
+            "{name}"
+        );
+    }
 
     variables.insert("MAX_FILE_SIZE".to_owned(), "big".to_owned());
     let faulty = run(&variables, &["config", "--json"]).await;
