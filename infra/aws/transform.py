@@ -94,9 +94,9 @@ def main():
     if wrong or gone:
         sys.exit("infra/aws/template.yaml and docs/openapi.json disagree:\n" + "\n".join(wrong + gone))
     for resource in template["Resources"].values():
-        if "CodeUri" in resource.get("Properties", {}):
+        for name in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
             # What `sam package` puts in place of a directory.
-            resource["Properties"]["CodeUri"] = "s3://packaged/code.zip"
+            resource["Properties"][name] = "s3://packaged/code.zip"
     json.dump(transform(template, {}, Policies()), sys.stdout, indent=2, sort_keys=True)
 
 

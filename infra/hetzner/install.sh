@@ -13,7 +13,7 @@
 # --volume-device    ext4 on a block device, mounted at /mnt/user-storage; without it something must be mounted there.
 # --allow-root-disk  keep the files on the server's own disk: for a trial.
 # --binaries         where jam-upload and the others are; default: bin beside this directory, else target/release.
-# --accel            whether nginx sends the bytes itself (on, the first time); its workers then run as the service's user.
+# --accel            whether nginx sends the bytes itself (on, the first time); files are then readable for its group.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -58,10 +58,16 @@ install_packages() {
     apt-get install --yes --quiet --quiet --no-install-recommends "${missing[@]}"
 }
 
-make_user() {
-    getent passwd jam >/dev/null ||
-        useradd --system --user-group --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin jam
-    # nginx connects to the functions' sockets.
+# The service; who owns its tables; who makes backups. None of them can do what the others can.
+users=(jam jam-owner jam-backup)
+
+make_users() {
+    local user
+    for user in "${users[@]}"; do
+        getent passwd "$user" >/dev/null ||
+            useradd --system --user-group --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin "$user"
+    done
+    # nginx connects to the functions' sockets, and reads files where it sends them.
     usermod --append --groups jam www-data
 }
 
@@ -110,11 +116,32 @@ mount_volume() {
 make_database() {
     [ "$(setting DATABASE_URL)" = 'postgres:///jam?host=/var/run/postgresql&user=jam' ] || return 0
     systemctl start postgresql
-    local sql="SELECT 1 FROM pg_roles WHERE rolname = 'jam'"
+    local role sql
     # Role and system user have the same name, so PostgreSQL needs no password ("peer" in pg_hba.conf).
-    runuser -u postgres -- psql -XAtqc "$sql" | grep -q 1 || runuser -u postgres -- createuser jam
+    for role in "${users[@]}"; do
+        sql="SELECT 1 FROM pg_roles WHERE rolname = '$role'"
+        runuser -u postgres -- psql -XAtqc "$sql" | grep -q 1 || runuser -u postgres -- createuser "$role"
+    done
     sql="SELECT 1 FROM pg_database WHERE datname = 'jam'"
-    runuser -u postgres -- psql -XAtqc "$sql" | grep -q 1 || runuser -u postgres -- createdb --owner=jam jam
+    runuser -u postgres -- psql -XAtqc "$sql" | grep -q 1 || runuser -u postgres -- createdb --owner=jam-owner jam
+    # In one transaction, because an installation whose service owned its tables goes on serving.
+    {
+        cat <<'SQL'
+REASSIGN OWNED BY jam TO "jam-owner";
+ALTER DATABASE jam OWNER TO "jam-owner";
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+GRANT USAGE, CREATE ON SCHEMA public TO "jam-owner";
+SQL
+        cat "$here/grants.sql"
+    } | runuser -u postgres -- psql -XAtq --set=ON_ERROR_STOP=1 --single-transaction --dbname=jam >/dev/null
+    write_settings owner jam-owner
+    write_settings reader jam-backup
+}
+
+# How a user other than the service reaches the database.
+write_settings() {
+    install -m 600 /dev/null "/etc/jam-storage/$1"
+    echo "DATABASE_URL=postgres:///jam?host=/var/run/postgresql&user=$2" >"/etc/jam-storage/$1"
 }
 
 # Lays the release down under a name that its content decides, and says the name.
@@ -162,17 +189,40 @@ install_nginx() {
     local release=$1 root user
     root=$(setting USER_STORAGE_ROOT)
     make_certificate
+    share_files "$release"
     install -d -m 755 /etc/nginx/jam-storage /var/www/jam-storage
-    cp "$release/hetzner/nginx/routes.conf" "$release/hetzner/nginx/limits.conf" /etc/nginx/jam-storage/
+    cp "$release"/hetzner/nginx/*.conf /etc/nginx/jam-storage/
     sed "s|@STORAGE_ROOT@|$root|g" "$release/hetzner/nginx/service.conf.in" >/etc/nginx/jam-storage/service.conf
     sed "s|@DOMAIN@|$domain|g" "$release/hetzner/nginx/site.conf.in" >/etc/nginx/conf.d/jam-storage.conf
-    # Files on the volume are mode 600: to send them, nginx's workers must be the service's user.
     user=www-data
-    [ "$(setting JAM_ACCEL)" != nginx ] || user=jam
+    # A release from before files could be read by nginx's group.
+    [ "$(setting JAM_ACCEL)" != nginx ] || [ -e "$release/hetzner/grants.sql" ] || user=jam
     sed -i "s/^user .*;/user $user;/" /etc/nginx/nginx.conf
     nginx -t -q
     systemctl enable --quiet nginx
     systemctl reload-or-restart nginx
+}
+
+# The storage root's mode says whether nginx may read what is below, as a member of the service's group; the service
+# looks at it when it starts, and everything new is made so.
+share_root() {
+    local mode=700
+    [ "$(setting JAM_ACCEL)" != nginx ] || mode=2750
+    # A number alone would leave the mark on a directory.
+    chmod "u=rwx,go=,g-s" "$(setting USER_STORAGE_ROOT)"
+    chmod "$mode" "$(setting USER_STORAGE_ROOT)"
+}
+
+# What was there before. Only what differs is touched.
+share_files() {
+    local root files=600 directories=700
+    root=$(setting USER_STORAGE_ROOT)
+    if [ "$(setting JAM_ACCEL)" = nginx ] && [ -e "$1/hetzner/grants.sql" ]; then
+        files=640
+        directories=2750
+    fi
+    find "$root" -mindepth 1 -type d ! -perm "$directories" -exec chmod u=rwx,go=,g-s {} + -exec chmod "$directories" {} +
+    find "$root" -type f ! -perm "$files" -exec chmod "$files" {} +
 }
 
 # Good enough until a real one is put in its place (README.md).
@@ -220,6 +270,7 @@ activate() {
     point_to "$release"
     install_commands "$release/hetzner"
     install_units "$release"
+    share_root
     restart_services "$release" || return 1
     install_nginx "$release"
 }
@@ -236,7 +287,7 @@ install_release() {
     local before release
     take_settings
     install_packages
-    make_user
+    make_users
     complete_settings
     mount_volume
     make_database

@@ -3,8 +3,8 @@
 //! Never knows what of it should be there.
 
 use super::{
-    DIRECTORY_MODE, FILE_MODE, Inner, OWN, Volume, fsync_directories, open_beneath, open_directory,
-    open_or_make_directory, rename_no_replace,
+    Inner, OWN, Volume, fsync_directories, open_beneath, open_directory, open_or_make_directory,
+    rename_no_replace,
 };
 use crate::blob::{BlobKey, Folder, blocking};
 use crate::error::Result;
@@ -99,17 +99,19 @@ impl Entry {
     }
 }
 
-impl Stat {
-    /// Permissions of every blob.
-    pub const MODE: u32 = FILE_MODE.bits();
-}
-
-impl Place {
-    /// Permissions of every directory.
-    pub const MODE: u32 = DIRECTORY_MODE.bits();
-}
-
 impl Volume {
+    /// Permissions of every blob.
+    #[must_use]
+    pub fn file_mode(&self) -> u32 {
+        self.inner.modes.file.bits()
+    }
+
+    /// Permissions of every directory.
+    #[must_use]
+    pub fn directory_mode(&self) -> u32 {
+        self.inner.modes.directory.bits()
+    }
+
     /// What is in the storage root: a directory for each owner, and what is nobody's.
     #[must_use]
     pub fn list_root(&self) -> Listing {
@@ -192,7 +194,7 @@ impl Volume {
                 Err(cause) => return Err(cause),
             };
             let is_directory = has_type(fstat(&found)?.st_mode, SFlag::S_IFDIR);
-            fchmod(&found, if is_directory { DIRECTORY_MODE } else { FILE_MODE })?;
+            fchmod(&found, if is_directory { inner.modes.directory } else { inner.modes.file })?;
             Ok(true)
         })
         .await

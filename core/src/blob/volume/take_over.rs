@@ -3,7 +3,7 @@
 //! Invariant: what `take_over` returned for is complete and survives a power cut; the source keeps its names.
 //! Never follows a link, in the source as little as on the volume.
 
-use super::{FILE_MODE, Volume, create_new, open_beneath, open_directory, open_or_make_directory, open_root};
+use super::{Modes, Volume, create_new, open_beneath, open_directory, open_or_make_directory, open_root};
 use crate::blob::{BlobKey, Look, blocking};
 use crate::error::Result;
 use crate::model::{ByteSize, Sha256Digest};
@@ -124,7 +124,7 @@ impl Volume {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
         blocking("taking a file over as it is", move || {
             let file = open_file(&inner.root, key.as_str())?;
-            fchmod(&file, FILE_MODE)?;
+            fchmod(&file, inner.modes.file)?;
             let taken = hash(file, None, true)?;
             taken.file.sync_all()?;
             fsync(&open_directory(&inner.root, key.split().0)?)?;
@@ -158,7 +158,7 @@ fn link(source: &OwnedFd, path: &str, target: &OwnedFd, name: &str) -> io::Resul
         Err(errno) => return Err(errno.into()),
     }
     let opened = open_file(target, name).and_then(|file| {
-        fchmod(&file, FILE_MODE)?;
+        fchmod(&file, Modes::below(target)?.file)?;
         Ok(file)
     });
     match opened {

@@ -1,7 +1,7 @@
 //! What a check can find, in the words an operator reads and a program acts on.
 //! Never decides whether something is found.
 
-use crate::blob::{Place, Stat};
+use crate::blob::Place;
 use crate::ids::{FileId, UploadId, UserId};
 use crate::model::{ByteSize, Sha256Digest};
 use serde::Serialize;
@@ -79,15 +79,14 @@ pub enum Remedy {
 
 impl Finding {
     /// A file's permissions, if they are wrong.
-    pub(super) fn of_file_mode(user: &UserId, path: &str, found: u32) -> Option<Self> {
-        let expected = Stat::MODE;
+    pub(super) fn of_file_mode(user: &UserId, path: &str, found: u32, expected: u32) -> Option<Self> {
         let wrong = || Self::WrongMode { user_id: user.clone(), path: path.to_owned(), expected, found };
         (found != expected).then(wrong)
     }
 
     /// A directory's permissions, if they are wrong.
-    pub(super) fn of_directory_mode(user: &UserId, place: &Place) -> Option<Self> {
-        let (expected, found) = (Place::MODE, place.mode);
+    pub(super) fn of_directory_mode(user: &UserId, place: &Place, expected: u32) -> Option<Self> {
+        let found = place.mode;
         let wrong = || Self::WrongMode { user_id: user.clone(), path: place.path.clone(), expected, found };
         (found != expected).then(wrong)
     }

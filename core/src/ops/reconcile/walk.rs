@@ -76,7 +76,8 @@ impl<'a> Walk<'a> {
         self.app.volume.check().await?;
         self.orphans(user).await?;
         for place in self.app.volume.places(user.as_str()).await? {
-            if let Some(finding) = Finding::of_directory_mode(user, &place) {
+            if let Some(finding) = Finding::of_directory_mode(user, &place, self.app.volume.directory_mode())
+            {
                 self.settle(finding).await?;
             }
         }
@@ -172,7 +173,8 @@ impl<'a> Walk<'a> {
             }
             Look::There(stat) => stat,
         };
-        let mut findings: Vec<Finding> = Finding::of_file_mode(user, &path, stat.mode).into_iter().collect();
+        let wrong_mode = Finding::of_file_mode(user, &path, stat.mode, self.app.volume.file_mode());
+        let mut findings: Vec<Finding> = wrong_mode.into_iter().collect();
         if stat.size != expected_bytes {
             let found_bytes = stat.size;
             findings.push(Finding::WrongSize { user_id, file_id, path, expected_bytes, found_bytes });
@@ -250,7 +252,8 @@ impl<'a> Walk<'a> {
                 format!("has {} bytes instead of {}", stat.size, derivative.size)
             }
             Look::There(stat) => {
-                return Ok(Finding::of_file_mode(user, path, stat.mode).into_iter().collect());
+                let expected = self.app.volume.file_mode();
+                return Ok(Finding::of_file_mode(user, path, stat.mode, expected).into_iter().collect());
             }
         };
         let (user_id, file_id, path) = (user.clone(), derivative.file_id, path.clone());

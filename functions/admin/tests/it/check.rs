@@ -102,6 +102,24 @@ async fn a_wrong_mode_is_found_on_files_and_directories(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_root_that_lets_its_group_read_has_files_and_directories_that_do(pool: PgPool) {
+    let jam = Jam::new(pool).await;
+    std::fs::set_permissions(jam.path("."), Permissions::from_mode(0o2750)).unwrap();
+    // A process looks at the root when it starts.
+    let jam = jam.restarted();
+    let old = jam.store("user_a", "a.scene", b"scene").await;
+    let mode = |path: &str| std::fs::metadata(jam.path(path)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!((mode(&old.file_path), mode("user_a/scenes"), mode("user_a")), (0o640, 0o2750, 0o2750));
+    assert_eq!(jam.admin(&["check"]).await.code, 0);
+    std::fs::set_permissions(jam.path(&old.file_path), Permissions::from_mode(0o600)).unwrap();
+    std::fs::set_permissions(jam.path("user_a/scenes"), Permissions::from_mode(0o700)).unwrap();
+    let expected = [finding("wrongMode", "user_a/scenes"), finding("wrongMode", &old.file_path)];
+    assert_eq!(jam.admin(&["check", "--json"]).await.findings(), expected);
+    assert_eq!(jam.admin(&["repair"]).await.code, 0);
+    assert_eq!((mode(&old.file_path), mode("user_a/scenes")), (0o640, 0o2750));
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn a_picture_that_is_gone_is_found(pool: PgPool) {
     let jam = Jam::new(pool).await;
     let file = jam.store("user_a", "a.png", PNG).await;

@@ -46,6 +46,12 @@ impl Jam {
         Self { pool, app, variables, _directory: directory }
     }
 
+    /// The same as a process that starts now.
+    pub(crate) fn restarted(mut self) -> Self {
+        self.app = App::open(self.app.config.clone()).unwrap();
+        self
+    }
+
     /// Runs `jam-admin`.
     pub(crate) async fn admin(&self, arguments: &[&str]) -> Answer {
         run(&self.variables, arguments).await
