@@ -100,7 +100,10 @@ impl App {
             rates: Rates::new(&config.limits),
             writers: Writers::default(),
             stop: CancellationToken::new(),
-            media_limits: MediaLimits::default(),
+            media_limits: MediaLimits {
+                may_be_unconfined: config.may_be_unconfined,
+                ..MediaLimits::default()
+            },
             decoders: Semaphore::new(cores),
             started: Instant::now(),
             config,

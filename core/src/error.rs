@@ -141,6 +141,16 @@ pub enum Error {
         /// The quota.
         max_bytes: ByteSize,
     },
+    /// The user has as many files as one may have.
+    #[error(
+        "The account holds {file_count} files, trash included, and {max_files} is the limit: delete some for good."
+    )]
+    TooManyStoredFiles {
+        /// Files of the user, trash included.
+        file_count: i64,
+        /// The limit.
+        max_files: i64,
+    },
     /// The content is not of the declared `fileType`.
     #[error("The file was sent as {declared} but its content is {found}.")]
     TypeMismatch {
@@ -167,6 +177,11 @@ pub enum Error {
         /// When to come back.
         retry_after_seconds: u64,
     },
+    /// A statement over many rows that took longer than it may.
+    #[error(
+        "This took the database too long: ask for less at once, such as a narrower filter, or without includeTotal."
+    )]
+    TooSlow,
     /// A part the service needs does not answer.
     #[error("The service is not available right now: {part} does not answer.")]
     Unavailable {
@@ -218,10 +233,12 @@ impl Error {
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::AnswerTooLarge { .. } => "answer_too_large",
             Self::QuotaExceeded { .. } => "quota_exceeded",
+            Self::TooManyStoredFiles { .. } => "too_many_stored_files",
             Self::TypeMismatch { .. } => "type_mismatch",
             Self::TypeRefused { .. } => "type_refused",
             Self::UnsupportedContentType { .. } => "unsupported_content_type",
             Self::TooManyRequests { .. } => "too_many_requests",
+            Self::TooSlow => "too_slow",
             Self::Unavailable { .. } => "unavailable",
             Self::Draining => "draining",
             Self::VolumeFull => "volume_full",
@@ -249,6 +266,11 @@ impl From<anyhow::Error> for Error {
 impl From<sqlx::Error> for Error {
     /// Postgres that cannot be reached, is shutting down or has no connection left is a 503; the rest is our fault.
     fn from(cause: sqlx::Error) -> Self {
+        // 57014: the statement was cancelled, which only its time limit does.
+        if cause.as_database_error().and_then(|e| e.code()).as_deref() == Some("57014") {
+            tracing::warn!(error = %cause, "a statement took too long");
+            return Self::TooSlow;
+        }
         let unreachable = match &cause {
             sqlx::Error::Io(_)
             | sqlx::Error::PoolTimedOut

@@ -1,6 +1,10 @@
 //! How often a caller may ask: by user once they are known, by address before.
 //! Counts live in this process; every process of a deployment counts for itself.
 
+mod turns;
+
+pub use turns::{Turn, Turns};
+
 use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
@@ -8,15 +12,23 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// Statements over many rows that one user may have running at once ...
+const SEARCHES_PER_USER: usize = 2;
+/// ... and how long the next one waits for its turn.
+const SEARCH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Keys after which forgotten ones are dropped, so that a flood of addresses cannot fill the memory.
 const SHRINK_ABOVE_KEYS: usize = 100_000;
 
-/// The three budgets of a process.
+/// The budgets of a process.
 pub struct Rates {
     anonymous: Option<DefaultKeyedRateLimiter<u128>>,
     requests: Option<DefaultKeyedRateLimiter<UserId>>,
     uploads: Option<DefaultKeyedRateLimiter<UserId>>,
+    searches: Turns,
+    forms: Turns,
     clock: DefaultClock,
 }
 
@@ -36,6 +48,8 @@ impl Rates {
             anonymous: anonymous.map(RateLimiter::keyed),
             requests: requests.map(RateLimiter::keyed),
             uploads: uploads.map(RateLimiter::keyed),
+            searches: Turns::new(SEARCHES_PER_USER),
+            forms: Turns::new(limits.max_open_forms),
             clock: DefaultClock::default(),
         }
     }
@@ -66,6 +80,23 @@ impl Rates {
     /// [`Error::TooManyRequests`].
     pub fn upload(&self, user: &UserId) -> Result<()> {
         self.spend(self.uploads.as_ref(), user)
+    }
+
+    /// Waits for a user's turn to have a statement over many rows run, and holds it until it is dropped.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`] when their other ones take too long.
+    pub async fn search(&self, user: &UserId) -> Result<Turn> {
+        let turn = tokio::time::timeout(SEARCH_PATIENCE, self.searches.next(user)).await;
+        turn.map_err(|_| Error::TooManyRequests { retry_after_seconds: SEARCH_PATIENCE.as_secs() })
+    }
+
+    /// Counts a form that a user sends as open until the turn is dropped.
+    ///
+    /// # Errors
+    /// [`Error::TooManyUploads`].
+    pub fn form(&self, user: &UserId) -> Result<Turn> {
+        self.forms.try_next(user).ok_or(Error::TooManyUploads { max_open: self.forms.most() })
     }
 
     fn spend<K: std::hash::Hash + Eq + Clone>(

@@ -992,6 +992,11 @@ export interface components {
             maxFileBytes: components["schemas"]["ByteSize"];
             maxAppendBytes: components["schemas"]["ByteSize"] | null;
             maxFilesPerUpload: number;
+            /**
+             * Format: int64
+             * @description Files that the user may have, trash included.
+             */
+            maxFilesPerUser: number;
         };
         /**
          * @description What a resumable upload becomes.
@@ -1091,6 +1096,8 @@ export interface components {
              */
             streamUrl: string | null;
             derivatives: components["schemas"]["DerivativeView"][];
+            /** @description Fields over 1 KiB, which a listing leaves out (null, or an empty object): `GET /api/files/{id}` has them. */
+            truncatedFields?: string[];
         };
         /**
          * @description A user as the identity provider names them: opaque text of 1 to 64 characters from `[A-Za-z0-9_-]`.
@@ -1165,7 +1172,7 @@ export interface operations {
                 trash?: boolean;
                 /** @description Files per page, 1 to 200; 50 by default. */
                 limit?: number;
-                /** @description Files to skip; slow at depth, prefer `cursor`. */
+                /** @description Files to skip, 0 to 10,000; `cursor` has no such bound. */
                 offset?: number;
                 /** @description `nextCursor` of the page before; filter and sort are then taken from it. */
                 cursor?: string;
@@ -1270,7 +1277,7 @@ export interface operations {
                 trash?: boolean;
                 /** @description Files per page, 1 to 200; 50 by default. */
                 limit?: number;
-                /** @description Files to skip; slow at depth, prefer `cursor`. */
+                /** @description Files to skip, 0 to 10,000; `cursor` has no such bound. */
                 offset?: number;
                 /** @description `nextCursor` of the page before; filter and sort are then taken from it. */
                 cursor?: string;

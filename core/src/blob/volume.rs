@@ -4,11 +4,13 @@
 
 mod derived;
 mod inventory;
+mod modes;
 mod staging;
 mod take_over;
 
 pub use derived::Draft;
 pub use inventory::{Entry, Listing, Look, Place, Stat};
+pub(super) use staging::Ahead;
 pub use staging::{Boot, Lock, Locked, Recovered};
 pub use take_over::{Head, Source, Taken};
 
@@ -17,11 +19,12 @@ use super::{BlobKey, ByteStream, blocking, fault, forcing, reader};
 use crate::error::{Error, Result};
 use crate::ids::InstanceId;
 use crate::model::ByteSize;
+use modes::{DIRECTORY_MODE, FILE_MODE, Modes};
 use nix::NixPath;
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag};
-use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
+use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
 use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{UnlinkatFlags, fsync, geteuid, linkat, unlinkat};
 use std::fs::File;
@@ -39,11 +42,6 @@ const OWN: &str = ".jam";
 const INSTANCES: &str = "instances";
 /// Derivatives being written, within [`OWN`]; named by instance, so that those of dead processes can be swept.
 const TEMPORARY: &str = "tmp";
-
-/// Permissions of every directory.
-const DIRECTORY_MODE: Mode = Mode::S_IRWXU;
-/// Permissions of every file.
-const FILE_MODE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 
 /// Free and total room of the filesystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +61,7 @@ pub struct Volume {
 struct Inner {
     path: PathBuf,
     root: OwnedFd,
+    modes: Modes,
     floor: ByteSize,
     instance: InstanceId,
     boot: Boot,
@@ -101,6 +100,7 @@ impl Volume {
         let (instance, lock) = take_lock(&instances)?;
         let inner = Inner {
             path: path.to_owned(),
+            modes: Modes::below(&root)?,
             root,
             floor,
             instance,
@@ -427,19 +427,32 @@ fn open_or_make_directory(root: &OwnedFd, path: &str) -> io::Result<OwnedFd> {
     }
     let mut at = root.try_clone()?;
     for part in path.split('/') {
-        match mkdirat(&at, part, DIRECTORY_MODE) {
-            Ok(()) => fsync(&at)?,
-            Err(Errno::EEXIST) => {}
+        let is_new = match mkdirat(&at, part, DIRECTORY_MODE) {
+            Ok(()) => {
+                fsync(&at)?;
+                true
+            }
+            Err(Errno::EEXIST) => false,
             Err(errno) => return Err(errno.into()),
-        }
+        };
+        let modes = Modes::below(&at)?;
         at = open_directory(&at, part)?;
+        if is_new && modes.directory != DIRECTORY_MODE {
+            // The process's umask may have taken it away.
+            fchmod(&at, modes.directory)?;
+        }
     }
     Ok(at)
 }
 
 fn create_new(directory: &OwnedFd, name: &str) -> io::Result<File> {
     let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-    Ok(nix::fcntl::openat(directory, name, flags, FILE_MODE)?.into())
+    let file: File = nix::fcntl::openat(directory, name, flags, FILE_MODE)?.into();
+    let mode = Modes::below(directory)?.file;
+    if mode != FILE_MODE {
+        fchmod(&file, mode)?;
+    }
+    Ok(file)
 }
 
 #[cfg(target_os = "linux")]

@@ -2,6 +2,7 @@
 //! Memory is bounded: at most two batches are held. Never decides where the bytes end up.
 
 use super::soundness::Soundness;
+use super::volume::Ahead;
 use super::{Midpoint, forcing};
 use crate::error::Result;
 use crate::model::{ByteSize, Sha256Digest};
@@ -44,6 +45,7 @@ struct Open {
     /// the file's: the kernel reports it once.
     started: Midpoint,
     syncing: Option<JoinHandle<io::Result<()>>>,
+    ahead: Option<Ahead>,
     soundness: Soundness,
 }
 
@@ -73,13 +75,14 @@ impl Staged {
 
 impl Writer {
     /// Goes on with a file that is durable up to `at`, which is where its cursor stands and where it ends.
-    pub(super) fn new(file: File, at: Midpoint, soundness: Soundness) -> Self {
+    pub(super) fn new(file: File, at: Midpoint, ahead: Option<Ahead>, soundness: Soundness) -> Self {
         let open = Open {
             file,
             synced: at.clone(),
             started: at.clone(),
             at: at.clone(),
             syncing: None,
+            ahead,
             soundness: soundness.clone(),
         };
         let writing = Writing::Idle(Box::new(open));
@@ -207,6 +210,10 @@ impl Open {
     }
 
     fn write(&mut self, batch: &[Bytes]) -> io::Result<()> {
+        if let Some(ahead) = &mut self.ahead {
+            let batch_bytes: usize = batch.iter().map(Bytes::len).sum();
+            ahead.reach(&self.file, self.at.offset().bytes() + batch_bytes as u64)?;
+        }
         let mut slices: Vec<IoSlice<'_>> = batch.iter().map(|chunk| IoSlice::new(chunk)).collect();
         let mut rest = slices.as_mut_slice();
         while !rest.is_empty() {

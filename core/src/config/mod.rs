@@ -9,6 +9,7 @@ mod settings;
 pub use reader::ConfigError;
 pub use settings::{Effective, SETTINGS, Setting, configuration, effective, env_example};
 
+use crate::ids::UserId;
 use crate::model::ByteSize;
 use reader::Reader;
 use std::collections::BTreeMap;
@@ -69,6 +70,8 @@ pub struct AuthConfig {
     pub allow_missing_azp: bool,
     /// Organization whose admins are administrators here.
     pub admin_org: Option<String>,
+    /// Users who are administrators here.
+    pub admin_users: Vec<UserId>,
 }
 
 /// A key for signed URLs.
@@ -138,12 +141,18 @@ pub struct Limits {
     pub max_file: ByteSize,
     /// Files in one multipart upload.
     pub max_files_per_upload: usize,
+    /// Files of one user, trash included.
+    pub max_files_per_user: i64,
     /// Largest JSON body.
     pub max_json: ByteSize,
     /// Largest text field of a multipart upload.
     pub max_field: ByteSize,
     /// Text fields in one multipart upload.
     pub max_fields: usize,
+    /// All text fields of one multipart upload together.
+    pub max_form_text: ByteSize,
+    /// Multipart uploads that one user may send at the same time.
+    pub max_open_forms: usize,
     /// Free space below which uploads answer 507.
     pub volume_floor: ByteSize,
     /// Largest piece of a resumable upload; `None`: no bound. A bound also tells that requests are short, so that parts
@@ -173,6 +182,8 @@ pub struct Limits {
     pub body_idle_timeout: Duration,
     /// Slowest average a body may have after its first 30 s, per second.
     pub body_min_rate: ByteSize,
+    /// How long a request may wait for the database and the volume before its answer begins.
+    pub answer: Duration,
     /// How long open requests may finish after SIGTERM.
     pub drain: Duration,
     /// Files per listing page at most.
@@ -228,6 +239,8 @@ pub struct Config {
     pub accel: bool,
     /// Origins that may call from a browser.
     pub cors_origins: Vec<String>,
+    /// ffmpeg may run where the kernel has no Landlock.
+    pub may_be_unconfined: bool,
     /// Jobs at once.
     pub worker_concurrency: usize,
     /// Between two passes of the janitor.
@@ -265,8 +278,13 @@ impl Config {
     pub fn read(variables: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let env = Reader::new(variables);
         env.refuse_unknown_names()?;
-        let production = env.text("APP_ENV")? == "production"
-            || variables.get("NODE_ENV").is_some_and(|value| value == "production");
+        let production = match env.text("APP_ENV")?.as_str() {
+            "production" => true,
+            "development" => variables.get("NODE_ENV").is_some_and(|value| value == "production"),
+            other => {
+                return Err(env.fault("APP_ENV", format!("{other:?} is neither production nor development")));
+            }
+        };
         let lambda = parse::lambda(&env)?;
         let config = Self {
             database_url: Secret::new(env.required("DATABASE_URL")?),
@@ -300,6 +318,11 @@ impl Config {
                 Some(_) => return Err(env.fault("JAM_ACCEL", "is not nginx")),
             },
             cors_origins: parse::origins(&env, "CORS_ORIGIN")?,
+            may_be_unconfined: match env.text("JAM_SANDBOX")?.as_str() {
+                "required" => false,
+                "best-effort" => true,
+                _ => return Err(env.fault("JAM_SANDBOX", "is neither required nor best-effort")),
+            },
             worker_concurrency: env.number("JAM_WORKER_CONCURRENCY", 1, 64)? as usize,
             janitor_interval: Duration::from_secs(env.number("JAM_JANITOR_SECONDS", 1, 3600)?),
             log_filter: env.text("JAM_LOG")?,
@@ -322,6 +345,9 @@ impl Config {
         if is_loopback_url(&self.auth.issuer) {
             return Err(env.fault("JAM_AUTH_ISSUER", "is a loopback issuer, which production refuses"));
         }
+        if !self.auth.issuer.starts_with("https://") || self.auth.issuer.contains('@') {
+            return Err(env.fault("JAM_AUTH_ISSUER", "is not https://name, which production requires"));
+        }
         if self.auth.authorized_parties.is_empty() {
             return Err(env.fault("JAM_AUTHORIZED_PARTIES", "is empty, which production refuses"));
         }
@@ -341,7 +367,13 @@ pub fn is_loopback_url(url: &str) -> bool {
         Some(v6) => v6.split(']').next().unwrap_or_default(),
         None => authority.split(':').next().unwrap_or_default(),
     };
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    // A number alone, or with fewer dots, is an address to a resolver.
+    let is_number = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    match name.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(ip) => ip.is_loopback() || ip.is_unspecified(),
+        Err(_) => name == "localhost" || name.ends_with(".localhost") || is_number || name.starts_with("0x"),
+    }
 }
 
 #[cfg(test)]
@@ -418,6 +450,42 @@ mod tests {
         assert!(local.unwrap_err().starts_with("JAM_AUTH_ISSUER"));
         assert!(read(&[("APP_ENV", "production")]).unwrap_err().starts_with("JAM_AUTHORIZED_PARTIES"));
         assert!(read(&[("APP_ENV", "production"), ("JAM_AUTHORIZED_PARTIES", "https://a.example")]).is_ok());
+        for issuer in [
+            "http://clerk.example.com",
+            "http://0.0.0.0:3002",
+            "https://localhost.",
+            "https://LOCALHOST",
+            "https://a.localhost",
+            "https://[::ffff:127.0.0.1]:3002",
+            "https://[::]",
+            "https://127.1",
+            "https://2130706433",
+            "https://0x7f000001",
+            "https://user@clerk.example.com",
+            "clerk.example.com",
+        ] {
+            let parties = ("JAM_AUTHORIZED_PARTIES", "https://a.example");
+            let refused = read(&[("APP_ENV", "production"), parties, ("JAM_AUTH_ISSUER", issuer)]);
+            assert!(refused.is_err_and(|fault| fault.starts_with("JAM_AUTH_")), "{issuer}");
+        }
+    }
+
+    #[test]
+    fn an_environment_of_another_name_is_not_taken_for_development() {
+        for name in ["prod", "Production", "staging"] {
+            assert!(read(&[("APP_ENV", name)]).unwrap_err().starts_with("APP_ENV"), "{name}");
+        }
+        assert!(!read(&[]).unwrap().production);
+        let both =
+            [("APP_ENV", "development"), ("NODE_ENV", "production"), ("JAM_AUTHORIZED_PARTIES", "https://a")];
+        assert!(read(&both).unwrap().production);
+    }
+
+    #[test]
+    fn administrators_are_listed_by_their_ids() {
+        let listed = read(&[("JAM_ADMIN_USERS", "user_a, user_b")]).unwrap().auth.admin_users;
+        assert_eq!(listed.iter().map(|user| user.as_str()).collect::<Vec<_>>(), ["user_a", "user_b"]);
+        assert!(read(&[("JAM_ADMIN_USERS", "a@example.com")]).unwrap_err().starts_with("JAM_ADMIN_USERS"));
     }
 
     #[test]

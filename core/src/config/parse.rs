@@ -16,9 +16,12 @@ pub(super) fn limits(env: &Reader<'_>) -> Result<Limits, ConfigError> {
         default_quota: ByteSize::new(env.number("MAX_STORAGE_PER_USER", 0, i64::MAX as u64)?),
         max_file: ByteSize::new(env.number("MAX_FILE_SIZE", 1, 1 << 44)?),
         max_files_per_upload: env.number("JAM_MAX_FILES_PER_UPLOAD", 1, 1000)? as usize,
+        max_files_per_user: env.number("JAM_MAX_FILES_PER_USER", 1, 1_000_000_000)? as i64,
         max_json: ByteSize::mib(1),
         max_field: ByteSize::new(64 * 1024),
         max_fields: 256,
+        max_form_text: ByteSize::mib(1),
+        max_open_forms: 64,
         volume_floor: ByteSize::new(env.number("JAM_VOLUME_FLOOR", 0, 1 << 50)?),
         max_append: match env.number("JAM_MAX_APPEND_SIZE", 0, 1 << 44)? {
             0 => None,
@@ -36,6 +39,8 @@ pub(super) fn limits(env: &Reader<'_>) -> Result<Limits, ConfigError> {
         header_timeout: Duration::from_secs(10),
         body_idle_timeout: Duration::from_secs(30),
         body_min_rate: ByteSize::new(1024),
+        // Longer than a statement (30 s) and the wait for a connection.
+        answer: Duration::from_secs(40),
         drain: Duration::from_secs(env.number("JAM_DRAIN_SECONDS", 0, 600)?),
         max_page: 200,
         max_batch: 500,
@@ -81,7 +86,13 @@ pub(super) fn auth(env: &Reader<'_>) -> Result<AuthConfig, ConfigError> {
     {
         return Err(env.fault("JAM_ADMIN_ORG", "is not an organization id"));
     }
+    let admin_users = env.list("JAM_ADMIN_USERS");
+    let admin_users = admin_users.iter().map(|id| {
+        let fault = || env.fault("JAM_ADMIN_USERS", format!("{id:?} is not a user id such as user_2abc"));
+        UserId::parse(id).ok_or_else(fault)
+    });
     Ok(AuthConfig {
+        admin_users: admin_users.collect::<Result<_, _>>()?,
         issuer,
         keys,
         authorized_parties: env.list("JAM_AUTHORIZED_PARTIES"),

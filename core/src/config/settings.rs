@@ -45,6 +45,11 @@ pub const SETTINGS: &[Setting] = &[
     ),
     plain("MAX_STORAGE_PER_USER", "10737418240", "Quota of a new user, in bytes."),
     plain("MAX_FILE_SIZE", "2147483648", "Largest single file, in bytes."),
+    plain(
+        "JAM_MAX_FILES_PER_USER",
+        "1000000",
+        "Files that one user may have, trash included (1 to 1000000000); what is there already stays.",
+    ),
     plain("JAM_MAX_FILES_PER_UPLOAD", "100", "Files in one multipart upload at most (1 to 1000)."),
     plain(
         "JAM_MAX_APPEND_SIZE",
@@ -87,9 +92,14 @@ pub const SETTINGS: &[Setting] = &[
         "Accept tokens without `azp` although a list is set (native apps).",
     ),
     plain(
+        "JAM_ADMIN_USERS",
+        "",
+        "Comma list of user ids (Clerk: user_...) who are administrators here: the simple way; docs/runbook.md has the others.",
+    ),
+    plain(
         "JAM_ADMIN_ORG",
         "",
-        "Organization id whose admins are administrators here, beside users with metadata.role = admin.",
+        "Organization id whose admins are administrators here, beside JAM_ADMIN_USERS and users with metadata.role = admin.",
     ),
     secret(
         "JAM_URL_KEYS",
@@ -160,11 +170,20 @@ pub const SETTINGS: &[Setting] = &[
         "JAM_ADOPT_DATABASE_URL",
         "PostgreSQL connection string of the replaced system; only read by `jam-admin adopt`.",
     ),
+    plain(
+        "JAM_SANDBOX",
+        "required",
+        "required: ffmpeg runs only where the kernel has Landlock (5.13 and later) to keep it from all files but its own; best-effort: elsewhere too, with a warning in the log.",
+    ),
     plain("JAM_WORKER_CONCURRENCY", "2", "Jobs the worker runs at once (1 to 64)."),
     plain("JAM_JANITOR_SECONDS", "60", "Seconds between two passes of the janitor (1 to 3600)."),
     plain("JAM_LOG", "info,symphonia=warn", "Log filter, such as info,sqlx=warn."),
     plain("JAM_LOG_FORMAT", "json", "json, or text for a terminal."),
-    plain("APP_ENV", "development", "production refuses unsafe settings; NODE_ENV=production counts as it."),
+    plain(
+        "APP_ENV",
+        "development",
+        "production or development, nothing else. production refuses unsafe settings; NODE_ENV=production counts as it.",
+    ),
 ];
 
 /// A setting as the environment leaves it.

@@ -52,6 +52,8 @@ pub(super) struct FileRow {
     /// A listing asks for those of all its files at once.
     #[sqlx(default)]
     derivatives: Json<Vec<Derivative>>,
+    /// A listing leaves long texts out.
+    truncated_fields: Vec<String>,
 }
 
 impl TryFrom<FileRow> for File {
@@ -89,6 +91,7 @@ impl TryFrom<FileRow> for File {
             deleted_at: row.deleted_at,
             url_epochs: UrlEpochs { user: row.user_url_epoch, file: row.url_epoch },
             derivatives: row.derivatives.0,
+            truncated_fields: row.truncated_fields,
         })
     }
 }
@@ -111,6 +114,7 @@ pub async fn get(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<O
                 , f.upload_date, f.created_at, f.updated_at, f.deleted_at, f.url_epoch, s.url_epoch AS user_url_epoch
                 , coalesce((SELECT jsonb_agg(jsonb_build_object('kind', d.kind, 'mime_type', d.mime_type, 'state', d.state, 'progress', d.progress, 'error', d.error, 'path', d.path))
                               FROM derivatives d WHERE d.user_id = f.user_id AND d.file_id = f.id), '[]') AS "derivatives!: Json<Vec<Derivative>>"
+                , '{}'::text[] AS "truncated_fields!"
              FROM user_files f
              JOIN user_storage s ON s.user_id = f.user_id
             WHERE f.user_id = $1 AND f.id = $2"#,
@@ -357,11 +361,13 @@ pub async fn add_tags(
              FROM (SELECT g.id, g.tags || ARRAY(SELECT t FROM unnest($3::text[]) t WHERE t <> ALL (g.tags)) AS tags
                      FROM user_files g WHERE g.user_id = $1 AND g.id = ANY($2) AND g.deleted_at IS NULL) merged
             WHERE f.user_id = $1 AND f.id = merged.id AND cardinality(merged.tags) <= $4
+              AND octet_length(array_to_string(merged.tags, '')) <= $5
         RETURNING f.id AS "id: FileId""#,
         user.as_str(),
         &uuids(ids),
         tags.as_slice(),
         Tags::MAX_COUNT as i32,
+        Tags::MAX_BYTES as i32,
     )
     .fetch_all(conn)
     .await?)

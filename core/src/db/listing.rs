@@ -11,6 +11,15 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
+/// Longest text about a file that a page shows, and the largest document.
+const MAX_LISTED_BYTES: i32 = 1024;
+/// Whether all that is said about a file is short, without reading it: a compressed one may be long.
+const IS_SHORT: &str =
+    "(pg_column_size(f.asset_details) <= 1024 AND pg_column_compression(f.asset_details) IS NULL)";
+
+/// Rows that a page may skip and still count as quick.
+const MAX_QUICK_OFFSET: i64 = 1000;
+
 /// Everything a listing can be narrowed by; unset fields do not narrow.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -187,6 +196,31 @@ pub struct Request {
     pub limit: i64,
 }
 
+impl Filter {
+    /// Whether the ledger knows how many files it finds: all, or all of one type.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        *self == Self { file_type: self.file_type, ..Self::default() }
+    }
+}
+
+impl Request {
+    /// Whether the page may have to look at many more rows than it shows: no index has its filter in its order, or it
+    /// skips many.
+    #[must_use]
+    pub fn is_scan(&self) -> bool {
+        let by_index = [
+            Filter::default(),
+            Filter { file_type: self.filter.file_type, ..Filter::default() },
+            Filter { package: self.filter.package.clone(), ..Filter::default() },
+            Filter { favorite: self.filter.favorite.filter(|only| *only), ..Filter::default() },
+        ];
+        let is_indexed = self.filter == Filter::default()
+            || (self.sort == Sort::UploadDate && by_index.contains(&self.filter));
+        !is_indexed || matches!(self.start, Start::Offset(skipped) if skipped > MAX_QUICK_OFFSET)
+    }
+}
+
 /// The files of one page, and where the next one starts if there is one.
 #[derive(Debug)]
 pub struct Page {
@@ -257,11 +291,21 @@ fn push_select(query: &mut QueryBuilder<Postgres>, user: &UserId, request: &Requ
     query.push(
         "SELECT f.id, f.user_id, f.file_name, f.original_name, f.file_type, f.mime_type, f.file_size, f.file_path, f.sha256
               , f.width, f.height, f.duration_seconds, f.needs_playback, f.thumbhash, f.package_name, f.tags, f.is_favorite, f.asset_category, f.usage_tags
-              , f.character_names, f.audio_category, f.asset_details, f.upload_date, f.created_at, f.updated_at, f.deleted_at
+              , f.character_names, f.audio_category, f.upload_date, f.created_at, f.updated_at, f.deleted_at
               , f.url_epoch, (SELECT s.url_epoch FROM user_storage s WHERE s.user_id = ",
     );
     query.push_bind(user.as_str().to_owned());
-    query.push(") AS user_url_epoch FROM user_files f WHERE ");
+    query.push(format_args!(
+        ") AS user_url_epoch
+         , CASE WHEN {IS_SHORT} THEN f.asset_details
+                ELSE (SELECT coalesce(jsonb_object_agg(d.key, d.value), '{{}}') FROM jsonb_each(f.asset_details) d
+                       WHERE octet_length(d.value #>> '{{}}') <= {MAX_LISTED_BYTES} OR d.value = 'null') END AS asset_details
+         , CASE WHEN {IS_SHORT} THEN '{{}}'
+                ELSE ARRAY(SELECT d.key FROM jsonb_each(f.asset_details) d
+                            WHERE octet_length(d.value #>> '{{}}') > {MAX_LISTED_BYTES}) END AS truncated_fields
+         "
+    ));
+    query.push("FROM user_files f WHERE ");
     narrow(query, user, &request.filter);
     let (expression, comparison, direction) = match request.order {
         Order::Asc => (request.sort.expression(), ">", "ASC"),

@@ -17,12 +17,17 @@ pub mod uploads;
 pub mod webhooks;
 
 use crate::config::{Config, ConfigError};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use quick_cache::sync::Cache;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, PgPool, Postgres, Transaction};
+use sqlx::{ConnectOptions as _, PgConnection, PgPool, Postgres, Transaction};
+use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The schema, applied in order by `jam-admin migrate`.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
@@ -32,10 +37,42 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Unused connections are given back, so that many small processes share one Postgres.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long an answer is believed whether a user was deleted.
+const SEEN_FOR: Duration = Duration::from_secs(5);
+/// Users of whom that is remembered.
+const REMEMBERED_USERS: usize = 8192;
+/// How a look at many rows begins: it changes nothing and ends after 2 s.
+const BEGIN_SCAN: &str = "BEGIN READ ONLY; SET LOCAL statement_timeout = '2s'";
+
 /// The connection pool, cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Db {
     pool: PgPool,
+    /// Places for looks at many rows: fewer than connections, so that health and single rows always find one.
+    scans: Arc<Semaphore>,
+    /// Users of whom is known whether they were deleted, and when that was asked.
+    seen: Arc<Cache<UserId, (bool, Instant)>>,
+}
+
+/// A look at many rows: a transaction that only reads, whose statements end after 2 s.
+#[derive(Debug)]
+pub struct Scan {
+    tx: Transaction<'static, Postgres>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Deref for Scan {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.tx
+    }
+}
+
+impl DerefMut for Scan {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
 }
 
 impl Db {
@@ -53,6 +90,12 @@ impl Db {
             .application_name("jam-storage")
             // A statement that outlives its caller's patience only adds to an overload.
             .options([("statement_timeout", "30s"), ("lock_timeout", "10s")])
+            // A process that is gone without a word must not hold its locks for hours.
+            .options([
+                ("tcp_keepalives_idle", "60"),
+                ("tcp_keepalives_interval", "10"),
+                ("tcp_keepalives_count", "3"),
+            ])
             .log_statements(tracing::log::LevelFilter::Trace);
         let pool = PgPoolOptions::new()
             .max_connections(config.database_connections)
@@ -61,13 +104,15 @@ impl Db {
             // A ping before each query would double the round trips; a dead connection fails its one query with 503.
             .test_before_acquire(false)
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self::from_pool(pool))
     }
 
     /// Wraps a pool that a test made for its own database.
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { pool }
+        let scans = (pool.options().get_max_connections() / 2).max(1);
+        let seen = Arc::new(Cache::new(REMEMBERED_USERS));
+        Self { pool, scans: Arc::new(Semaphore::new(scans as usize)), seen }
     }
 
     /// A connection; one statement a transaction.
@@ -84,6 +129,33 @@ impl Db {
     /// [`crate::Error::Unavailable`] when no connection is free in time.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
         Ok(self.pool.begin().await?)
+    }
+
+    /// A look at many rows. At most half of the connections are used for those at once.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] when there is no place for it in time.
+    pub async fn scan(&self) -> Result<Scan> {
+        let place = tokio::time::timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.scans).acquire_owned()).await;
+        let Ok(Ok(place)) = place else { return Err(Error::Unavailable { part: "database" }) };
+        Ok(Scan { tx: self.pool.begin_with(BEGIN_SCAN).await?, _place: place })
+    }
+
+    /// Lets users pass who were not deleted, as Postgres said within the last 5 s: their tokens live on for a minute.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unauthenticated`] for a deleted user; when Postgres does not answer.
+    pub async fn require_present(&self, user: &UserId) -> Result<()> {
+        let known = self.seen.get(user).filter(|(_, asked)| asked.elapsed() < SEEN_FOR);
+        let is_deleted = match known {
+            Some((is_deleted, _)) => is_deleted,
+            None => {
+                let is_deleted = storage::is_deleted(&mut *self.conn().await?, user).await?;
+                self.seen.insert(user.clone(), (is_deleted, Instant::now()));
+                is_deleted
+            }
+        };
+        if is_deleted { Err(Error::Unauthenticated) } else { Ok(()) }
     }
 
     /// Whether Postgres answers.

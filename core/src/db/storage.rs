@@ -36,6 +36,7 @@ impl From<UsageRow> for Usage {
             max_bytes: row.max_bytes,
             trash_bytes: row.trash_bytes,
             file_count: row.file_count - row.trash_count,
+            trash_count: row.trash_count,
             by_type: [
                 (FileType::Video, of(row.video_bytes, row.video_count)),
                 (FileType::Image, of(row.image_bytes, row.image_count)),
@@ -117,6 +118,20 @@ pub async fn set_deleted(conn: &mut PgConnection, user: &UserId) -> Result<()> {
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Whether a user was deleted.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn is_deleted(conn: &mut PgConnection, user: &UserId) -> Result<bool> {
+    let deleted = sqlx::query_scalar!(
+        r#"SELECT deleted_at IS NOT NULL AS "is_deleted!" FROM user_storage WHERE user_id = $1"#,
+        user.as_str(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(deleted.unwrap_or(false))
 }
 
 /// Takes the user's row for the rest of the transaction, so that a batch does not deadlock with another. `false` when

@@ -32,21 +32,31 @@ pub struct NewUpload<'a> {
     pub expires_at: OffsetDateTime,
 }
 
-/// Reserves and records an upload in one statement. `None` when the quota does not hold `at_least`, or the user has no
-/// row; otherwise the bytes reserved: `want`, or all that is left of the quota if that is less.
+/// Reserves and records an upload in one statement. `None` when the quota does not hold `at_least`, when the user's files
+/// and those under way are `max_files` already, or when the user has no row; otherwise the bytes reserved: `want`, or all
+/// that is left of the quota if that is less.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn create(conn: &mut PgConnection, new: &NewUpload<'_>) -> Result<Option<ByteSize>> {
+pub async fn create(
+    conn: &mut PgConnection,
+    new: &NewUpload<'_>,
+    max_files: i64,
+) -> Result<Option<ByteSize>> {
     Ok(sqlx::query_scalar!(
         r#"WITH room AS (
-               SELECT user_id, max_bytes - total_bytes - reserved_bytes AS bytes
-                 FROM user_storage WHERE user_id = $1 FOR NO KEY UPDATE)
+               SELECT user_id, max_bytes - total_bytes - reserved_bytes AS bytes, file_count
+                 FROM user_storage WHERE user_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE)
          , granted AS (
                UPDATE user_storage s
                   SET reserved_bytes = s.reserved_bytes + least($2, room.bytes), updated_at = now()
                  FROM room
                 WHERE s.user_id = room.user_id AND room.bytes >= $3
+                  AND room.file_count
+                    + (SELECT count(*) FROM uploads u
+                        WHERE u.user_id = $1
+                          AND NOT EXISTS (SELECT 1 FROM upload_sessions p
+                                           WHERE p.user_id = u.user_id AND p.id = u.id AND p.role = 'part')) < $10
             RETURNING least($2, room.bytes) AS bytes)
            INSERT INTO uploads (user_id, id, file_id, reserved_bytes, staging_path, final_path, instance_id, expires_at)
            SELECT $1, $4, $5, granted.bytes, $6, $7, $8, $9 FROM granted
@@ -60,6 +70,7 @@ pub async fn create(conn: &mut PgConnection, new: &NewUpload<'_>) -> Result<Opti
         new.final_key.as_str(),
         new.instance as Option<InstanceId>,
         new.expires_at,
+        max_files,
     )
     .fetch_optional(conn)
     .await?)
@@ -255,27 +266,31 @@ pub enum Ending {
     Cancelled,
 }
 
-/// Removes an upload and gives back what it reserved. `false` when it has ended already, or the other way: nothing is
-/// given back twice.
+/// Removes an upload and gives back what it reserved. Answers how many files the user has, whose row is then held;
+/// `None` when the upload has ended already, or the other way: nothing is given back twice.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn end(conn: &mut PgConnection, user: &UserId, id: UploadId, ending: Ending) -> Result<bool> {
-    let ended = sqlx::query_scalar!(
+pub async fn end(
+    conn: &mut PgConnection,
+    user: &UserId,
+    id: UploadId,
+    ending: Ending,
+) -> Result<Option<i64>> {
+    Ok(sqlx::query_scalar!(
         r#"WITH gone AS (
                DELETE FROM uploads WHERE user_id = $1 AND id = $2 AND (state = 'cancelling') = $3 RETURNING reserved_bytes)
            UPDATE user_storage s
               SET reserved_bytes = s.reserved_bytes - gone.reserved_bytes, updated_at = now()
              FROM gone
             WHERE s.user_id = $1
-        RETURNING 1 AS "one!""#,
+        RETURNING s.file_count"#,
         user.as_str(),
         id as UploadId,
         ending == Ending::Cancelled,
     )
     .fetch_optional(conn)
-    .await?;
-    Ok(ended.is_some())
+    .await?)
 }
 
 /// An open upload as the janitor sees it.
@@ -331,6 +346,22 @@ pub async fn ids_of(conn: &mut PgConnection, user: &UserId) -> Result<Vec<Upload
         user.as_str(),
     )
     .fetch_all(conn)
+    .await?)
+}
+
+/// How many of a user's open uploads become a file of their own.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn count_files(conn: &mut PgConnection, user: &UserId) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM uploads u
+            WHERE u.user_id = $1
+              AND NOT EXISTS (SELECT 1 FROM upload_sessions p
+                               WHERE p.user_id = u.user_id AND p.id = u.id AND p.role = 'part')"#,
+        user.as_str(),
+    )
+    .fetch_one(conn)
     .await?)
 }
 

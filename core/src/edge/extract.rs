@@ -32,8 +32,9 @@ impl FromRequestParts<App> for Caller {
         match verified {
             Ok(caller) => {
                 app.rates.request(&caller.user)?;
-                if caller.impersonated {
-                    tracing::info!(user.id = %caller.user, session = %caller.session, path = parts.uri.path(), "impersonated access");
+                app.db.require_present(&caller.user).await?;
+                if let Some(actor) = &caller.impersonator {
+                    tracing::info!(user.id = %caller.user, actor, session = %caller.session, path = parts.uri.path(), "impersonated access");
                 }
                 Ok(caller)
             }

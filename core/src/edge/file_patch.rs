@@ -14,10 +14,8 @@ use utoipa::ToSchema;
 const MAX_NAME_BYTES: usize = 255;
 /// Longest line of text about an asset.
 const MAX_LINE_BYTES: usize = 4 * 1024;
-/// Longest lyrics or script.
-const MAX_TEXT_BYTES: usize = 64 * 1024;
-/// Largest `aiMetadata`, as JSON.
-const MAX_DOCUMENT_BYTES: usize = 64 * 1024;
+/// Longest lyrics or script; also all texts about a file and its `aiMetadata` as JSON together.
+const MAX_TEXT_BYTES: usize = 16 * 1024;
 /// Longest sound, in seconds, that anybody can mean.
 const MAX_SECONDS: f64 = 1e9;
 
@@ -143,8 +141,22 @@ impl FilePatch {
     /// Makes the change to everything but name and type.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a value over its bound.
+    /// [`Error::InvalidParameter`] for a value over its bound, [`Error::InvalidBody`] when the texts are too long together.
     pub fn apply_metadata(self, metadata: &mut FileMetadata) -> Result<()> {
+        let before_bytes = metadata.details.text_bytes();
+        self.change_metadata(metadata)?;
+        let text_bytes = metadata.details.text_bytes();
+        // What was said before there was this bound can still be shortened bit by bit.
+        if text_bytes > MAX_TEXT_BYTES.max(before_bytes) {
+            return Err(Error::invalid_body(format!(
+                "the texts about the file and its aiMetadata have {text_bytes} bytes together, and at most \
+                 {MAX_TEXT_BYTES} are kept"
+            )));
+        }
+        Ok(())
+    }
+
+    fn change_metadata(self, metadata: &mut FileMetadata) -> Result<()> {
         let details = &mut metadata.details;
         set(&mut metadata.package_name, bounded("packageName", self.package_name, MAX_NAME_BYTES)?);
         set_tags(&mut metadata.tags, "tags", self.tags)?;
@@ -176,12 +188,7 @@ impl FilePatch {
         }
         set(&mut details.audio_duration_seconds, self.audio_duration_seconds);
         if let Some(document) = self.ai_metadata {
-            let document = document.unwrap_or_default();
-            let size_bytes = serde_json::to_vec(&document).map_or(usize::MAX, |json| json.len());
-            if size_bytes > MAX_DOCUMENT_BYTES {
-                return Err(Error::invalid_parameter("aiMetadata", "expected at most 64 KiB of JSON"));
-            }
-            details.ai_metadata = document;
+            details.ai_metadata = document.unwrap_or_default();
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use super::allow;
 use super::body::GuardedBody;
+use super::deadline;
 use super::lambda::Invocation;
 use super::problem::{self, Failure};
 use crate::app::App;
@@ -87,13 +88,22 @@ async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Nex
     }
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(ClientAddress(address));
+    let route = parts.extensions.get::<MatchedPath>();
+    let deadline = deadline::of(&parts.method, route.map(MatchedPath::as_str), &app.config.limits);
     let awaits_continue = parts.headers.contains_key(header::EXPECT);
     let body = if http_body::Body::is_end_stream(&body) {
         body
     } else {
         Body::new(GuardedBody::new(body, &app.config.limits, awaits_continue))
     };
-    let handled = AssertUnwindSafe(next.run(Request::from_parts(parts, body))).catch_unwind().await;
+    let handling = AssertUnwindSafe(next.run(Request::from_parts(parts, body))).catch_unwind();
+    let handled = match deadline {
+        Some(deadline) => match tokio::time::timeout(deadline, handling).await {
+            Ok(handled) => handled,
+            Err(_) => return Error::Unavailable { part: "database" }.into_response(),
+        },
+        None => handling.await,
+    };
     let response = handled.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();

@@ -6,6 +6,7 @@ mod allow;
 mod blob_response;
 mod body;
 mod conditional;
+mod deadline;
 pub mod disposition;
 mod extract;
 mod file_patch;

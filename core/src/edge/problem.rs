@@ -56,7 +56,8 @@ pub fn status(error: &Error) -> StatusCode {
         | Error::BodyTooLarge { .. }
         | Error::AnswerTooLarge { .. }
         | Error::UploadTooLong { .. }
-        | Error::QuotaExceeded { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        | Error::QuotaExceeded { .. }
+        | Error::TooManyStoredFiles { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::UploadLocked => StatusCode::LOCKED,
         Error::ChecksumMismatch => checksum_mismatch(),
         Error::TypeMismatch { .. } | Error::TypeRefused { .. } | Error::UnsupportedContentType { .. } => {
@@ -65,7 +66,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::TooManyRequests { .. } | Error::TooManyUploads { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        Error::Unavailable { .. } | Error::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Unavailable { .. } | Error::TooSlow | Error::Draining => StatusCode::SERVICE_UNAVAILABLE,
         Error::VolumeFull => StatusCode::INSUFFICIENT_STORAGE,
     }
 }
@@ -110,7 +111,9 @@ fn retry_after_seconds(error: &Error) -> Option<u64> {
     match error {
         Error::TooManyRequests { retry_after_seconds } => Some(*retry_after_seconds),
         Error::TooManyUploads { .. } => Some(CROWDED_SECONDS),
-        Error::Unavailable { .. } | Error::Draining | Error::VolumeFull => Some(RETRY_SECONDS),
+        Error::Unavailable { .. } | Error::TooSlow | Error::Draining | Error::VolumeFull => {
+            Some(RETRY_SECONDS)
+        }
         Error::UploadLocked => Some(LOCKED_SECONDS),
         _ => None,
     }
@@ -161,6 +164,7 @@ fn examples() -> Vec<Error> {
         Error::BodyTooLarge { max_bytes: ByteSize::mib(1) },
         Error::AnswerTooLarge { max_bytes: ByteSize::mib(4) },
         Error::QuotaExceeded { total_bytes: max_bytes, reserved_bytes: ByteSize::ZERO, max_bytes },
+        Error::TooManyStoredFiles { file_count: 1_000_000, max_files: 1_000_000 },
         Error::TypeMismatch { declared: FileType::Image, found: "a PDF document".to_owned() },
         Error::TypeRefused { found: "an HTML page".to_owned() },
         Error::UnsupportedContentType { expected: "application/json" },
@@ -168,6 +172,7 @@ fn examples() -> Vec<Error> {
         Error::HeadersTooLarge,
         Error::Internal(anyhow::anyhow!("the cause is in the log")),
         Error::Unavailable { part: "database" },
+        Error::TooSlow,
         Error::Draining,
         Error::VolumeFull,
     ]
@@ -185,6 +190,9 @@ fn numbers(error: &Error) -> Map<String, Value> {
         Error::TooManyUploads { max_open } => json!({ "maxOpen": max_open }),
         Error::QuotaExceeded { total_bytes, reserved_bytes, max_bytes } => {
             json!({ "totalBytes": total_bytes, "reservedBytes": reserved_bytes, "maxBytes": max_bytes })
+        }
+        Error::TooManyStoredFiles { file_count, max_files } => {
+            json!({ "fileCount": file_count, "maxFiles": max_files })
         }
         Error::TypeMismatch { declared, found } => json!({ "declared": declared, "found": found }),
         Error::TypeRefused { found } => json!({ "found": found }),

@@ -89,6 +89,9 @@ pub struct UserFile {
     #[schema(required)]
     stream_url: Option<String>,
     derivatives: Vec<DerivativeView>,
+    /// Fields over 1 KiB, which a listing leaves out (null, or an empty object): `GET /api/files/{id}` has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    truncated_fields: Vec<String>,
 }
 
 /// Something made from a file.
@@ -130,6 +133,7 @@ impl UserFile {
             download_url: url(Variant::Download),
             stream_url,
             derivatives,
+            truncated_fields: file.truncated_fields,
             thumbhash: file.thumbhash.map(|hash| STANDARD.encode(hash)),
             id: file.id,
             user_id: file.user_id,

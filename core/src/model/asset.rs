@@ -109,7 +109,30 @@ pub struct FileMetadata {
     pub details: AssetDetails,
 }
 
-/// Labels: at most 64 of at most 64 characters each, trimmed, none twice, none empty.
+impl AssetDetails {
+    /// What the texts and the document take, in bytes.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        let texts = [
+            &self.object_description,
+            &self.scene_location,
+            &self.audio_style,
+            &self.audio_lyrics,
+            &self.audio_tempo,
+            &self.audio_key,
+            &self.voiceover_script,
+        ];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        let document = &self.ai_metadata;
+        let document_bytes = match document.is_empty() {
+            true => 0,
+            false => serde_json::to_vec(document).map_or(usize::MAX, |json| json.len()),
+        };
+        texts.saturating_add(document_bytes)
+    }
+}
+
+/// Labels: at most 64 of at most 64 characters each and 4 KiB together, trimmed, none twice, none empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
 #[serde(transparent)]
 #[sqlx(transparent, no_pg_array)]
@@ -120,6 +143,8 @@ impl Tags {
     pub const MAX_COUNT: usize = 64;
     /// Longest label, in characters.
     pub const MAX_CHARS: usize = 64;
+    /// All labels of one kind together.
+    pub const MAX_BYTES: usize = 4096;
 
     /// Trims and drops doubles; the error says which limit does not hold.
     pub fn parse(labels: Vec<String>) -> Result<Self, String> {
@@ -139,6 +164,9 @@ impl Tags {
         }
         if kept.len() > Self::MAX_COUNT {
             return Err(format!("there are more than {} labels", Self::MAX_COUNT));
+        }
+        if kept.iter().map(String::len).sum::<usize>() > Self::MAX_BYTES {
+            return Err(format!("the labels have more than {} bytes together", Self::MAX_BYTES));
         }
         Ok(Self(kept))
     }
@@ -170,5 +198,7 @@ mod tests {
         let tags = Tags::parse(vec![" a ".into(), "a".into(), String::new(), "b".into()]);
         assert_eq!(tags.map(|t| t.as_slice().to_vec()), Ok(vec!["a".to_owned(), "b".to_owned()]));
         assert!(Tags::parse((0..65).map(|n| n.to_string()).collect()).is_err());
+        assert!(Tags::parse((0..64).map(|n| format!("{n:64}").replace(' ', "x")).collect()).is_ok());
+        assert!(Tags::parse((0..64).map(|n| format!("{n:64}").replace(' ', "\u{1F3B5}")).collect()).is_err());
     }
 }

@@ -254,6 +254,8 @@ pub struct File {
     pub url_epochs: UrlEpochs,
     /// What was made from it.
     pub derivatives: Vec<Derivative>,
+    /// Fields about it that a listing leaves out for their length.
+    pub truncated_fields: Vec<String>,
 }
 
 /// Counters that revoke signed URLs when they are raised: one a user, one a file.
@@ -289,6 +291,8 @@ pub struct Usage {
     pub trash_bytes: ByteSize,
     /// Files outside the trash.
     pub file_count: i64,
+    /// Files in the trash.
+    pub trash_count: i64,
     /// Files outside the trash by type.
     pub by_type: [(FileType, TypeUsage); 5],
 }
@@ -304,6 +308,7 @@ impl Usage {
             max_bytes,
             trash_bytes: ByteSize::ZERO,
             file_count: 0,
+            trash_count: 0,
             by_type: FileType::ALL.map(|t| (t, TypeUsage::default())),
         }
     }

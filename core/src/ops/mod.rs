@@ -3,6 +3,7 @@
 //! Never knows HTTP, never holds SQL or a path of its own.
 
 pub mod adopt;
+pub mod browse;
 pub mod derivative;
 mod facts;
 pub mod janitor;

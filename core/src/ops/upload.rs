@@ -104,8 +104,8 @@ impl Receiving {
     /// After the row: the janitor cancels it. After the staging file: the same, and the file goes with it.
     ///
     /// # Errors
-    /// [`Error::TypeRefused`], [`Error::TypeMismatch`], [`Error::QuotaExceeded`], [`Error::VolumeFull`],
-    /// [`Error::TooManyRequests`].
+    /// [`Error::TypeRefused`], [`Error::TypeMismatch`], [`Error::QuotaExceeded`], [`Error::TooManyStoredFiles`],
+    /// [`Error::VolumeFull`], [`Error::TooManyRequests`].
     pub async fn start(app: &App, owner: &Owner, incoming: Incoming<'_>) -> Result<Self> {
         let sniffed = media::sniff(incoming.head, incoming.name.as_str());
         let file_type = file_type(&sniffed, incoming.declared)?;
@@ -220,7 +220,7 @@ impl Received {
         db::storage::ensure(&mut conn, owner, held.app.config.limits.default_quota).await?;
         if !db::uploads::assign(&mut conn, &moved).await? {
             drop(conn);
-            return Err(quota_exceeded(&held.app, owner).await?);
+            return Err(no_room(&held.app, owner).await?);
         }
         held.user = owner.clone();
         held.is_assigned = true;
@@ -240,15 +240,17 @@ impl Received {
     }
 }
 
-/// Refuses a user whose quota holds not one byte more, before their body is read. A look, no promise: what decides is
+/// Refuses a user whose quota holds not one byte or file more, before their body is read. A look, no promise: what decides is
 /// the reservation of each file.
 ///
 /// # Errors
-/// [`Error::QuotaExceeded`].
+/// [`Error::QuotaExceeded`], [`Error::TooManyStoredFiles`].
 pub async fn require_any_room(app: &App, user: &UserId) -> Result<()> {
     let usage = db::storage::get(&mut *app.db.conn().await?, user).await?;
-    let is_full = |usage: &Usage| usage.total_bytes.saturating_add(usage.reserved_bytes) >= usage.max_bytes;
-    usage.filter(is_full).map_or(Ok(()), |usage| Err(over_quota(&usage)))
+    let Some(usage) = usage else { return Ok(()) };
+    let is_full = usage.total_bytes.saturating_add(usage.reserved_bytes) >= usage.max_bytes;
+    let full = is_full.then(|| over_quota(&usage)).or_else(|| over_file_limit(app, &usage, 0));
+    full.map_or(Ok(()), Err)
 }
 
 /// Makes received files the user's, all or none: 1 settle the final paths, 2 rename and sync, 3 in one transaction end
@@ -258,8 +260,8 @@ pub async fn require_any_room(app: &App, user: &UserId) -> Result<()> {
 /// After 1 or 2: the janitor cancels the uploads and removes their files, which nobody was told about. After 3: done.
 ///
 /// # Errors
-/// [`Error::TypeMismatch`] before anything happened; [`Error::Unavailable`]; [`Error::Conflict`] when an upload was
-/// cancelled meanwhile.
+/// [`Error::TypeMismatch`] before anything happened; [`Error::TooManyStoredFiles`]; [`Error::Unavailable`];
+/// [`Error::Conflict`] when an upload was cancelled meanwhile.
 pub async fn complete(
     app: &App,
     user: &UserId,
@@ -278,7 +280,7 @@ pub async fn complete(
     }
     let mut tx = app.db.begin().await?;
     for (file, held) in &arrived {
-        if !record(&mut tx, held.id, file).await? {
+        if !record(&mut tx, held.id, file, app.config.limits.max_files_per_user).await? {
             tx.rollback().await?;
             // Who cancelled it may have looked for its bytes before they had this name, which no row has any more.
             app.volume.remove(vec![held.final_key.clone()]).await?;
@@ -374,21 +376,23 @@ pub async fn cancel(app: &App, user: &UserId, id: UploadId) -> Result<bool> {
     // The staging name first: its receiver may be about to rename it, which then fails or is undone right after.
     app.volume.remove(paths.into()).await?;
     crash::point("cancel.removed");
-    db::uploads::end(&mut *app.db.conn().await?, user, id, Ending::Cancelled).await
+    let ended = db::uploads::end(&mut *app.db.conn().await?, user, id, Ending::Cancelled).await?;
+    Ok(ended.is_some())
 }
 
 async fn reserve(app: &App, new: &NewUpload<'_>) -> Result<ByteSize> {
+    let max_files = app.config.limits.max_files_per_user;
     let mut conn = app.db.conn().await?;
-    if let Some(granted) = db::uploads::create(&mut conn, new).await? {
+    if let Some(granted) = db::uploads::create(&mut conn, new, max_files).await? {
         return Ok(granted);
     }
     // No row yet, or no room: make the row and ask once more.
     db::storage::ensure(&mut conn, new.user, app.config.limits.default_quota).await?;
-    match db::uploads::create(&mut conn, new).await? {
+    match db::uploads::create(&mut conn, new, max_files).await? {
         Some(granted) => Ok(granted),
         None => {
             drop(conn);
-            Err(quota_exceeded(app, new.user).await?)
+            Err(no_room(app, new.user).await?)
         }
     }
 }
@@ -398,9 +402,25 @@ fn cancelled() -> Error {
     Error::Conflict { reason: "The upload was cancelled".to_owned() }
 }
 
+/// Why an upload of this user cannot grow.
 async fn quota_exceeded(app: &App, user: &UserId) -> Result<Error> {
     let usage = db::storage::get(&mut *app.db.conn().await?, user).await?;
     Ok(usage.as_ref().map_or(Error::NotFound, over_quota))
+}
+
+/// Why an upload of this user cannot be reserved.
+async fn no_room(app: &App, user: &UserId) -> Result<Error> {
+    let mut conn = app.db.conn().await?;
+    let Some(usage) = db::storage::get(&mut conn, user).await? else { return Ok(Error::NotFound) };
+    let open = db::uploads::count_files(&mut conn, user).await?;
+    Ok(over_file_limit(app, &usage, open).unwrap_or_else(|| over_quota(&usage)))
+}
+
+/// With `open` uploads that become files as well.
+fn over_file_limit(app: &App, usage: &Usage, open: i64) -> Option<Error> {
+    let max_files = app.config.limits.max_files_per_user;
+    let file_count = usage.file_count + usage.trash_count + open;
+    (file_count >= max_files).then_some(Error::TooManyStoredFiles { file_count, max_files })
 }
 
 fn over_quota(usage: &Usage) -> Error {

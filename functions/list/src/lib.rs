@@ -11,10 +11,10 @@ use axum::response::{IntoResponse, Response};
 use jam_core::app::App;
 use jam_core::auth::Caller;
 use jam_core::db;
-use jam_core::db::listing::Filter;
 use jam_core::edge::{Admin, DerivativeView, Params, PathFile, PathUser, Public, UserFile, Validators};
 use jam_core::ids::{FileId, UserId};
 use jam_core::model::File;
+use jam_core::ops;
 use jam_core::{Error, Result};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -88,7 +88,7 @@ struct ListQuery {
     trash: Option<bool>,
     /// Files per page, 1 to 200; 50 by default.
     limit: Option<i64>,
-    /// Files to skip; slow at depth, prefer `cursor`.
+    /// Files to skip, 0 to 10,000; `cursor` has no such bound.
     offset: Option<i64>,
     /// `nextCursor` of the page before; filter and sort are then taken from it.
     cursor: Option<String>,
@@ -121,26 +121,10 @@ async fn list_files_of_user(
 async fn list(app: &App, user: &UserId, params: &Params) -> Result<Json<FileList>> {
     let request = query::parse(params, app.config.limits.max_page)?;
     let wants_total = params.flag("includeTotal")?.unwrap_or(false);
-    let mut conn = app.db.conn().await?;
-    let page = db::listing::page(&mut conn, user, &request).await?;
-    let total = if wants_total { Some(total(&mut conn, user, &request.filter).await?) } else { None };
-    drop(conn);
+    let (page, total) = ops::browse::page(app, user, request.clone(), wants_total).await?;
     let next_cursor = page.next.map(|place| query::cursor(&request, place)).transpose()?;
     let files: Vec<UserFile> = page.files.into_iter().map(|file| UserFile::new(file, &app.signer)).collect();
     Ok(Json(FileList { success: true, count: files.len(), files, next_cursor, total }))
-}
-
-/// The ledger answers for all files and for one type; anything narrower is counted.
-async fn total(conn: &mut sqlx::PgConnection, user: &UserId, filter: &Filter) -> Result<i64> {
-    let by_type = Filter { file_type: filter.file_type, ..Filter::default() };
-    if *filter != by_type {
-        return db::listing::count(conn, user, filter).await;
-    }
-    let usage = db::storage::get(conn, user).await?;
-    Ok(usage.map_or(0, |usage| match filter.file_type {
-        None => usage.file_count,
-        Some(wanted) => usage.by_type.iter().find(|(t, _)| *t == wanted).map_or(0, |(_, of)| of.count),
-    }))
 }
 
 /// One of the caller's files outside the trash.

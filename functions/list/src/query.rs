@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// Files on a page unless asked otherwise.
 const DEFAULT_LIMIT: i64 = 50;
 /// Deepest offset; a cursor has no such bound.
-const MAX_OFFSET: i64 = 1_000_000;
+const MAX_OFFSET: i64 = 10_000;
 /// Longest text to search for.
 const MAX_TEXT_BYTES: usize = 255;
 /// Most entries of a comma list.
@@ -34,7 +34,13 @@ pub(crate) fn parse(params: &Params, max_limit: i64) -> Result<Request> {
         let Cursor { filter, sort, order, place } = cursor;
         return Ok(Request { filter, sort, order, start: Start::After(place), limit });
     }
-    let offset = params.number("offset", 0, MAX_OFFSET)?.unwrap_or(0);
+    let depth = format!(
+        "a whole number from 0 to {MAX_OFFSET}; to go deeper, pass the nextCursor of each page as cursor"
+    );
+    let offset = params.parsed("offset", &depth, |text| {
+        text.parse().ok().filter(|offset| (0..=MAX_OFFSET).contains(offset))
+    })?;
+    let offset = offset.unwrap_or(0);
     let sort_names =
         "one of upload_date, created_at, original_name, file_name, file_size, duration, date, name, size";
     Ok(Request {

@@ -79,6 +79,8 @@ struct UploadLimits {
     #[schema(required)]
     max_append_bytes: Option<ByteSize>,
     max_files_per_upload: usize,
+    /// Files that the user may have, trash included.
+    max_files_per_user: i64,
 }
 
 /// The caller's storage. A user who never stored anything has zeros and the default quota.
@@ -218,6 +220,7 @@ fn info(app: &App, usage: Usage, max_append: Option<ByteSize>) -> StorageInfo {
             max_file_bytes: limits.max_file,
             max_append_bytes: max_append,
             max_files_per_upload: limits.max_files_per_upload,
+            max_files_per_user: limits.max_files_per_user,
         },
     }
 }

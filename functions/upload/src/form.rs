@@ -4,6 +4,7 @@
 use axum::extract::Request;
 use bytes::Bytes;
 use jam_core::app::App;
+use jam_core::config::Limits;
 use jam_core::edge::{FilePatch, Multipart, PartHead};
 use jam_core::ids::UserId;
 use jam_core::model::{ByteSize, File, FileMetadata, FileName, FileType};
@@ -44,6 +45,7 @@ type Description = (Option<FileType>, FileMetadata);
 #[derive(Default)]
 struct Parts {
     fields: Vec<(String, String)>,
+    field_bytes: usize,
     /// Each with its position among the form's files.
     received: Vec<(usize, Received)>,
     refused: Vec<(FileName, Error)>,
@@ -54,6 +56,10 @@ struct Parts {
 pub(crate) async fn receive(app: &App, request: Request, target: Target) -> Result<Form> {
     let limits = &app.config.limits;
     let (head, body) = request.into_parts();
+    let sender = match &target {
+        Target::Own(user) | Target::Named { admin: user } => user,
+    };
+    let _open = app.rates.form(sender)?;
     let mut multipart = Multipart::new(&head.headers, body, limits.max_files_per_upload + limits.max_fields)?;
     if let Target::Own(user) = &target
         && multipart.rest_bytes().is_some_and(|rest_bytes| rest_bytes > WORTH_ASKING_BYTES)
@@ -85,7 +91,7 @@ impl Parts {
                     return Err(Error::invalid_body("files must come in parts named files"));
                 }
                 Some(name) => self.receive_file(app, target, multipart, FileName::sanitize(name)).await?,
-                None => self.receive_field(&part, multipart, limits.max_field, limits.max_fields).await?,
+                None => self.receive_field(&part, multipart, limits).await?,
             }
         }
         Ok(())
@@ -95,13 +101,17 @@ impl Parts {
         &mut self,
         part: &PartHead,
         multipart: &mut Multipart,
-        max_field: ByteSize,
-        max_fields: usize,
+        limits: &Limits,
     ) -> Result<()> {
-        if self.fields.len() == max_fields {
+        if self.fields.len() == limits.max_fields {
             return Err(Error::invalid_body("it has too many fields"));
         }
-        let text = multipart.text(max_field).await?;
+        let text = multipart.text(limits.max_field).await?;
+        self.field_bytes += part.name.len() + text.len();
+        if self.field_bytes as u64 > limits.max_form_text.bytes() {
+            let most = limits.max_form_text.formatted();
+            return Err(Error::invalid_body(format!("its text fields come to more than {most} together")));
+        }
         if text.contains('\0') {
             return Err(Error::invalid_body("a field holds a NUL character"));
         }
@@ -137,6 +147,7 @@ impl Parts {
                 error @ (Error::TypeRefused { .. }
                 | Error::TypeMismatch { .. }
                 | Error::QuotaExceeded { .. }
+                | Error::TooManyStoredFiles { .. }
                 | Error::FileTooLarge { .. }),
             ) => {
                 let rest_bytes = multipart.rest_bytes().unwrap_or(u64::MAX);

@@ -17,6 +17,9 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError};
 use uuid::Uuid;
 
+/// How much room is taken on the disk ahead of what has arrived.
+const AHEAD: ByteSize = ByteSize::mib(64);
+
 /// Bytes read at a time when the end of a file is hashed.
 const CHUNK_BYTES: usize = 256 * 1024;
 
@@ -81,22 +84,22 @@ impl Volume {
         })
         .await?;
         let file = made.claim().map_err(|cause| fault("creating a staging file", cause))?;
-        Ok(Writer::new(file, Midpoint::start(), self.inner.soundness.clone()))
+        Ok(Writer::new(file, Midpoint::start(), None, self.inner.soundness.clone()))
     }
 
-    /// Makes an empty file under a staging name and takes `room` on the disk for it. Durable on return. Fails if the
-    /// name is taken.
+    /// Makes an empty file under a staging name and takes room on the disk for its first bytes, `length` at most. Durable
+    /// on return. Fails if the name is taken.
     ///
     /// # Errors
     /// [`crate::Error::VolumeFull`] when there is no such room: the file is then there and empty.
-    pub async fn stage_empty(&self, key: &BlobKey, room: ByteSize) -> Result<()> {
+    pub async fn stage_empty(&self, key: &BlobKey, length: ByteSize) -> Result<()> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
         forcing(&self.inner.soundness, "creating a staging file", move || {
             let (directory, name) = key.split();
             let directory = open_or_make_directory(&inner.root, directory)?;
             let file = create_new(&directory, name)?;
             let taking = inner.taking_room.lock().unwrap_or_else(PoisonError::into_inner);
-            take_room(&file, room)?;
+            take_room(&file, 0, length.min(AHEAD).bytes())?;
             drop(taking);
             file.sync_all()?;
             Ok(fsync(&directory)?)
@@ -166,7 +169,12 @@ impl Locked {
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`] when the volume fails; the tail must then not be kept again.
-    pub async fn recover(self, durable: Midpoint, keeps_tail: bool) -> Result<Recovered> {
+    pub async fn recover(
+        self,
+        durable: Midpoint,
+        keeps_tail: bool,
+        length: Option<ByteSize>,
+    ) -> Result<Recovered> {
         let Self { file, soundness } = self;
         let (file, at) =
             match forcing(&soundness, "recovering an upload", move || recover(file, durable, keeps_tail))
@@ -175,7 +183,8 @@ impl Locked {
                 Ok(recovered) => recovered,
                 Err(found) => return Ok(Recovered::Torn { found }),
             };
-        Ok(Recovered::At(Writer::new(file, at, soundness)))
+        let ahead = length.map(|length| Ahead::new(at.offset(), length));
+        Ok(Recovered::At(Writer::new(file, at, ahead, soundness)))
     }
 }
 
@@ -220,12 +229,40 @@ fn pass_rest(
     }
 }
 
+/// The room of a file whose length is known: taken with what arrives, so that an upload that never comes takes little.
+#[derive(Debug)]
+pub(in crate::blob) struct Ahead {
+    taken_bytes: u64,
+    length_bytes: u64,
+}
+
+impl Ahead {
+    fn new(at: ByteSize, length: ByteSize) -> Self {
+        Self { taken_bytes: at.bytes(), length_bytes: length.bytes() }
+    }
+
+    /// Takes room before bytes up to `end_bytes` are written.
+    pub(in crate::blob) fn reach(&mut self, file: &File, end_bytes: u64) -> io::Result<()> {
+        if end_bytes <= self.taken_bytes {
+            return Ok(());
+        }
+        let next_bytes = end_bytes.saturating_add(AHEAD.bytes()).min(self.length_bytes);
+        if next_bytes > self.taken_bytes {
+            take_room(file, self.taken_bytes, next_bytes - self.taken_bytes)?;
+            self.taken_bytes = next_bytes;
+        }
+        Ok(())
+    }
+}
+
 /// Takes blocks without changing the file's size, so that a full disk is found out before the bytes are sent.
 #[cfg(target_os = "linux")]
-fn take_room(file: &File, room: ByteSize) -> io::Result<()> {
+fn take_room(file: &File, from_bytes: u64, room_bytes: u64) -> io::Result<()> {
     use nix::fcntl::{FallocateFlags, fallocate};
-    let Ok(length @ 1..) = i64::try_from(room.bytes()) else { return Ok(()) };
-    match fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, length) {
+    let (Ok(from), Ok(room @ 1..)) = (i64::try_from(from_bytes), i64::try_from(room_bytes)) else {
+        return Ok(());
+    };
+    match fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, from, room) {
         // A filesystem without it finds out later, as every write may.
         Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
         Err(errno) => Err(errno.into()),
@@ -234,7 +271,7 @@ fn take_room(file: &File, room: ByteSize) -> io::Result<()> {
 
 /// macOS has no such call.
 #[cfg(not(target_os = "linux"))]
-fn take_room(_file: &File, _room: ByteSize) -> io::Result<()> {
+fn take_room(_file: &File, _from_bytes: u64, _room_bytes: u64) -> io::Result<()> {
     Ok(())
 }
 

@@ -66,10 +66,21 @@ pub(in crate::ops) async fn facts(app: &App, file: std::fs::File, sniffed: Sniff
 
 /// Ends an upload as complete, adds its file and queues what is made from it. `false` when the upload was cancelled meanwhile:
 /// then the caller rolls back.
-pub(super) async fn record(conn: &mut PgConnection, upload: UploadId, file: &NewFile) -> Result<bool> {
+///
+/// # Errors
+/// [`Error::TooManyStoredFiles`]: exact, because ending the upload holds the user's row.
+pub(super) async fn record(
+    conn: &mut PgConnection,
+    upload: UploadId,
+    file: &NewFile,
+    max_files: i64,
+) -> Result<bool> {
     let user = &file.user_id;
-    if !db::uploads::end(conn, user, upload, Ending::Complete).await? {
+    let Some(file_count) = db::uploads::end(conn, user, upload, Ending::Complete).await? else {
         return Ok(false);
+    };
+    if file_count >= max_files {
+        return Err(Error::TooManyStoredFiles { file_count, max_files });
     }
     db::files::insert(conn, file).await?;
     derivative::queue(conn, file).await?;

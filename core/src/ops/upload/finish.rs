@@ -20,12 +20,17 @@ use std::fs::File;
 ///
 /// # Errors
 /// [`Error::ChecksumMismatch`], [`Error::TypeMismatch`] or [`Error::TypeRefused`] for content that cannot become this
-/// file: the upload is then cancelled, since sending it again would end the same. [`Error::Gone`] when it was cancelled
+/// file, [`Error::TooManyStoredFiles`]: the upload is then cancelled, since sending it again would end the same. [`Error::Gone`] when it was cancelled
 /// meanwhile.
 pub(super) async fn finish(app: &App, session: Session, open: Open, writer: Writer) -> Result<Session> {
     let staged = writer.finish().await?;
     match publish(app, &session, &open, staged).await {
-        Err(error @ (Error::ChecksumMismatch | Error::TypeMismatch { .. } | Error::TypeRefused { .. })) => {
+        Err(
+            error @ (Error::ChecksumMismatch
+            | Error::TypeMismatch { .. }
+            | Error::TypeRefused { .. }
+            | Error::TooManyStoredFiles { .. }),
+        ) => {
             super::cancel(app, &session.user_id, session.id).await?;
             Err(error)
         }
@@ -54,7 +59,7 @@ async fn publish(app: &App, session: &Session, open: &Open, staged: Staged) -> R
     crash::point("finish.renamed");
     let file = content.into_file((user.clone(), open.file_id), &key, file_type, session.metadata.clone());
     let mut tx = app.db.begin().await?;
-    if !content::record(&mut tx, id, &file).await? {
+    if !content::record(&mut tx, id, &file, app.config.limits.max_files_per_user).await? {
         return Err(Error::Gone);
     }
     db::sessions::set_file(&mut tx, user, id, file.id).await?;

@@ -67,7 +67,7 @@ async fn find(app: &App, session: &Session) -> Result<Option<FileId>> {
 ///
 /// # Errors
 /// [`Error::ChecksumMismatch`] for a wrong proof, [`Error::Conflict`] when the known file is gone or cannot be shared:
-/// the bytes can be sent then. [`Error::TypeMismatch`], [`Error::Gone`].
+/// the bytes can be sent then. [`Error::TypeMismatch`], [`Error::TooManyStoredFiles`], [`Error::Gone`].
 pub async fn prove(app: &App, session: &Session, proof: Sha256Digest) -> Result<Session> {
     let held = match lock::take(app, session.id, Persistence::Evict).await? {
         Taken::Busy => return Err(Error::UploadLocked),
@@ -134,7 +134,7 @@ async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, know
         metadata: session.metadata.clone(),
     };
     let mut tx = app.db.begin().await?;
-    if !record(&mut tx, id, &file).await? {
+    if !record(&mut tx, id, &file, app.config.limits.max_files_per_user).await? {
         return Err(Error::Gone);
     }
     sessions::set_file(&mut tx, user, id, file.id).await?;

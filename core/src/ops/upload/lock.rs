@@ -133,7 +133,7 @@ impl Held {
         let Self { session, open, locked } = self;
         let known = session.durable.offset();
         let keeps_tail = session.boot == Some(app.volume.boot()) && !open.is_finalizing;
-        match locked.recover(session.durable.clone(), keeps_tail).await? {
+        match locked.recover(session.durable.clone(), keeps_tail, session.length).await? {
             Recovered::At(writer) => Ok((session, open, writer)),
             Recovered::Torn { found } => {
                 tracing::error!(user.id = %session.user_id, upload.id = %session.id, known_bytes = known.bytes(),

@@ -2,7 +2,7 @@
 //! Invariant: all that a session is lies in Postgres and on the volume: any process can answer the next request.
 
 use super::lock::{self, Persistence, Taken};
-use super::{LAST_STEP, cancel, finish, join, quota_exceeded};
+use super::{LAST_STEP, cancel, finish, join, no_room};
 use crate::app::App;
 use crate::blob::{BlobKey, Folder};
 use crate::crash;
@@ -53,8 +53,8 @@ pub struct New {
 /// After the rows, with the file or without: the same key finds the upload, otherwise it expires.
 ///
 /// # Errors
-/// [`Error::FileTooLarge`], [`Error::VolumeFull`], [`Error::QuotaExceeded`], [`Error::TooManyUploads`],
-/// [`Error::TooManyRequests`]; [`Error::Conflict`] for a key that was used for something else.
+/// [`Error::FileTooLarge`], [`Error::VolumeFull`], [`Error::QuotaExceeded`], [`Error::TooManyStoredFiles`],
+/// [`Error::TooManyUploads`], [`Error::TooManyRequests`]; [`Error::Conflict`] for a key that was used for something else.
 pub async fn create(app: &App, new: New) -> Result<Session> {
     let limits = &app.config.limits;
     if let Some(length) = new.length.filter(|length| *length > limits.max_file) {
@@ -76,9 +76,11 @@ pub async fn create(app: &App, new: New) -> Result<Session> {
     let id = UploadId::new();
     let paths = Paths::new(&new.user, id)?;
     let row = paths.row(app, &new.user, want, if new.length.is_some() { want } else { ByteSize::new(1) });
-    if db::uploads::create(&mut tx, &row).await?.is_none() {
+    // A part is no file: the whole is counted when it is joined.
+    let max_files = if new.role == UploadRole::Part { i64::MAX } else { limits.max_files_per_user };
+    if db::uploads::create(&mut tx, &row, max_files).await?.is_none() {
         drop(tx);
-        return Err(quota_exceeded(app, &new.user).await?);
+        return Err(no_room(app, &new.user).await?);
     }
     sessions::insert(&mut tx, &session_row(&new, id, &[])).await?;
     tx.commit().await?;

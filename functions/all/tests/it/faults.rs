@@ -2,12 +2,15 @@
 //! Every fault has its answer, and is over as soon as its cause is.
 
 use crate::app::media::{bytes, sha256};
+use crate::app::postgres::Postgres;
 use crate::app::process::Site;
-use crate::app::{ANN, As, Form, Raw, eventually, rows};
+use crate::app::{ANN, As, Form, Raw, TestApp, eventually, rows};
 use jam_core::app::App;
+use jam_core::config::Config;
+use jam_core::db::Db;
 use serde_json::json;
 use sqlx::PgPool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often all connections to Postgres break.
 const BREAKS: u32 = 10;
@@ -63,6 +66,67 @@ async fn upload_a_while(ann: &As<'_>, client: u64) -> Vec<(String, String)> {
         }
     }
     stored
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_database_that_stands_still_is_503_in_time_and_over_when_it_goes_on(pool: PgPool) {
+    let postgres = Postgres::beside(&pool).await;
+    let quick = |config: &mut Config| config.limits.answer = Duration::from_secs(1);
+    let app = TestApp::with(postgres.pool().await, quick).await;
+    let id = app.ann().store_id("a.txt", b"a").await;
+    postgres.freeze();
+    let started = Instant::now();
+    let paths = [
+        "/api/files",
+        "/api/files?q=a",
+        "/api/storage/usage",
+        "/api/uploads",
+        &format!("/api/files/{id}/download"),
+    ];
+    for path in paths {
+        let error = app.ann().get(path).await.refused(503, "unavailable");
+        assert_eq!(error["part"], "database", "{path}");
+    }
+    app.ann().post(&format!("/api/files/{id}/favorite"), json!({})).await.refused(503, "unavailable");
+    app.ann()
+        .patch(&format!("/api/files/{id}"), json!({ "originalName": "b" }))
+        .await
+        .refused(503, "unavailable");
+    app.nobody().get("/health").await.refused(503, "unavailable");
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    postgres.thaw();
+    eventually("the service has recovered", async || {
+        let answer = app.ann().get("/api/files").await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(app.ann().file(&id).await["originalName"], "a.txt");
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn postgres_is_talked_to_only_if_its_certificate_is_the_one_that_was_named(pool: PgPool) {
+    let mut postgres = Postgres::beside(&pool).await;
+    let port = postgres.listen_with_tls();
+    let connect = |host: &str, options: &str| {
+        let url = format!("postgres://jam@{host}:{port}/postgres?{options}");
+        let settings = [("DATABASE_URL", url.as_str()), ("JAM_AUTH_ISSUER", "https://clerk.example.com")];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Db::connect_lazy(&Config::read(&settings).unwrap()).unwrap()
+    };
+    let certificate =
+        |name: &str| format!("sslmode=verify-full&sslrootcert={}", postgres.certificate_path(name));
+    let db = connect("localhost", &certificate("server"));
+    assert!(rows::is_encrypted(&mut db.conn().await.unwrap()).await);
+    for (host, options) in [
+        ("localhost", certificate("other")),
+        // No public authority signed it.
+        ("localhost", "sslmode=verify-full".to_owned()),
+        ("127.0.0.1", certificate("server")),
+    ] {
+        let refused = connect(host, &options).check().await.unwrap_err();
+        assert_eq!(refused.code(), "unavailable", "{host} {options}");
+    }
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]

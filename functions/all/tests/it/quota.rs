@@ -16,7 +16,7 @@ async fn a_user_never_seen_before_has_the_default_quota_and_no_row(pool: PgPool)
         "totalFormatted": "0 Bytes", "maxFormatted": "10 GB", "availableBytes": 10_737_418_240_u64,
         "availableFormatted": "10 GB", "reservedBytes": 0, "trashBytes": 0,
         "byType": { "video": nothing, "image": nothing, "scene": nothing, "project": nothing, "audio": nothing },
-        "limits": { "maxFileBytes": 2_147_483_648_u64, "maxAppendBytes": null, "maxFilesPerUpload": 100 },
+        "limits": { "maxFileBytes": 2_147_483_648_u64, "maxAppendBytes": null, "maxFilesPerUpload": 100, "maxFilesPerUser": 1_000_000 },
     });
     assert_eq!(app.ann().usage().await, expected);
     let stats = app.admin().get("/api/storage/stats").await.expect(200).json();

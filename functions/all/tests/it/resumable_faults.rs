@@ -162,7 +162,9 @@ async fn stop_within_the_finish(app: &TestApp, url: &str, step: u64) {
     let Lock::Held(locked) = app.app.volume.lock_staged(&open.staging).await.unwrap() else {
         panic!("locked")
     };
-    let Recovered::At(writer) = locked.recover(before.durable, true).await.unwrap() else { panic!("torn") };
+    let Recovered::At(writer) = locked.recover(before.durable, true, None).await.unwrap() else {
+        panic!("torn")
+    };
     let claim =
         Claim { user, id, staging: &open.staging, at: writer.durable(), boot: Some(app.app.volume.boot()) };
     let mut conn = app.app.db.conn().await.unwrap();

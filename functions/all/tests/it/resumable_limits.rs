@@ -183,3 +183,30 @@ async fn a_creation_whose_bytes_stop_coming_has_its_url_all_the_same(pool: PgPoo
     .await;
     app.finish().await;
 }
+
+/// What the user's files under way take of the disk, in bytes.
+fn taken_on_disk(app: &TestApp) -> u64 {
+    let staged = app.blobs_of(ANN).into_iter().filter(|path| path.contains("/.uploads/"));
+    staged.map(|path| std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(path).unwrap()) * 512).sum()
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn an_upload_takes_the_disk_with_what_arrives_and_little_ahead(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let ann = app.ann();
+    let mut urls = Vec::new();
+    for _ in 0..4 {
+        urls.push(ann.create("a.bin", 2_000_000_000).await);
+    }
+    assert!(taken_on_disk(&app) <= 4 * (65 << 20), "{}", taken_on_disk(&app));
+    let content = bytes(1, 3 << 20);
+    ann.append(&urls[0], 0, &content).await.expect(204);
+    ann.append(&urls[0], content.len(), &content).await.expect(204);
+    let taken = taken_on_disk(&app);
+    assert!(taken <= 4 * (65 << 20) + 2 * (3 << 20), "{taken}");
+    for url in &urls {
+        ann.cancel(url).await.expect(204);
+    }
+    assert_eq!(taken_on_disk(&app), 0);
+    app.finish().await;
+}

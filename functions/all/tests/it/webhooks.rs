@@ -1,10 +1,11 @@
 //! Webhooks of the identity provider: believed by their signature alone, acted on once.
 
-use crate::app::{ANN, Answer, Form, TestApp, send};
+use crate::app::{ANN, Answer, Form, TestApp, eventually, send, user_id};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jam_core::config::Secret;
+use jam_core::db;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -46,6 +47,38 @@ async fn a_new_user_has_storage_and_a_repeated_delivery_changes_nothing(pool: Pg
     app.finish().await;
 }
 
+/// Not one file more is taken from Ann, not even of no bytes.
+async fn keeps_nothing(app: &TestApp) {
+    for content in [&b""[..], b"late"] {
+        let answers = [
+            app.ann().upload(Form::new().file("b.txt", content)).await,
+            send(app.ann().creation(content.len())).await,
+        ];
+        for answer in answers {
+            assert!([401, 413].contains(&answer.status), "{}", answer.status);
+        }
+    }
+}
+
+/// Ann's token is worth nothing, whatever is asked with it.
+async fn is_shut_out(app: &TestApp) {
+    let file = "/api/files/0198c0de-0000-7000-8000-000000000000";
+    for path in ["/api/files", "/api/storage/usage", "/api/uploads", file, &format!("{file}/download")] {
+        eventually("the token is worth nothing", async || {
+            (app.ann().get(path).await.status == 401).then_some(())
+        })
+        .await;
+    }
+    for path in ["/api/storage/initialize", "/api/files/batch"] {
+        eventually("the token is worth nothing", async || {
+            (app.ann().post(path, json!({})).await.status == 401).then_some(())
+        })
+        .await;
+    }
+    app.ann().upload(Form::new().file("b.txt", b"")).await.refused(401, "unauthenticated");
+    send(app.ann().creation(0)).await.refused(401, "unauthenticated");
+}
+
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn of_a_deleted_user_nothing_stays_and_nothing_comes_back(pool: PgPool) {
     let app = listening(pool).await;
@@ -55,15 +88,14 @@ async fn of_a_deleted_user_nothing_stays_and_nothing_comes_back(pool: PgPool) {
     deliver(&app, "msg_1", &event("user.deleted")).await.expect(200);
     app.nobody().get(link).await.expect(404);
     // A token lives on for a minute, and deliveries come in any order.
-    app.ann().upload(Form::new().file("b.txt", b"late")).await.expect(413);
+    keeps_nothing(&app).await;
     deliver(&app, "msg_0", &event("user.created")).await.expect(200);
-    app.ann().upload(Form::new().file("b.txt", b"late")).await.expect(413);
+    keeps_nothing(&app).await;
+    is_shut_out(&app).await;
     app.run_jobs_in_queue().await;
-    let usage = app.ann().usage().await;
-    assert_eq!(
-        (&usage["totalBytes"], &usage["fileCount"], &usage["maxBytes"]),
-        (&json!(0), &json!(0), &json!(0))
-    );
+    let usage =
+        db::storage::get(&mut app.app.db.conn().await.unwrap(), &user_id(ANN)).await.unwrap().unwrap();
+    assert_eq!((usage.total_bytes.bytes(), usage.file_count, usage.max_bytes.bytes()), (0, 0, 0));
     assert_eq!(app.blobs_of(ANN), Vec::<String>::new());
     app.finish().await;
 }
@@ -72,8 +104,8 @@ async fn of_a_deleted_user_nothing_stays_and_nothing_comes_back(pool: PgPool) {
 async fn who_left_before_storing_anything_stays_away_too(pool: PgPool) {
     let app = listening(pool).await;
     deliver(&app, "msg_1", &event("user.deleted")).await.expect(200);
-    app.ann().post("/api/storage/initialize", json!({})).await.expect(200);
-    app.ann().upload(Form::new().file("b.txt", b"late")).await.expect(413);
+    keeps_nothing(&app).await;
+    is_shut_out(&app).await;
     app.run_jobs_in_queue().await;
     app.finish().await;
 }

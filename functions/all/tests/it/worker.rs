@@ -171,7 +171,7 @@ async fn leave_behind(app: &TestApp, instance: InstanceId) {
         expires_at: app.app.clock.now() + time::Duration::hours(1),
     };
     let mut conn = app.app.db.conn().await.unwrap();
-    assert_eq!(db::uploads::create(&mut conn, &new).await.unwrap(), Some(bytes));
+    assert_eq!(db::uploads::create(&mut conn, &new, 1000).await.unwrap(), Some(bytes));
     drop(app.app.volume.stage(&staging).await.unwrap());
 }
 

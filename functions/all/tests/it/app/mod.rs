@@ -200,7 +200,8 @@ fn callers() -> impl Iterator<Item = (String, Caller)> {
     let roles = [(ANN, Role::User), (BOB, Role::User), (ADMIN, Role::Admin), (IMPERSONATED, Role::Admin)];
     roles.into_iter().map(|(name, role)| {
         let session = format!("sess_{name}");
-        (token(name), Caller { user: user_id(name), role, session, impersonated: name == IMPERSONATED })
+        let impersonator = (name == IMPERSONATED).then(|| "user_support".to_owned());
+        (token(name), Caller { user: user_id(name), role, session, impersonator })
     })
 }
 
@@ -217,7 +218,11 @@ fn config(root: &Path) -> Config {
         ("JAM_RATE_REQUESTS_PER_SECOND", "0"),
         ("JAM_RATE_UPLOADS_PER_MINUTE", "0"),
     ];
-    Config::read(&settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into()).unwrap()
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let mut config = Config::read(&settings).unwrap();
+    // Hundreds of uploads race each other.
+    config.limits.max_open_forms = 1000;
+    config
 }
 
 /// One process's worth of the service.

@@ -3,7 +3,8 @@
 
 use super::rows;
 use jam_core::db::MIGRATOR;
-use nix::unistd::{User, chown, geteuid};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, User, chown, geteuid};
 use sqlx::PgPool;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -13,6 +14,8 @@ use tempfile::TempDir;
 pub(crate) struct Postgres {
     directory: TempDir,
     programs: PathBuf,
+    /// Where it listens.
+    listening: String,
     /// Whom the server runs as when we are root, whom it refuses.
     account: Option<User>,
 }
@@ -26,21 +29,88 @@ impl Postgres {
         if let Some(account) = &account {
             chown(directory.path(), Some(account.uid), Some(account.gid)).unwrap();
         }
-        let postgres = Self { directory, programs: programs.into(), account };
+        let listening = "-c listen_addresses= -c port=5432".to_owned();
+        let postgres = Self { directory, programs: programs.into(), listening, account };
         postgres.run("initdb", &["--auth=trust", "--username=jam", "--encoding=UTF8", "--no-sync"]);
         postgres.start();
         postgres
     }
 
+    /// Lets it listen on a port of `localhost` as well, encrypted by a certificate of its own; the port.
+    pub(crate) fn listen_with_tls(&mut self) -> u16 {
+        self.stop();
+        let data = self.directory.path().join("data");
+        self.certificate("server");
+        self.certificate("other");
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (key, certificate) = (data.join("server.key"), data.join("server.pem"));
+        self.listening = format!(
+            "-c listen_addresses=localhost -c port={free} -c ssl=on -c ssl_key_file={} -c ssl_cert_file={}",
+            key.display(),
+            certificate.display()
+        );
+        self.start();
+        free
+    }
+
+    /// Where a certificate is.
+    pub(crate) fn certificate_path(&self, name: &str) -> String {
+        self.directory.path().join(format!("data/{name}.pem")).display().to_string()
+    }
+
+    fn certificate(&self, name: &str) {
+        let data = self.directory.path().join("data");
+        let (key, certificate) = (data.join(format!("{name}.key")), data.join(format!("{name}.pem")));
+        let mut openssl = Command::new("openssl");
+        openssl
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+            .args(["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate);
+        assert!(openssl.stderr(Stdio::null()).status().unwrap().success());
+        for file in [key, certificate] {
+            std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            if let Some(account) = &self.account {
+                chown(&file, Some(account.uid), Some(account.gid)).unwrap();
+            }
+        }
+    }
+
     pub(crate) fn start(&self) {
         let socket = self.directory.path().display();
-        let options = format!("-c listen_addresses= -c unix_socket_directories={socket} -c port=5432");
+        let options = format!("-c unix_socket_directories={socket} {}", self.listening);
         self.run("pg_ctl", &["start", "--wait", "--silent", "--log=/dev/null", "--options", &options]);
     }
 
     /// Stops it as a crash would: open transactions are lost, committed ones are not.
     pub(crate) fn stop(&self) {
         self.run("pg_ctl", &["stop", "--wait", "--silent", "--mode=immediate"]);
+    }
+
+    /// Stops all of its processes where they are: connections stay, and nobody answers.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets them go on.
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = std::fs::read_to_string(self.directory.path().join("data/postmaster.pid")).unwrap();
+        let postmaster = pid.lines().next().unwrap();
+        // The postmaster first, so that it starts nobody meanwhile.
+        kill(Pid::from_raw(postmaster.parse().unwrap()), signal).unwrap();
+        let children =
+            std::fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();
+        for child in children.split_whitespace() {
+            // It may just have ended.
+            let _ = kill(Pid::from_raw(child.parse().unwrap()), signal);
+        }
     }
 
     /// Its database, with all migrations.
@@ -69,6 +139,7 @@ impl Drop for Postgres {
         // It may be stopped already.
         let postmaster = std::fs::read_to_string(self.directory.path().join("data/postmaster.pid"));
         if postmaster.is_ok() {
+            self.thaw();
             self.stop();
         }
     }

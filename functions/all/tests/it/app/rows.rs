@@ -39,6 +39,30 @@ pub(crate) async fn analyze(conn: &mut PgConnection) {
     sqlx::query("ANALYZE user_files, user_storage, derivatives").execute(conn).await.unwrap();
 }
 
+/// Keeps every other statement from reading files until the transaction ends.
+pub(crate) async fn lock_files(conn: &mut PgConnection) {
+    sqlx::query("LOCK TABLE user_files IN ACCESS EXCLUSIVE MODE").execute(conn).await.unwrap();
+}
+
+/// Says something longer about a user's files than a request may.
+pub(crate) async fn lengthen_lyrics(conn: &mut PgConnection, user: &UserId, bytes: i32) {
+    sqlx::query(
+        "UPDATE user_files SET asset_details = asset_details || jsonb_build_object('audioLyrics', repeat('x', $2))
+          WHERE user_id = $1",
+    )
+    .bind(user.as_str())
+    .bind(bytes)
+    .execute(conn)
+    .await
+    .unwrap();
+}
+
+/// Whether nobody between us and Postgres can read along.
+pub(crate) async fn is_encrypted(conn: &mut PgConnection) -> bool {
+    let asked = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    sqlx::query_scalar(asked).fetch_one(conn).await.unwrap()
+}
+
 /// Lets waiting jobs run now.
 pub(crate) async fn make_jobs_due(conn: &mut PgConnection) {
     sqlx::query("UPDATE jobs SET run_at = now() WHERE state = 'ready'").execute(conn).await.unwrap();
