@@ -1,4 +1,5 @@
-// The examples in the packages' READMEs are compiled against what the packages export.
+// The examples in the packages' READMEs are compiled against what the packages export, as strictly as a fresh Vite
+// application does it.
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -15,19 +16,38 @@ const OPTIONS: ts.CompilerOptions = {
   noEmit: true,
   skipLibCheck: true,
   types: [],
-  noUncheckedSideEffectImports: false,
+  verbatimModuleSyntax: true,
+  moduleDetection: ts.ModuleDetectionKind.Force,
+  noUnusedLocals: true,
+  noUnusedParameters: true,
+  erasableSyntaxOnly: true,
+  noFallthroughCasesInSwitch: true,
+  noUncheckedSideEffectImports: true,
 };
+
+/** Examples for browsers, and those for Node. */
+const PLATFORMS: [string, string[]][] = [
+  ["", []],
+  [" node", ["node"]],
+];
 
 test.each(["sdk", "react"])("examples of %s compile", (name) => {
   const root = fileURLToPath(new URL(`../../${name}/`, import.meta.url));
   const readme = readFileSync(`${root}README.md`, "utf8");
-  const examples = new Map<string, string>();
-  for (const [, kind = "", code = ""] of readme.matchAll(/```(tsx?)\n([\s\S]*?)```/g)) {
-    // Each is a module of its own.
-    examples.set(`${root}example-${examples.size}.${kind}`, `${code}\nexport {};`);
+  let count = 0;
+  for (const [platform, types] of PLATFORMS) {
+    const examples = new Map<string, string>();
+    for (const [, kind = "", code = ""] of readme.matchAll(
+      new RegExp(`\`\`\`(tsx?)${platform}\n([^]*?)\`\`\``, "g"),
+    ))
+      examples.set(`${root}example-${count++}.${kind}`, code);
+    expect(problemsOf(examples, { ...OPTIONS, types })).toEqual([]);
   }
-  expect(examples.size).toBeGreaterThan(0);
-  const host = ts.createCompilerHost(OPTIONS);
+  expect(count).toBeGreaterThan(1);
+});
+
+function problemsOf(examples: ReadonlyMap<string, string>, options: ts.CompilerOptions): string[] {
+  const host = ts.createCompilerHost(options);
   const { getSourceFile, fileExists } = host;
   host.fileExists = (path) => examples.has(path) || fileExists.call(host, path);
   host.getSourceFile = (path, version) => {
@@ -36,9 +56,8 @@ test.each(["sdk", "react"])("examples of %s compile", (name) => {
       ? getSourceFile.call(host, path, version)
       : ts.createSourceFile(path, example, version);
   };
-  const program = ts.createProgram([...examples.keys()], OPTIONS, host);
-  const problems = ts.getPreEmitDiagnostics(program).map(({ file, messageText }) => {
+  const program = ts.createProgram([...examples.keys()], options, host);
+  return ts.getPreEmitDiagnostics(program).map(({ file, messageText }) => {
     return `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`;
   });
-  expect(problems).toEqual([]);
-});
+}

@@ -1,5 +1,7 @@
 // The answers that pages show: where they are kept, and how a change of one file reaches every list that shows it.
 
+"use client";
+
 import type { FileList, FileQuery, JamClient, UserFile } from "@jam-storage/client";
 import type { InfiniteData, QueryClient } from "@tanstack/react-query";
 

@@ -1,13 +1,17 @@
 // Where files are brought to: dropped, pasted or chosen, described, and sent.
 
-import { formatBytes, type UploadMetadata } from "@jam-storage/client";
+"use client";
+
+import { formatBytes, type JamError, type UploadMetadata, type UserFile } from "@jam-storage/client";
 import { FolderUp, Plus, Upload, X } from "lucide-react";
 import { useEffect, useId, useRef, useState } from "react";
 import { useDropzone } from "react-dropzone";
+import { choose, type FileRules } from "./file-rules.js";
 import { MetadataFields } from "./metadata-fields.js";
 import { useStorageContext } from "./provider.js";
+import { watchUploads } from "./watch-uploads.js";
 
-export interface FileUploaderProps {
+export interface FileUploaderProps extends FileRules {
   /** Said about every file, beneath what a person enters. */
   metadata?: UploadMetadata;
   /** Another user's storage, for administrators. */
@@ -16,6 +20,18 @@ export interface FileUploaderProps {
   immediate?: boolean;
   /** The files are in the queue; `UploadList` shows it. */
   onStart?: (count: number) => void;
+  /** Files are stored: called once all that were sent together are settled, and again for those that a retry stored. */
+  onUploaded?: (files: UserFile[]) => void;
+  /** Files that are not: refused by `accept`, `maxFiles` or `maxSize` before they are sent, or failed. */
+  onError?: (errors: FileError[]) => void;
+  /** Takes no files. */
+  disabled?: boolean;
+}
+
+/** A file that is not stored, and why. */
+export interface FileError {
+  name: string;
+  error: JamError;
 }
 
 interface Staged {
@@ -26,22 +42,40 @@ interface Staged {
 
 let nextKey = 1;
 
+/** More refusals than this are summed up. */
+const REFUSED_MAX = 5;
+
 /** A drop zone, and the list of what is about to be sent with fields for all files and for each. */
-export function FileUploader({ metadata = {}, targetUserId, immediate = false, onStart }: FileUploaderProps) {
+export function FileUploader(props: FileUploaderProps) {
+  const { metadata = {}, targetUserId, immediate = false, disabled = false, onStart } = props;
   const { uploads } = useStorageContext();
   const [staged, setStaged] = useState<readonly Staged[]>([]);
   const [shared, setShared] = useState<UploadMetadata>({});
+  const [refused, setRefused] = useState<readonly FileError[]>([]);
+  // Uploads outlive a rendering: who is told is who listens by then.
+  const listeners = useRef(props);
+  useEffect(() => {
+    listeners.current = props;
+  });
 
   const send = (files: readonly Staged[]) => {
-    for (const group of byMetadata(files)) {
+    const added = [...byMetadata(files)].map((group) => {
       const said = { ...metadata, ...shared, ...group.metadata };
-      void uploads.add(group.files, { metadata: said, targetUserId });
-    }
+      return uploads.add(group.files, { metadata: said, targetUserId });
+    });
+    watchUploads(uploads, added, {
+      onUploaded: (stored) => listeners.current.onUploaded?.(stored),
+      onError: (errors) => listeners.current.onError?.(errors),
+    });
     setStaged([]);
     onStart?.(files.length);
   };
   const onFiles = (files: File[]) => {
-    const added = files.map((file) => ({ key: nextKey++, file, metadata: {} }));
+    if (disabled || files.length === 0) return;
+    const { taken, errors } = choose(files, staged.length, props);
+    setRefused(errors);
+    if (errors.length > 0) props.onError?.(errors);
+    const added = taken.map((file) => ({ key: nextKey++, file, metadata: {} }));
     if (added.length === 0) return;
     if (immediate) send(added);
     else setStaged((before) => [...before, ...added]);
@@ -50,7 +84,23 @@ export function FileUploader({ metadata = {}, targetUserId, immediate = false, o
 
   return (
     <div className="jam-uploader">
-      <DropZone onFiles={onFiles} isSmall={staged.length > 0} />
+      <DropZone
+        onFiles={onFiles}
+        isSmall={staged.length > 0}
+        accept={props.accept}
+        isSingle={props.maxFiles === 1}
+        disabled={disabled}
+      />
+      {refused.length > 0 && (
+        <ul role="alert" className="jam-uploader-refused">
+          {refused.slice(0, REFUSED_MAX).map(({ name, error }) => (
+            <li key={name}>
+              {name}: {error.message}
+            </li>
+          ))}
+          {refused.length > REFUSED_MAX && <li>and {refused.length - REFUSED_MAX} more</li>}
+        </ul>
+      )}
       {staged.length > 0 && (
         <>
           <fieldset className="jam-uploader-shared">
@@ -71,7 +121,13 @@ export function FileUploader({ metadata = {}, targetUserId, immediate = false, o
             <button type="button" className="jam-button" onClick={() => setStaged([])}>
               Clear
             </button>
-            <button type="button" className="jam-button" data-kind="primary" onClick={() => send(staged)}>
+            <button
+              type="button"
+              className="jam-button"
+              data-kind="primary"
+              disabled={disabled}
+              onClick={() => send(staged)}
+            >
               Upload {staged.length === 1 ? "1 file" : `${staged.length} files`} · {formatBytes(total)}
             </button>
           </div>
@@ -81,13 +137,22 @@ export function FileUploader({ metadata = {}, targetUserId, immediate = false, o
   );
 }
 
-function DropZone({ onFiles, isSmall }: { onFiles: (files: File[]) => void; isSmall: boolean }) {
+interface DropZoneProps {
+  onFiles: (files: File[]) => void;
+  isSmall: boolean;
+  accept: string | undefined;
+  isSingle: boolean;
+  disabled: boolean;
+}
+
+function DropZone({ onFiles, isSmall, accept, isSingle, disabled }: DropZoneProps) {
   const folder = useRef<HTMLInputElement>(null);
   const { getRootProps, getInputProps, isDragActive, open } = useDropzone({
     onDrop: (files) => onFiles(files),
     noClick: true,
     noKeyboard: true,
     noPaste: true,
+    disabled,
   });
   useEffect(() => {
     // On the document: people do not put the focus into a drop zone before they paste.
@@ -100,8 +165,11 @@ function DropZone({ onFiles, isSmall }: { onFiles: (files: File[]) => void; isSm
       {...getRootProps({ className: "jam-drop", role: "group", "aria-label": "Add files", tabIndex: -1 })}
       data-active={isDragActive || undefined}
       data-small={isSmall || undefined}
+      data-disabled={disabled || undefined}
+      aria-disabled={disabled}
     >
-      <input {...getInputProps({ "aria-label": "Files to upload" })} />
+      {/* Only for the browser's dialog: what is dropped or pasted is looked at by the same rules. */}
+      <input {...getInputProps({ "aria-label": "Files to upload", accept, multiple: !isSingle })} />
       {/* React does not know the attribute that makes a folder of it. */}
       <input
         ref={(input) => {
@@ -110,6 +178,7 @@ function DropZone({ onFiles, isSmall }: { onFiles: (files: File[]) => void; isSm
         }}
         type="file"
         hidden
+        disabled={disabled}
         aria-label="Folder to upload"
         onChange={(event) => {
           onFiles([...(event.target.files ?? [])]);
@@ -122,12 +191,19 @@ function DropZone({ onFiles, isSmall }: { onFiles: (files: File[]) => void; isSm
         <span>or paste them, or choose:</span>
       </p>
       <div className="jam-drop-buttons">
-        <button type="button" className="jam-button" onClick={open}>
+        <button type="button" className="jam-button" disabled={disabled} onClick={open}>
           <Plus aria-hidden size={16} /> Files
         </button>
-        <button type="button" className="jam-button" onClick={() => folder.current?.click()}>
-          <FolderUp aria-hidden size={16} /> Folder
-        </button>
+        {!isSingle && (
+          <button
+            type="button"
+            className="jam-button"
+            disabled={disabled}
+            onClick={() => folder.current?.click()}
+          >
+            <FolderUp aria-hidden size={16} /> Folder
+          </button>
+        )}
       </div>
     </div>
   );

@@ -1,6 +1,9 @@
 // `@jam-storage/react`: everything a page imports. Styles are `@jam-storage/react/styles.css`.
 
-export { FileUploader, type FileUploaderProps } from "./file-uploader.js";
+"use client";
+
+export type { FileRules } from "./file-rules.js";
+export { type FileError, FileUploader, type FileUploaderProps } from "./file-uploader.js";
 export { MediaCard, type MediaCardProps, Thumbnail } from "./media-card.js";
 export { MediaGrid, type MediaGridProps } from "./media-grid.js";
 export { MediaPreview, type MediaPreviewProps } from "./media-preview.js";

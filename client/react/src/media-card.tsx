@@ -1,5 +1,7 @@
 // One file as a picture with its name: thumbnail, moving preview of a video, marks and tags.
 
+"use client";
+
 import { formatDuration, type UserFile } from "@jam-storage/client";
 import {
   AudioLines,

@@ -1,5 +1,7 @@
 // Files as a grid of cards of which only the visible ones exist, whatever the number; usable by keyboard alone.
 
+"use client";
+
 import type { UserFile } from "@jam-storage/client";
 import { defaultRangeExtractor, type Range, useVirtualizer } from "@tanstack/react-virtual";
 import {

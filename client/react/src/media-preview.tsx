@@ -1,5 +1,7 @@
 // One file as large as the window: zoom, playback, and the way to its neighbours.
 
+"use client";
+
 import type { UserFile } from "@jam-storage/client";
 import { ChevronLeft, ChevronRight } from "lucide-react";
 import { type KeyboardEvent, lazy, type ReactNode, Suspense } from "react";

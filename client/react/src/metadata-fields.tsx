@@ -1,5 +1,7 @@
 // Fields for what is said about a file: what most people need, in a row.
 
+"use client";
+
 import type { AssetCategory, AudioCategory, FileType, UploadMetadata } from "@jam-storage/client";
 import { type ReactNode, useId, useState } from "react";
 

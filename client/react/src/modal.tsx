@@ -1,5 +1,7 @@
 // A dialog over the page. The browser keeps the focus inside and closes it on Escape.
 
+"use client";
+
 import { X } from "lucide-react";
 import { type KeyboardEventHandler, type ReactNode, useEffect, useRef } from "react";
 

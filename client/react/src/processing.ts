@@ -1,5 +1,7 @@
 // What the service still makes of a file: the film that every browser can play.
 
+"use client";
+
 import type { UserFile } from "@jam-storage/client";
 import { useEffect } from "react";
 import { changeFiles } from "./cache.js";

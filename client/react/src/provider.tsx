@@ -1,5 +1,7 @@
 // What every hook and component shares: the client, the answers it got, the files on their way.
 
+"use client";
+
 import type { JamClient } from "@jam-storage/client";
 import { UploadQueue } from "@jam-storage/client/upload";
 import { QueryClient } from "@tanstack/react-query";

@@ -1,5 +1,7 @@
 // How full the storage is, by type.
 
+"use client";
+
 import { type FileType, formatBytes, type StorageInfo } from "@jam-storage/client";
 
 export interface StorageMeterProps {

@@ -1,5 +1,7 @@
 // What an earlier visit left half-way: its files can be chosen again, or it is given up.
 
+"use client";
+
 import { formatBytes, type JamError } from "@jam-storage/client";
 import { isSameFile, markOf, type UnfinishedUpload } from "@jam-storage/client/upload";
 import { Trash2 } from "lucide-react";

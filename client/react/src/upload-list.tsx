@@ -1,5 +1,7 @@
 // Files on their way, with what can be done about each.
 
+"use client";
+
 import { formatBytes, formatDuration } from "@jam-storage/client";
 import { isSettled, type UploadItem } from "@jam-storage/client/upload";
 import {

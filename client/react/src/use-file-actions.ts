@@ -1,5 +1,7 @@
 // Changes of files: shown at once, taken back when the service refuses.
 
+"use client";
+
 import type { BatchAction, BatchResult, FilePatch, UserFile } from "@jam-storage/client";
 import { useMemo } from "react";
 import { changeFiles, forgetHiddenLists, keys } from "./cache.js";

@@ -1,5 +1,7 @@
 // A list of files that grows as it is scrolled.
 
+"use client";
+
 import type { FileQuery, JamError, UserFile } from "@jam-storage/client";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useCallback, useMemo } from "react";

@@ -1,5 +1,7 @@
 // What is stored and what is on its way.
 
+"use client";
+
 import type { JamError, Stats, StorageInfo, UserView } from "@jam-storage/client";
 import type { UploadProgress, UploadQueue } from "@jam-storage/client/upload";
 import { useQuery } from "@tanstack/react-query";

@@ -28,7 +28,7 @@ import type { UploadOptions, UploadOutcome } from "./upload/upload.js";
 
 /** Where the service is and how to prove who asks. */
 export interface ClientOptions {
-  /** Such as `https://files.example.com`; empty for the page's own origin. */
+  /** Such as `https://files.example.com`, with or without `/api`; empty for the page's own origin. */
   baseUrl?: string;
   /** Returns a session token. Without it, the one of `window.Clerk`. */
   getToken?: GetToken;

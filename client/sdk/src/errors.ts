@@ -30,7 +30,6 @@ export const ERROR_CODES = [
   "body_too_large",
   "answer_too_large",
   "quota_exceeded",
-  "too_many_stored_files",
   "type_mismatch",
   "type_refused",
   "unsupported_content_type",
@@ -38,7 +37,6 @@ export const ERROR_CODES = [
   "headers_too_large",
   "internal",
   "unavailable",
-  "too_slow",
   "draining",
   "volume_full",
 ] as const;
@@ -95,12 +93,21 @@ export function isAbort(value: unknown): boolean {
   return value instanceof DOMException && value.name === "AbortError";
 }
 
-/** A request that got no answer. */
-export function networkError(cause?: unknown): JamError {
-  return new JamError("The service cannot be reached. Check the connection.", {
-    code: "network_error",
-    cause,
-  });
+/** A request that got no answer. A browser does not tell a refused origin from a broken connection. */
+export function networkError(cause?: unknown, url = ""): JamError {
+  const origin = foreignOrigin(url);
+  const advice =
+    origin === null
+      ? "Check the connection."
+      : `Check the connection; if it works, the service may not allow this page's origin, ${origin}.`;
+  return new JamError(`The service cannot be reached. ${advice}`, { code: "network_error", cause });
+}
+
+/** The page's origin if it is not the URL's and the network is there; null outside browsers. */
+function foreignOrigin(url: string): string | null {
+  const page = globalThis.document === undefined ? undefined : globalThis.location;
+  if (page === undefined || url === "" || navigator.onLine === false) return null;
+  return new URL(url, page.href).origin === page.origin ? null : page.origin;
 }
 
 /** Reads a failure's body and headers. */

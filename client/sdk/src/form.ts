@@ -72,7 +72,7 @@ async function sendByFetch(url: string, body: FormData, token: string | null, { 
   if (token !== null) init.headers = { Authorization: `Bearer ${token}` };
   if (signal) init.signal = signal;
   const response = await fetch(url, init).catch((cause: unknown) => {
-    throw signal?.aborted ? cause : networkError(cause);
+    throw signal?.aborted ? cause : networkError(cause, url);
   });
   const text = await response.text();
   if (response.ok) return text;
@@ -95,7 +95,7 @@ function sendByXhr(url: string, form: FormData, token: string | null, options: F
           answeredError(request.status, request.responseText, (name) => request.getResponseHeader(name)),
         );
     };
-    request.onerror = () => reject(networkError());
+    request.onerror = () => reject(networkError(undefined, url));
     request.onabort = () => reject(signal?.reason ?? networkError());
     request.onloadend = () => signal?.removeEventListener("abort", abort);
     signal?.addEventListener("abort", abort, { once: true });

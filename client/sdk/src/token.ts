@@ -1,7 +1,10 @@
 // Where session tokens come from. Never keeps one: a Clerk token lives for about a minute.
 
+/** A session token; nothing when nobody is signed in. */
+type Token = string | null | undefined;
+
 /** Returns a session token; with `skipCache` a fresh one, because the last was refused. */
-export type GetToken = (options: { skipCache: boolean }) => Promise<string | null> | string | null;
+export type GetToken = (options: { skipCache: boolean }) => Promise<Token> | Token;
 
 /** What this client uses of Clerk's browser object. */
 interface Clerk {

@@ -34,7 +34,8 @@ const REPETITIONS_MAX = 3;
 
 /** Makes the transport of a client. */
 export function createTransport(baseUrl: string, getToken: GetToken): Transport {
-  const base = baseUrl.replace(/\/+$/, "");
+  // The paths begin with `/api`: who writes it into the base means the same service.
+  const base = baseUrl.replace(/\/+$/, "").replace(/\/api$/, "");
   const token = async (skipCache: boolean) => (await getToken({ skipCache })) ?? null;
 
   async function attempt(method: string, url: string, input: RequestInput, fresh: boolean) {
@@ -46,7 +47,7 @@ export function createTransport(baseUrl: string, getToken: GetToken): Transport 
     if (input.json !== undefined) init.body = JSON.stringify(input.json);
     if (input.signal) init.signal = input.signal;
     const response = await fetch(url, init).catch((cause: unknown) => {
-      throw isAbort(cause) || input.signal?.aborted ? cause : networkError(cause);
+      throw isAbort(cause) || input.signal?.aborted ? cause : networkError(cause, url);
     });
     if (response.ok) return response;
     throw answeredError(response.status, await response.text(), (name) => response.headers.get(name));

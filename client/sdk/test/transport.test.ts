@@ -1,4 +1,5 @@
 import { expect, test, vi } from "vitest";
+import { networkError } from "../src/errors.js";
 import { createClient, isAbort, JamError } from "../src/index.js";
 import { problem, scriptedServer } from "./scripted-server.js";
 
@@ -100,4 +101,23 @@ test("lists of a query are comma lists and unset values are left out", async () 
   const { baseUrl, received } = await scriptedServer({ status: 200, body: { files: [] } });
   await createClient({ baseUrl }).getFiles({ tags: ["a", "b c"], type: undefined, q: "", favorite: true });
   expect(received[0]?.url).toBe("/api/files?tags=a%2Cb+c&favorite=true");
+});
+
+test("a base that ends in /api is the same service", async () => {
+  const { baseUrl, received } = await scriptedServer(storage);
+  for (const ending of ["", "/", "/api", "/api/", "//api//"])
+    await createClient({ baseUrl: `${baseUrl}${ending}`, getToken: () => null }).getStorageUsage();
+  const paths = new Set(received.map(({ url }) => url.replace(/^\/+/, "/")));
+  expect(paths).toEqual(new Set(["/api/storage/usage"]));
+});
+
+test("a page of another origin is told that the service may not allow it, others to check the connection", () => {
+  expect(networkError().message).toBe("The service cannot be reached. Check the connection.");
+  vi.stubGlobal("document", {});
+  vi.stubGlobal("navigator", { onLine: true });
+  vi.stubGlobal("location", new URL("http://localhost:5173/page"));
+  const said = (url: string) => networkError(undefined, url).message;
+  expect(said("/api/files")).toBe("The service cannot be reached. Check the connection.");
+  expect(said("http://localhost:3001/api/files")).toContain("this page's origin, http://localhost:5173.");
+  vi.unstubAllGlobals();
 });

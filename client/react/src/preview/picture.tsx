@@ -1,5 +1,7 @@
 // A picture that can be zoomed and moved by wheel, fingers, buttons and keys.
 
+"use client";
+
 import type { UserFile } from "@jam-storage/client";
 import { Maximize, ZoomIn, ZoomOut } from "lucide-react";
 import { useEffect, useRef, useState } from "react";

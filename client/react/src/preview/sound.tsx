@@ -1,5 +1,7 @@
 // A sound with its waveform to look at and to click into.
 
+"use client";
+
 import type { UserFile } from "@jam-storage/client";
 import { useEffect, useRef } from "react";
 import WaveSurfer from "wavesurfer.js";

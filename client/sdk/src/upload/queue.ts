@@ -1,8 +1,8 @@
 // Files on their way: several at a time, each until it is stored, refused or cancelled. Owns every decision about
-// order, repetition and quota; how bytes travel is the engine's.
+// order, repetition and quota; how bytes travel is the engine's, which is loaded when the first upload starts.
 
 import type { JamClient } from "../client.js";
-import { isAbort, JamError } from "../errors.js";
+import { isAbort, JamError, networkError } from "../errors.js";
 import { partsOf, type Uploadable } from "../form.js";
 import { formatBytes } from "../format.js";
 import type { StorageInfo, UploadMetadata } from "../model.js";
@@ -11,7 +11,6 @@ import type { Engine } from "./engine.js";
 import { formEngine } from "./form-engine.js";
 import { isSettled, type UploadItem, type UploadProgress } from "./item.js";
 import { Rate } from "./rate.js";
-import { speaksTus, tusEngine } from "./tus-engine.js";
 import { whenWorthTrying, worthWaiting } from "./waiting.js";
 
 /** How a queue works. */
@@ -209,7 +208,7 @@ export class UploadQueue {
     const known = await this.#session?.catch(() => null);
     const [storage, resumable] = await Promise.all([
       this.#client.getStorageUsage(),
-      known?.resumable ?? speaksTus(this.#client).then((tus) => (tus ? tusEngine(this.#client) : null)),
+      known?.resumable ?? resumableEngine(this.#client),
     ]);
     return { storage, resumable };
   }
@@ -351,6 +350,14 @@ export class UploadQueue {
       unfinished: this.#begun.unfinished,
     };
   }
+}
+
+/** The engine of resumable uploads, loaded when the first upload starts; null when the service has none. */
+async function resumableEngine(client: JamClient): Promise<Engine | null> {
+  const { speaksTus, tusEngine } = await import("./tus-engine.js").catch((cause: unknown) => {
+    throw networkError(cause);
+  });
+  return (await speaksTus(client)) ? tusEngine(client) : null;
 }
 
 function empty(): UploadProgress {

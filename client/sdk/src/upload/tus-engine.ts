@@ -97,7 +97,7 @@ function send(
         else
           reject(new JamError("The service does not say which file it stored.", { code: "invalid_answer" }));
       },
-      onError: (error) => reject(jamError(error)),
+      onError: (error) => reject(jamError(error, client.transport.baseUrl)),
     });
     const stop = () => {
       // A creation under way is waited for: ended now, what it reserved could not be found again.
@@ -133,11 +133,11 @@ function options(
   };
 }
 
-function jamError(error: Error): JamError {
+function jamError(error: Error, url: string): JamError {
   if (!(error instanceof DetailedError)) {
     return new JamError("The file could not be read.", { code: "unreadable_file", cause: error });
   }
   const response = error.originalResponse;
-  if (response === null || response.getStatus() === 0) return networkError(error);
+  if (response === null || response.getStatus() === 0) return networkError(error, url);
   return answeredError(response.getStatus(), response.getBody(), (name) => response.getHeader(name) ?? null);
 }
