@@ -30,6 +30,7 @@ export const ERROR_CODES = [
   "body_too_large",
   "answer_too_large",
   "quota_exceeded",
+  "too_many_stored_files",
   "type_mismatch",
   "type_refused",
   "unsupported_content_type",
@@ -37,6 +38,7 @@ export const ERROR_CODES = [
   "headers_too_large",
   "internal",
   "unavailable",
+  "too_slow",
   "draining",
   "volume_full",
 ] as const;
