@@ -59,10 +59,11 @@ fn generate(layout: &Layout, cluster: &Cluster) -> Result<Generated> {
     apply_migrations(layout.root(), cluster)?;
     let mut generated = record_queries(layout, cluster)?;
     generated.insert("migrations/schema.sql".into(), dump_schema(cluster)?);
-    generated.insert(".env.example".into(), printed(layout.root(), cluster, "env-example")?);
-    generated.insert("docs/configuration.md".into(), printed(layout.root(), cluster, "configuration")?);
-    generated.insert("docs/errors.md".into(), printed(layout.root(), cluster, "errors")?);
-    let contract = printed(layout.root(), cluster, "openapi")?;
+    let service = build_service(layout.root(), cluster)?;
+    generated.insert(".env.example".into(), printed(&service, "env-example")?);
+    generated.insert("docs/configuration.md".into(), printed(&service, "configuration")?);
+    generated.insert("docs/errors.md".into(), printed(&service, "errors")?);
+    let contract = printed(&service, "openapi")?;
     let routes = nginx::routes(std::str::from_utf8(&contract).context("the contract is not UTF-8")?)?;
     generated.insert("infra/hetzner/nginx/routes.conf".into(), routes.into_bytes());
     generated.insert("docs/openapi.json".into(), contract);
@@ -134,10 +135,20 @@ fn schema_proper(dump: &str) -> &str {
     dump.get(start..end).unwrap_or_default().trim_end()
 }
 
+/// Builds the service, as local-dev/test does: with other features, all dependencies would be compiled once more.
+fn build_service(root: &Path, cluster: &Cluster) -> Result<PathBuf> {
+    let status = cargo(root, cluster)
+        .args(["build", "--quiet", "--workspace", "--features", "jam-admin/aws", "--all-targets"])
+        .status()
+        .context("failed to start cargo")?;
+    ensure!(status.success(), "cargo build failed");
+    let program = std::env::current_exe().context("failed to find this program")?;
+    Ok(program.with_file_name("jam-all"))
+}
+
 /// A document that the service knows by itself.
-fn printed(root: &Path, cluster: &Cluster, document: &str) -> Result<Vec<u8>> {
-    let mut service = cargo(root, cluster);
-    Ok(run(service.args(["run", "--quiet", "--package", "jam-all", "--", "--print", document]))?.stdout)
+fn printed(service: &Path, document: &str) -> Result<Vec<u8>> {
+    Ok(run(Command::new(service).args(["--print", document]))?.stdout)
 }
 
 /// Cargo, with sqlx's macros asking the database instead of `.sqlx`.
