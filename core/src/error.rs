@@ -2,6 +2,7 @@
 //! A variant exists only if a client would act differently; HTTP statuses live in `edge::problem` alone.
 
 use crate::model::{ByteSize, FileType};
+use std::borrow::Cow;
 
 /// The result of everything that can fail in a way a client may see.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -34,13 +35,15 @@ pub enum Error {
     #[error("The value of {parameter} is not valid: {reason}.")]
     InvalidParameter {
         /// The parameter's name as the client wrote it.
-        parameter: &'static str,
+        parameter: Cow<'static, str>,
         /// What is wrong with the value.
         reason: String,
     },
     /// The body is not what the endpoint reads.
     #[error("The request body is not valid: {reason}.")]
     InvalidBody {
+        /// The field at fault, if it is one.
+        parameter: Option<String>,
         /// What is wrong with it.
         reason: String,
     },
@@ -247,13 +250,18 @@ impl Error {
     }
 
     /// A parameter outside its range.
-    pub fn invalid_parameter(parameter: &'static str, reason: impl Into<String>) -> Self {
-        Self::InvalidParameter { parameter, reason: reason.into() }
+    pub fn invalid_parameter(parameter: impl Into<Cow<'static, str>>, reason: impl Into<String>) -> Self {
+        Self::InvalidParameter { parameter: parameter.into(), reason: reason.into() }
     }
 
     /// A body that does not parse.
     pub fn invalid_body(reason: impl Into<String>) -> Self {
-        Self::InvalidBody { reason: reason.into() }
+        Self::InvalidBody { parameter: None, reason: reason.into() }
+    }
+
+    /// A body with a field that is unknown, missing or of another kind.
+    pub fn invalid_field(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::InvalidBody { parameter: Some(field.into()), reason: reason.into() }
     }
 }
 

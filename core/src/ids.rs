@@ -41,7 +41,8 @@ impl fmt::Display for UserId {
 impl<'de> Deserialize<'de> for UserId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a user id"))
+        let refused = serde::de::Unexpected::Other("text");
+        Self::parse(&text).ok_or_else(|| serde::de::Error::invalid_value(refused, &"a user id"))
     }
 }
 

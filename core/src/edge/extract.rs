@@ -1,4 +1,4 @@
-//! What handlers take: the caller, ids, query parameters, JSON. Parsed here once; handlers trust their arguments.
+//! What handlers take: the caller, ids, query parameters. Parsed here once; handlers trust their arguments.
 //! A handler without [`Caller`] is public.
 
 use super::body::read_small;
@@ -10,13 +10,9 @@ use crate::auth::{Caller, bearer_token};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::{ByteSize, DerivativeKind};
-use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use axum::http::HeaderMap;
-use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
@@ -230,19 +226,6 @@ impl Params {
     }
 }
 
-/// A JSON body. An empty body counts as `{}`, because clients of the replaced system send none.
-#[derive(Debug)]
-pub struct JsonBody<T>(pub T);
-
-impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
-    type Rejection = Error;
-
-    async fn from_request(request: Request, app: &App) -> Result<Self> {
-        let (parts, body) = request.into_parts();
-        read_json(&parts.headers, body, app).await.map(Self)
-    }
-}
-
 /// A webhook's delivery whose signature holds.
 #[derive(Debug)]
 pub struct SignedDelivery {
@@ -263,32 +246,4 @@ impl FromRequest<App> for SignedDelivery {
         let id = verifier.verify(&parts.headers, &body)?.to_owned();
         Ok(Self { id, body })
     }
-}
-
-async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Body, app: &App) -> Result<T> {
-    let content_type = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
-    let bytes = read_small(body, app.config.limits.max_json).await?;
-    if bytes.is_empty() {
-        return serde_json::from_str("{}").map_err(|cause| Error::invalid_body(cause.to_string()));
-    }
-    let is_json = content_type.is_some_and(|value| {
-        let essence = value.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/json")
-            || essence.eq_ignore_ascii_case("application/merge-patch+json")
-    });
-    if !is_json {
-        return Err(Error::UnsupportedContentType { expected: "application/json" });
-    }
-    // serde would also take a list, and read its entries as the fields in their order.
-    if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(Error::invalid_body("expected a JSON object"));
-    }
-    let mut reader = serde_json::Deserializer::from_slice(&bytes);
-    let value = T::deserialize(&mut reader).map_err(|cause| Error::invalid_body(cause.to_string()))?;
-    reader.end().map_err(|cause| Error::invalid_body(cause.to_string()))?;
-    if bytes.contains(&0) || memchr::memmem::find(&bytes, b"\\u0000").is_some() {
-        // Postgres cannot store it in text.
-        return Err(Error::invalid_body("it holds a NUL character"));
-    }
-    Ok(value)
 }

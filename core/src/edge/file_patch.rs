@@ -1,60 +1,65 @@
 //! What a client says about a file, read once for all endpoints: the merge patch of `PATCH` (RFC 7396) and the text
 //! fields of an upload. A missing field stays, null clears, a value replaces.
 
+use super::json::Fault;
 use crate::error::{Error, Result};
 use crate::media;
 use crate::model::{
-    AssetCategory, AudioCategory, File, FileMetadata, FileName, FileType, Tags, VoiceoverType,
+    AssetCategory, AudioCategory, Document, File, FileMetadata, FileName, FileType, Number, OUR_WORDS, Tags,
+    Text, VoiceoverType,
 };
+use serde::de::value::MapDeserializer;
+use serde::de::{self, IgnoredAny, IntoDeserializer, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+/// Longest name of a file as it is sent.
+const MAX_SENT_NAME_BYTES: usize = 1024;
 /// Longest name of a package.
 const MAX_NAME_BYTES: usize = 255;
 /// Longest line of text about an asset.
 const MAX_LINE_BYTES: usize = 4 * 1024;
 /// Longest lyrics or script; also all texts about a file and its `aiMetadata` as JSON together.
 const MAX_TEXT_BYTES: usize = 16 * 1024;
-/// Longest sound, in seconds, that anybody can mean.
+/// Longest audio, in seconds, that anybody can mean.
 const MAX_SECONDS: f64 = 1e9;
+/// Fastest tempo, in beats per minute, that anybody can mean.
+const MAX_TEMPO: f64 = 1e5;
 
-/// Fields of an upload whose text is JSON.
-const JSON_FIELDS: [&str; 4] = ["tags", "usageTags", "characterNames", "aiMetadata"];
-/// Fields of an upload whose text is `true` or `false`.
-const FLAG_FIELDS: [&str; 2] = ["hasAlphaChannel", "audioVocals"];
-/// Fields of an upload whose text is a number.
-const NUMBER_FIELDS: [&str; 1] = ["audioDurationSeconds"];
+type Name = Text<MAX_NAME_BYTES>;
+type Line = Text<MAX_LINE_BYTES>;
+type LongText = Text<MAX_TEXT_BYTES>;
 
 /// A change of a file's metadata.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct FilePatch {
     /// A new name, 1 to 255 bytes.
-    original_name: Option<String>,
+    #[schema(value_type = Option<String>)]
+    original_name: Option<Text<MAX_SENT_NAME_BYTES>>,
     /// A new type; the content must allow it.
     file_type: Option<FileType>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
-    package_name: Option<Option<String>>,
+    package_name: Option<Option<Name>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<Vec<String>>)]
-    tags: Option<Option<Vec<String>>>,
+    tags: Option<Option<Tags>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<AssetCategory>)]
     asset_category: Option<Option<AssetCategory>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<Vec<String>>)]
-    usage_tags: Option<Option<Vec<String>>>,
+    usage_tags: Option<Option<Tags>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<Vec<String>>)]
-    character_names: Option<Option<Vec<String>>>,
+    character_names: Option<Option<Tags>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
-    object_description: Option<Option<String>>,
+    object_description: Option<Option<Line>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
-    scene_location: Option<Option<String>>,
+    scene_location: Option<Option<Line>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<bool>)]
     has_alpha_channel: Option<Option<bool>>,
@@ -63,31 +68,32 @@ pub struct FilePatch {
     audio_category: Option<Option<AudioCategory>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<f64>)]
-    audio_duration_seconds: Option<Option<f64>>,
+    audio_duration_seconds: Option<Option<Number>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
-    audio_style: Option<Option<String>>,
+    audio_style: Option<Option<Line>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<bool>)]
     audio_vocals: Option<Option<bool>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
-    audio_lyrics: Option<Option<String>>,
+    audio_lyrics: Option<Option<LongText>>,
+    #[serde(deserialize_with = "present")]
+    /// Beats per minute.
+    #[schema(value_type = Option<f64>)]
+    audio_tempo: Option<Option<Number>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
-    audio_tempo: Option<Option<String>>,
-    #[serde(deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
-    audio_key: Option<Option<String>>,
+    audio_key: Option<Option<Line>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<VoiceoverType>)]
     voiceover_type: Option<Option<VoiceoverType>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
-    voiceover_script: Option<Option<String>>,
+    voiceover_script: Option<Option<LongText>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<Object>)]
-    ai_metadata: Option<Option<Map<String, Value>>>,
+    ai_metadata: Option<Option<Document<MAX_TEXT_BYTES>>>,
 }
 
 /// Tells null apart from a field that is missing.
@@ -103,16 +109,14 @@ impl FilePatch {
     /// # Errors
     /// [`Error::InvalidParameter`] for a field whose text is not what it should be.
     pub fn from_fields<'a>(fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
-        let mut object = Map::new();
-        for (name, text) in fields {
-            let Some(name) = FIELDS.iter().find(|known| **known == name) else { continue };
-            if text.trim().is_empty() {
-                continue;
-            }
-            object.insert((*name).to_owned(), field_value(name, text)?);
-        }
-        // Each value was checked by itself, so that the error can name its field.
-        serde_json::from_value(Value::Object(object)).map_err(|cause| Error::invalid_body(cause.to_string()))
+        let read = fields.into_iter().filter_map(|(name, text)| {
+            let (name, kind) = FIELDS.iter().find(|(known, _)| *known == name)?;
+            (!text.trim().is_empty()).then_some((*name, FieldText { kind: *kind, text }))
+        });
+        serde_path_to_error::deserialize(MapDeserializer::new(read)).map_err(|fault| {
+            let Fault { field, reason, .. } = Fault::of(&fault);
+            Error::invalid_parameter(field.unwrap_or_default(), reason)
+        })
     }
 
     /// Makes the change.
@@ -122,7 +126,7 @@ impl FilePatch {
     /// not.
     pub fn apply(self, file: &mut File) -> Result<()> {
         if let Some(name) = &self.original_name {
-            file.original_name = FileName::parse(name).ok_or_else(|| {
+            file.original_name = FileName::parse(name.as_str()).ok_or_else(|| {
                 Error::invalid_parameter(
                     "originalName",
                     "expected 1 to 255 bytes without separators or control characters",
@@ -158,63 +162,114 @@ impl FilePatch {
 
     fn change_metadata(self, metadata: &mut FileMetadata) -> Result<()> {
         let details = &mut metadata.details;
-        set(&mut metadata.package_name, bounded("packageName", self.package_name, MAX_NAME_BYTES)?);
-        set_tags(&mut metadata.tags, "tags", self.tags)?;
-        set_tags(&mut metadata.usage_tags, "usageTags", self.usage_tags)?;
-        set_tags(&mut metadata.character_names, "characterNames", self.character_names)?;
+        set_text(&mut metadata.package_name, self.package_name);
+        set_tags(&mut metadata.tags, self.tags);
+        set_tags(&mut metadata.usage_tags, self.usage_tags);
+        set_tags(&mut metadata.character_names, self.character_names);
         set(&mut metadata.asset_category, self.asset_category);
         set(&mut metadata.audio_category, self.audio_category);
-        set(
-            &mut details.object_description,
-            bounded("objectDescription", self.object_description, MAX_LINE_BYTES)?,
-        );
-        set(&mut details.scene_location, bounded("sceneLocation", self.scene_location, MAX_LINE_BYTES)?);
-        set(&mut details.audio_style, bounded("audioStyle", self.audio_style, MAX_LINE_BYTES)?);
-        set(&mut details.audio_tempo, bounded("audioTempo", self.audio_tempo, MAX_LINE_BYTES)?);
-        set(&mut details.audio_key, bounded("audioKey", self.audio_key, MAX_LINE_BYTES)?);
-        set(&mut details.audio_lyrics, bounded("audioLyrics", self.audio_lyrics, MAX_TEXT_BYTES)?);
-        set(
-            &mut details.voiceover_script,
-            bounded("voiceoverScript", self.voiceover_script, MAX_TEXT_BYTES)?,
-        );
+        set_text(&mut details.object_description, self.object_description);
+        set_text(&mut details.scene_location, self.scene_location);
+        set_text(&mut details.audio_style, self.audio_style);
+        set_number(&mut details.audio_tempo, "audioTempo", self.audio_tempo, MAX_TEMPO)?;
+        set_text(&mut details.audio_key, self.audio_key);
+        set_text(&mut details.audio_lyrics, self.audio_lyrics);
+        set_text(&mut details.voiceover_script, self.voiceover_script);
         set(&mut details.voiceover_type, self.voiceover_type);
         details.has_alpha_channel =
             self.has_alpha_channel.map_or(details.has_alpha_channel, Option::unwrap_or_default);
         details.audio_vocals = self.audio_vocals.map_or(details.audio_vocals, Option::unwrap_or_default);
-        if let Some(Some(seconds)) = self.audio_duration_seconds
-            && !(0.0..=MAX_SECONDS).contains(&seconds)
-        {
-            return Err(Error::invalid_parameter("audioDurationSeconds", "expected seconds from 0 on"));
-        }
-        set(&mut details.audio_duration_seconds, self.audio_duration_seconds);
+        let seconds = &mut details.audio_duration_seconds;
+        set_number(seconds, "audioDurationSeconds", self.audio_duration_seconds, MAX_SECONDS)?;
         if let Some(document) = self.ai_metadata {
-            details.ai_metadata = document.unwrap_or_default();
+            details.ai_metadata = document.unwrap_or_default().0;
         }
         Ok(())
     }
 }
 
+/// How the text of an upload's field is read.
+#[derive(Debug, Clone, Copy)]
+enum FieldKind {
+    Text,
+    Json,
+    Flag,
+}
+
 /// Every field an upload may carry about its files; `fileType` is read by the upload itself.
-const FIELDS: [&str; 18] = [
-    "packageName",
-    "tags",
-    "assetCategory",
-    "usageTags",
-    "characterNames",
-    "objectDescription",
-    "sceneLocation",
-    "hasAlphaChannel",
-    "audioCategory",
-    "audioDurationSeconds",
-    "audioStyle",
-    "audioVocals",
-    "audioLyrics",
-    "audioTempo",
-    "audioKey",
-    "voiceoverType",
-    "voiceoverScript",
-    "aiMetadata",
+const FIELDS: [(&str, FieldKind); 18] = [
+    ("packageName", FieldKind::Text),
+    ("tags", FieldKind::Json),
+    ("assetCategory", FieldKind::Text),
+    ("usageTags", FieldKind::Json),
+    ("characterNames", FieldKind::Json),
+    ("objectDescription", FieldKind::Text),
+    ("sceneLocation", FieldKind::Text),
+    ("hasAlphaChannel", FieldKind::Flag),
+    ("audioCategory", FieldKind::Text),
+    ("audioDurationSeconds", FieldKind::Text),
+    ("audioStyle", FieldKind::Text),
+    ("audioVocals", FieldKind::Flag),
+    ("audioLyrics", FieldKind::Text),
+    ("audioTempo", FieldKind::Text),
+    ("audioKey", FieldKind::Text),
+    ("voiceoverType", FieldKind::Text),
+    ("voiceoverScript", FieldKind::Text),
+    ("aiMetadata", FieldKind::Json),
 ];
+
+/// The text of a field, as the value that the field's type reads.
+#[derive(Clone, Copy)]
+struct FieldText<'a> {
+    kind: FieldKind,
+    text: &'a str,
+}
+
+impl<'de> IntoDeserializer<'de, serde_json::Error> for FieldText<'de> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for FieldText<'de> {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
+        let refused = |reason: &str| de::Error::custom(format_args!("{OUR_WORDS}{reason}"));
+        match (self.kind, self.text.trim()) {
+            (FieldKind::Text, _) => visitor.visit_borrowed_str(self.text),
+            (FieldKind::Flag, "true" | "1") => visitor.visit_bool(true),
+            (FieldKind::Flag, "false" | "0") => visitor.visit_bool(false),
+            (FieldKind::Flag, _) => Err(refused("expected true or false")),
+            (FieldKind::Json, text) => {
+                if serde_json::from_str::<IgnoredAny>(text).is_err() {
+                    return Err(refused("its text is not JSON"));
+                }
+                serde_json::Deserializer::from_str(text).deserialize_any(visitor)
+            }
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, serde_json::Error> {
+        self.text.trim().into_deserializer().deserialize_enum(name, variants, visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
 
 fn set<T>(field: &mut Option<T>, change: Option<Option<T>>) {
     if let Some(value) = change {
@@ -222,50 +277,29 @@ fn set<T>(field: &mut Option<T>, change: Option<Option<T>>) {
     }
 }
 
-fn set_tags(field: &mut Tags, name: &'static str, change: Option<Option<Vec<String>>>) -> Result<()> {
+fn set_text<const MAX: usize>(field: &mut Option<String>, change: Option<Option<Text<MAX>>>) {
+    set(field, change.map(|text| text.and_then(Text::into_non_empty)));
+}
+
+fn set_tags(field: &mut Tags, change: Option<Option<Tags>>) {
     if let Some(labels) = change {
-        *field = Tags::parse(labels.unwrap_or_default())
-            .map_err(|reason| Error::invalid_parameter(name, reason))?;
+        *field = labels.unwrap_or_default();
     }
-    Ok(())
 }
 
-fn bounded(
+fn set_number(
+    field: &mut Option<f64>,
     name: &'static str,
-    change: Option<Option<String>>,
-    max_bytes: usize,
-) -> Result<Option<Option<String>>> {
-    if let Some(Some(text)) = &change
-        && text.len() > max_bytes
+    change: Option<Option<Number>>,
+    max: f64,
+) -> Result<()> {
+    if let Some(Some(Number(number))) = change
+        && !(0.0..=max).contains(&number)
     {
-        return Err(Error::invalid_parameter(name, format!("expected at most {max_bytes} bytes")));
+        return Err(Error::invalid_parameter(name, format!("expected a number from 0 to {max}")));
     }
-    Ok(change.map(|value| value.filter(|text| !text.is_empty())))
-}
-
-fn field_value(name: &'static str, text: &str) -> Result<Value> {
-    let wrong = |reason: &str| Error::invalid_parameter(name, reason);
-    let value = if JSON_FIELDS.contains(&name) {
-        if text.contains("\\u0000") {
-            // Postgres cannot store it in text.
-            return Err(wrong("it holds a NUL character"));
-        }
-        serde_json::from_str(text).map_err(|_| wrong("expected JSON"))?
-    } else if FLAG_FIELDS.contains(&name) {
-        match text {
-            "true" | "1" => Value::Bool(true),
-            "false" | "0" => Value::Bool(false),
-            _ => return Err(wrong("expected true or false")),
-        }
-    } else if NUMBER_FIELDS.contains(&name) {
-        let number: f64 = text.trim().parse().map_err(|_| wrong("expected a number"))?;
-        serde_json::Number::from_f64(number).map(Value::Number).ok_or_else(|| wrong("expected a number"))?
-    } else {
-        Value::String(text.to_owned())
-    };
-    let alone = Value::Object(Map::from_iter([(name.to_owned(), value.clone())]));
-    serde_json::from_value::<FilePatch>(alone).map_err(|_| wrong("its value is not one of those allowed"))?;
-    Ok(value)
+    set(field, change.map(|number| number.map(|Number(number)| number)));
+    Ok(())
 }
 
 #[cfg(test)]
@@ -280,15 +314,18 @@ mod tests {
             ("audioCategory", "radio_song"),
             ("audioVocals", "true"),
             ("audioDurationSeconds", "12.5"),
+            ("audioTempo", "120"),
+            ("packageName", "cafe\u{301}"),
             ("aiMetadata", r#"{"model": "x"}"#),
-            ("packageName", ""),
+            ("audioKey", ""),
             ("somethingElse", "kept out"),
         ]);
         let mut metadata = FileMetadata::default();
         patch.unwrap().apply_metadata(&mut metadata).unwrap();
         assert_eq!(metadata.tags.as_slice(), ["a", "b"]);
         assert_eq!(metadata.audio_category, Some(AudioCategory::RadioSong));
-        assert_eq!(metadata.package_name, None);
+        assert_eq!(metadata.package_name.as_deref(), Some("caf\u{e9}"));
+        assert_eq!((metadata.details.audio_key, metadata.details.audio_tempo), (None, Some(120.0)));
         assert!(metadata.details.audio_vocals);
         assert_eq!(metadata.details.audio_duration_seconds, Some(12.5));
         assert_eq!(metadata.details.ai_metadata["model"], "x");
@@ -302,6 +339,10 @@ mod tests {
             ("audioVocals", "maybe"),
             ("audioDurationSeconds", "NaN"),
             ("assetCategory", "car"),
+            ("audioTempo", "fast"),
+            ("audioTempo", "-1"),
+            ("packageName", &"x".repeat(256)),
+            ("tags", r#"["a", 5]"#),
             ("aiMetadata", "[]"),
             ("aiMetadata", r#"{"a": "\u0000"}"#),
         ] {

@@ -3,6 +3,7 @@
 
 mod accel;
 mod allow;
+mod asset_view;
 mod blob_response;
 mod body;
 mod conditional;
@@ -11,6 +12,7 @@ pub mod disposition;
 mod extract;
 mod file_patch;
 mod health;
+mod json;
 mod lambda;
 mod layers;
 mod listener;
@@ -26,9 +28,10 @@ pub use blob_response::BlobResponse;
 pub use body::chunks;
 pub use conditional::{Validators, http_date};
 pub use extract::{
-    Admin, JsonBody, MaxAppend, Params, PathDerivative, PathFile, PathUser, Public, SignedBy, SignedDelivery,
+    Admin, MaxAppend, Params, PathDerivative, PathFile, PathUser, Public, SignedBy, SignedDelivery,
 };
 pub use file_patch::FilePatch;
+pub use json::JsonBody;
 pub use lambda::serve as serve_lambda;
 pub use layers::{Peer, X_REQUEST_ID};
 pub use listener::{Listener, serve_connections};

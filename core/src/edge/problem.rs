@@ -137,7 +137,7 @@ fn examples() -> Vec<Error> {
     let max_bytes = ByteSize::mib(2048);
     vec![
         Error::invalid_parameter("limit", "expected a whole number from 1 to 200"),
-        Error::invalid_body("expected value at line 1 column 1"),
+        Error::invalid_field("tags", "tags is a number, expected a list of texts"),
         Error::NoFiles,
         Error::TooManyFiles { max_files: 100 },
         Error::IncompleteBody,
@@ -181,6 +181,7 @@ fn examples() -> Vec<Error> {
 fn numbers(error: &Error) -> Map<String, Value> {
     let value = match error {
         Error::InvalidParameter { parameter, .. } => json!({ "parameter": parameter }),
+        Error::InvalidBody { parameter: Some(parameter), .. } => json!({ "parameter": parameter }),
         Error::FileTooLarge { max_bytes }
         | Error::BodyTooLarge { max_bytes }
         | Error::AnswerTooLarge { max_bytes } => json!({ "maxBytes": max_bytes }),

@@ -1,11 +1,12 @@
 //! A file as the API shows it: field for field what the live front end reads, and the new fields beside them.
 //! Never decides who may see it.
 
+use super::asset_view::AssetView;
 use crate::auth::{Signer, Variant};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, PictureFormat};
 use crate::model::{
-    AssetCategory, AssetDetails, AudioCategory, ByteSize, Derivative, DerivativeKind, DerivativeState, File,
+    AssetCategory, AudioCategory, ByteSize, Derivative, DerivativeKind, DerivativeState, File,
     FileName, FileType, PictureKind, Tags,
 };
 use base64::Engine as _;
@@ -62,7 +63,7 @@ pub struct UserFile {
     #[schema(required)]
     audio_category: Option<AudioCategory>,
     #[serde(flatten)]
-    details: AssetDetails,
+    details: AssetView,
     /// Hex.
     sha256: String,
     #[schema(required)]
@@ -152,7 +153,7 @@ impl UserFile {
             usage_tags: file.metadata.usage_tags,
             character_names: file.metadata.character_names,
             audio_category: file.metadata.audio_category,
-            details: file.metadata.details,
+            details: file.metadata.details.into(),
             sha256: file.sha256.to_string(),
             width: file.width,
             height: file.height,

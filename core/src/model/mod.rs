@@ -3,9 +3,11 @@
 
 mod asset;
 mod derivative;
+mod wire;
 
 pub use asset::{AssetCategory, AssetDetails, AudioCategory, FileMetadata, Tags, VoiceoverType};
 pub use derivative::{Derivative, DerivativeKind, DerivativeState, PictureKind};
+pub use wire::{Document, List, Number, OUR_WORDS, Text};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -6,26 +6,42 @@ use jam_core::app::App;
 use jam_core::auth::Caller;
 use jam_core::edge::JsonBody;
 use jam_core::ids::FileId;
-use jam_core::model::Tags;
+use jam_core::model::{List, Tags, Text};
 use jam_core::ops::organize::{Action, Skipped, batch};
 use jam_core::{Error, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::HashMap;
 use utoipa::ToSchema;
 
 /// Longest name of a package.
 const MAX_NAME_BYTES: usize = 255;
+/// Longest text that is looked at as an id.
+const MAX_ID_BYTES: usize = 64;
+/// More ids than any configuration allows.
+const MAX_IDS: usize = 10_000;
 
-/// What to do to which files.
+/// What to do to which files. An action is refused without what it needs, so that a misspelt field changes nothing.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct BatchRequest {
     action: ActionName,
     /// Up to 500, each once.
-    ids: Vec<String>,
-    /// For `tag` and `untag`.
-    tags: Option<Vec<String>>,
-    /// For `move`: the package, or null for none.
-    package_name: Option<String>,
+    #[schema(value_type = Vec<String>)]
+    ids: List<Text<MAX_ID_BYTES>, MAX_IDS>,
+    /// For `tag` and `untag`, which need it.
+    #[schema(value_type = Option<Vec<String>>)]
+    tags: Option<Tags>,
+    /// For `move`, which needs it: the package, or null for none.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    package_name: Option<Option<Text<MAX_NAME_BYTES>>>,
+}
+
+/// Tells null apart from a field that is missing.
+fn given<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Option<Text<MAX_NAME_BYTES>>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
@@ -70,52 +86,58 @@ pub(crate) async fn run_batch(
     caller: Caller,
     JsonBody(request): JsonBody<BatchRequest>,
 ) -> Result<Json<BatchAnswer>> {
+    let BatchRequest { action, ids: List(ids), tags, package_name } = request;
     let max = app.config.limits.max_batch;
-    if request.ids.len() > max {
-        return Err(Error::invalid_parameter("ids", format!("expected at most {max}")));
+    if ids.len() > max {
+        let reason = format!("it has {} entries, allowed are at most {max}", ids.len());
+        return Err(Error::invalid_parameter("ids", reason));
     }
-    let action = action(&request)?;
-    let ids: Vec<FileId> = request.ids.iter().filter_map(|id| FileId::parse(id)).collect();
-    let outcomes = batch(&app, &caller.user, &action, &ids).await?;
-    let results: Vec<BatchResult> = request.ids.iter().map(|id| result(id, &outcomes)).collect();
+    let action = action.with(tags, package_name)?;
+    let known: Vec<FileId> = ids.iter().filter_map(|id| FileId::parse(id.as_str())).collect();
+    let outcomes = batch(&app, &caller.user, &action, &known).await?.into_iter().collect();
+    let results: Vec<BatchResult> = ids.iter().map(|id| result(id.as_str(), &outcomes)).collect();
     let count = results.iter().filter(|result| result.success).count();
     Ok(Json(BatchAnswer { success: true, results, count }))
 }
 
-fn action(request: &BatchRequest) -> Result<Action> {
-    let tags = || {
-        let labels = request.tags.clone().unwrap_or_default();
-        let tags = Tags::parse(labels).map_err(|reason| Error::invalid_parameter("tags", reason))?;
-        if tags.as_slice().is_empty() {
-            Err(Error::invalid_parameter("tags", "expected at least one"))
-        } else {
-            Ok(tags)
-        }
-    };
-    let package = request.package_name.clone().filter(|name| !name.is_empty());
-    if package.as_ref().is_some_and(|name| name.len() > MAX_NAME_BYTES) {
-        return Err(Error::invalid_parameter("packageName", "expected at most 255 bytes"));
+impl ActionName {
+    /// The action with what it needs.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] when that is missing.
+    fn with(self, tags: Option<Tags>, package: Option<Option<Text<MAX_NAME_BYTES>>>) -> Result<Action> {
+        let tags = || {
+            tags.filter(|tags| !tags.as_slice().is_empty()).ok_or_else(|| {
+                Error::invalid_parameter("tags", "this action needs a list of at least one text")
+            })
+        };
+        Ok(match self {
+            Self::Delete => Action::Delete,
+            Self::Restore => Action::Restore,
+            Self::Purge => Action::Purge,
+            Self::Favorite => Action::SetFavorite(true),
+            Self::Unfavorite => Action::SetFavorite(false),
+            Self::Tag => Action::Tag(tags()?),
+            Self::Untag => Action::Untag(tags()?),
+            Self::Move => {
+                let package = package.ok_or_else(|| {
+                    let reason = "move needs it: the name of a package, or null for none";
+                    Error::invalid_parameter("packageName", reason)
+                })?;
+                Action::Move(package.and_then(Text::into_non_empty))
+            }
+        })
     }
-    Ok(match request.action {
-        ActionName::Delete => Action::Delete,
-        ActionName::Restore => Action::Restore,
-        ActionName::Purge => Action::Purge,
-        ActionName::Favorite => Action::SetFavorite(true),
-        ActionName::Unfavorite => Action::SetFavorite(false),
-        ActionName::Tag => Action::Tag(tags()?),
-        ActionName::Untag => Action::Untag(tags()?),
-        ActionName::Move => Action::Move(package),
-    })
 }
 
-fn result(id: &str, outcomes: &[(FileId, Option<Skipped>)]) -> BatchResult {
-    let outcome = FileId::parse(id).and_then(|parsed| outcomes.iter().find(|(done, _)| *done == parsed));
+fn result(id: &str, outcomes: &HashMap<FileId, Option<Skipped>>) -> BatchResult {
+    let outcome = FileId::parse(id).and_then(|parsed| outcomes.get(&parsed));
     let (error, code) = match outcome {
-        Some((_, None)) => (None, None),
-        Some((_, Some(Skipped::TooManyTags))) => {
+        Some(None) => (None, None),
+        Some(Some(Skipped::TooManyTags)) => {
             (Some("The file would have too many tags."), Some("too_many_tags"))
         }
-        Some((_, Some(Skipped::NotFound))) | None => (Some("There is nothing here."), Some("not_found")),
+        Some(Some(Skipped::NotFound)) | None => (Some("There is nothing here."), Some("not_found")),
     };
     BatchResult { id: id.to_owned(), success: code.is_none(), error, code }
 }

@@ -124,6 +124,7 @@ async fn restore_file(
 
 /// Whether a file is a favourite; without it the mark is toggled.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct SetFavorite {
     favorite: Option<bool>,
 }
@@ -148,8 +149,10 @@ async fn set_favorite(
 
 /// A file's labels: at most 64 of 64 characters.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct SetTags {
-    tags: Vec<String>,
+    #[schema(value_type = Vec<String>)]
+    tags: Tags,
 }
 
 /// Replaces a file's labels.
@@ -162,9 +165,8 @@ async fn set_tags(
     PathFile(id): PathFile,
     JsonBody(wanted): JsonBody<SetTags>,
 ) -> Result<Json<ChangedFile>> {
-    let tags = Tags::parse(wanted.tags).map_err(|reason| Error::invalid_parameter("tags", reason))?;
     let file = ops::organize::edit(&app, &caller.user, id, |file| {
-        file.metadata.tags = tags;
+        file.metadata.tags = wanted.tags;
         Ok(())
     })
     .await?;

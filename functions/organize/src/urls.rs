@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 /// What a URL is for.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct UrlRequest {
     purpose: Purpose,
     /// Seconds; rounded up to the next quarter of an hour, at most 1 h for a thumbnail and 12 h otherwise.

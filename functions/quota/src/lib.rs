@@ -95,7 +95,7 @@ async fn usage(
 
 /// What to set up. Only administrators may choose the quota.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Initialize {
     max_bytes: Option<u64>,
 }
@@ -123,7 +123,7 @@ async fn initialize(
 
 /// A user's new quota.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SetQuota {
     user_id: UserId,
     max_bytes: u64,

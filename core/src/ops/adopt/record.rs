@@ -150,7 +150,7 @@ fn known<T: serde::de::DeserializeOwned>(text: String) -> Option<T> {
 fn labels(given: Vec<String>) -> Tags {
     let mut fitting = Tags::default();
     for label in given {
-        let with = Tags::parse(vec![label]).and_then(|label| fitting.with(&label));
+        let with = Tags::parse([label]).and_then(|label| fitting.with(&label));
         fitting = with.unwrap_or(fitting);
     }
     fitting
