@@ -475,6 +475,13 @@ CREATE INDEX user_files_by_file_size ON public.user_files USING btree (user_id, 
 
 
 --
+-- Name: user_files_by_id; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX user_files_by_id ON public.user_files USING btree (id);
+
+
+--
 -- Name: user_files_by_original_name; Type: INDEX; Schema: public; Owner: -
 --
 

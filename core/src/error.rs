@@ -65,6 +65,12 @@ pub enum Error {
     /// The file changed since the client read it (`If-Match`).
     #[error("The file has changed since it was read.")]
     PreconditionFailed,
+    /// No byte of the file is in the range asked for.
+    #[error("The range asked for lies outside the file, which has {size} bytes.")]
+    RangeNotSatisfiable {
+        /// The size of the file.
+        size: ByteSize,
+    },
     /// The state of the thing does not allow the operation.
     #[error("{reason}.")]
     Conflict {
@@ -221,6 +227,7 @@ impl Error {
             Self::NotStreamable => "not_streamable",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::PreconditionFailed => "precondition_failed",
+            Self::RangeNotSatisfiable { .. } => "range_not_satisfiable",
             Self::Conflict { .. } => "conflict",
             Self::OffsetMismatch { .. } => "offset_mismatch",
             Self::Gone => "gone",

@@ -42,7 +42,7 @@ pub(super) fn limits(env: &Reader<'_>) -> Result<Limits, ConfigError> {
         // Longer than a statement (30 s) and the wait for a connection.
         answer: Duration::from_secs(40),
         drain: Duration::from_secs(env.number("JAM_DRAIN_SECONDS", 0, 600)?),
-        max_page: 200,
+        max_page: 1000,
         max_batch: 500,
         anonymous_window: Duration::from_millis(env.number("RATE_LIMIT_WINDOW_MS", 1000, 86_400_000)?),
         anonymous_requests: optional_rate(env.number("RATE_LIMIT_MAX_REQUESTS", 0, 10_000_000)?),

@@ -4,7 +4,7 @@
 mod content;
 mod found;
 
-pub use content::{Content, content};
+pub use content::{Content, content, owner};
 pub use found::{complete_facts, set_needs_playback, set_thumbhash};
 
 use crate::error::{Error, Result};

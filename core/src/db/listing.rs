@@ -168,8 +168,10 @@ impl Place {
     }
 }
 
+/// Only times that Postgres knows as well: its calendar begins later than the type's.
 fn to_time(micros: i64) -> Option<OffsetDateTime> {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).ok()
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).ok();
+    time.filter(|time| time.year() > 0)
 }
 
 /// Where a page starts.

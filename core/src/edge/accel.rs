@@ -7,15 +7,18 @@ use crate::blob::{BlobKey, Look, Volume};
 use crate::error::{Error, Result};
 use crate::model::ByteSize;
 use axum::http::header::{ACCEPT_RANGES, HeaderName, IF_MATCH, IF_UNMODIFIED_SINCE, RANGE};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Method};
 
 const X_ACCEL_REDIRECT: HeaderName = HeaderName::from_static("x-accel-redirect");
 /// nginx's internal location that stands for the storage root.
 const LOCATION: &str = "/_volume/";
 
-/// Whether nginx reads this request as we do. It refuses ranges that we ignore, writes several ranges in its own way, and
-/// acts on conditions for changes, which a read does not have.
-pub(super) fn understands(request: &HeaderMap, size: ByteSize) -> bool {
+/// Whether nginx reads this request as we do. It refuses ranges that we ignore, writes several ranges in its own way, answers
+/// HEAD with a range, and knows the file's own times and tags but not ours.
+pub(super) fn understands(method: &Method, request: &HeaderMap, size: ByteSize) -> bool {
+    if method == Method::HEAD && request.contains_key(RANGE) {
+        return false;
+    }
     if request.contains_key(IF_MATCH) || request.contains_key(IF_UNMODIFIED_SINCE) {
         return false;
     }
@@ -48,7 +51,7 @@ pub(super) fn hand_over(headers: &mut HeaderMap, key: &BlobKey) {
 mod tests {
     use super::understands;
     use crate::model::ByteSize;
-    use axum::http::{HeaderMap, HeaderName, HeaderValue};
+    use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
     #[test]
     fn only_what_nginx_reads_as_we_do_is_handed_over() {
@@ -56,7 +59,10 @@ mod tests {
             let request = headers
                 .iter()
                 .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-            let handed_over = understands(&HeaderMap::from_iter(request), ByteSize::new(1000));
+            let request = HeaderMap::from_iter(request);
+            let handed_over = understands(&Method::GET, &request, ByteSize::new(1000));
+            let has_range = request.contains_key("range");
+            assert_eq!(understands(&Method::HEAD, &request, ByteSize::new(1000)), expected && !has_range);
             assert_eq!(handed_over, expected, "{headers:?}");
         };
         check(&[], true);

@@ -6,7 +6,7 @@ use super::conditional::Validators;
 use super::range::{self, Ranges};
 use crate::app::App;
 use crate::blob::{BlobKey, Volume};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::ByteSize;
 use axum::body::Body;
 use axum::http::header::{
@@ -41,28 +41,33 @@ pub struct BlobResponse {
 }
 
 impl BlobResponse {
-    /// Answers a GET or HEAD: 200, 206, 304 or 416. With `JAM_ACCEL=nginx` the proxy sends the bytes where it would send
+    /// Answers a GET or HEAD: 200, 206 or 304. With `JAM_ACCEL=nginx` the proxy sends the bytes where it would send
     /// the same ones.
     ///
     /// # Errors
-    /// When the blob cannot be read.
+    /// [`Error::PreconditionFailed`] for other bytes than the client knows, [`Error::RangeNotSatisfiable`], or when the
+    /// blob cannot be read.
     pub async fn send(self, app: &App, method: &Method, request: &HeaderMap) -> Result<Response> {
         let volume = &app.volume;
+        if !self.validators.allows_read(request) {
+            return Err(Error::PreconditionFailed);
+        }
         if self.validators.is_not_modified(request) {
             let mut response = StatusCode::NOT_MODIFIED.into_response();
             self.put_validators(response.headers_mut());
             return Ok(response);
         }
-        let wanted = request.get(RANGE).and_then(|value| value.to_str().ok());
-        let ranges = if self.validators.allows_range(request) { wanted } else { None };
-        let ranges = match range::parse(ranges, self.size.bytes()) {
-            Ranges::Unsatisfiable => return Ok(self.unsatisfiable()),
+        // HEAD has no ranges (RFC 9110 section 14.2).
+        let is_ranged = method == Method::GET && self.validators.allows_range(request);
+        let wanted = request.get(RANGE).filter(|_| is_ranged).and_then(|value| value.to_str().ok());
+        let ranges = match range::parse(wanted, self.size.bytes()) {
+            Ranges::Unsatisfiable => return Err(Error::RangeNotSatisfiable { size: self.size }),
             Ranges::Whole => None,
             Ranges::Parts(parts) => Some(parts),
         };
         let mut response = Response::new(Body::empty());
         self.put_headers(response.headers_mut());
-        if app.config.accel && accel::understands(request, self.size) {
+        if app.config.accel && accel::understands(method, request, self.size) {
             accel::require_whole(volume, &self.key, self.size).await?;
             accel::hand_over(response.headers_mut(), &self.key);
             return Ok(response);
@@ -134,14 +139,6 @@ impl BlobResponse {
 
     fn content_range(&self, part: &Range<u64>) -> String {
         format!("bytes {}-{}/{}", part.start, part.end - 1, self.size)
-    }
-
-    fn unsatisfiable(&self) -> Response {
-        let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
-        let headers = response.headers_mut();
-        put(headers, CONTENT_RANGE, &format!("bytes */{}", self.size));
-        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        response
     }
 
     fn put_validators(&self, headers: &mut HeaderMap) {

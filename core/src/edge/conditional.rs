@@ -1,9 +1,10 @@
-//! Conditional requests of RFC 9110 section 13: `If-Match`, `If-None-Match`, `If-Modified-Since`, `If-Range`.
+//! Conditional requests of RFC 9110 section 13: `If-Match`, `If-None-Match`, `If-Modified-Since`,
+//! `If-Unmodified-Since`, `If-Range`.
 //! Pure: headers and validators in, a decision out.
 
 use crate::model::{File, Sha256Digest};
 use axum::http::HeaderMap;
-use axum::http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE};
+use axum::http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
 use std::time::SystemTime;
 use time::OffsetDateTime;
 
@@ -63,6 +64,19 @@ impl Validators {
     pub fn allows_change(&self, headers: &HeaderMap) -> bool {
         let is_current = |tag: &str| tag == "*" || version(tag) == version(&self.etag);
         !headers.contains_key(IF_MATCH) || tags(headers, IF_MATCH).any(is_current)
+    }
+
+    /// Whether `If-Match` and `If-Unmodified-Since` allow a read of these bytes (RFC 9110 sections 13.1.1 and 13.1.4):
+    /// whoever goes on with a download must not get the end of another file.
+    #[must_use]
+    pub fn allows_read(&self, headers: &HeaderMap) -> bool {
+        if headers.contains_key(IF_MATCH) {
+            // Strong comparison: a weak tag never matches.
+            return tags(headers, IF_MATCH).any(|tag| tag == "*" || tag == self.etag);
+        }
+        let since =
+            text(headers, IF_UNMODIFIED_SINCE).and_then(|value| httpdate::parse_http_date(value).ok());
+        since.is_none_or(|since| system_seconds(self.last_modified) <= since)
     }
 
     /// Whether `If-Range` lets a `Range` header count; without the header it does.
@@ -131,6 +145,20 @@ mod tests {
         assert!(v.is_not_modified(&headers("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")));
         assert!(!v.is_not_modified(&headers("if-modified-since", "Sun, 06 Nov 1994 08:49:36 GMT")));
         assert!(!v.is_not_modified(&headers("if-modified-since", "yesterday")));
+    }
+
+    #[test]
+    fn other_bytes_than_the_client_knows_are_not_read() {
+        let v = validators();
+        assert!(v.allows_read(&HeaderMap::new()));
+        assert!(
+            v.allows_read(&headers("if-match", "\"x\", \"abc\"")) && v.allows_read(&headers("if-match", "*"))
+        );
+        assert!(!v.allows_read(&headers("if-match", "\"x\"")));
+        assert!(!v.allows_read(&headers("if-match", "W/\"abc\"")));
+        assert!(v.allows_read(&headers("if-unmodified-since", "Sun, 06 Nov 1994 08:49:37 GMT")));
+        assert!(!v.allows_read(&headers("if-unmodified-since", "Sun, 06 Nov 1994 08:49:36 GMT")));
+        assert!(v.allows_read(&headers("if-unmodified-since", "yesterday")));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What handlers take: the caller, ids, query parameters. Parsed here once; handlers trust their arguments.
+//! What handlers take: the caller, ids, who signed. Parsed here once; handlers trust their arguments.
 //! A handler without [`Caller`] is public.
 
 use super::body::read_small;
@@ -151,78 +151,6 @@ impl FromRequestParts<App> for PathUser {
         let named: Path<BTreeMap<String, String>> =
             Path::from_request_parts(parts, app).await.map_err(|_| Error::NotFound)?;
         named.get("userId").and_then(|id| UserId::parse(id)).map(Self).ok_or(Error::NotFound)
-    }
-}
-
-/// The query's parameters by name. A name that comes twice is refused: two readers could disagree on which one counts.
-#[derive(Debug, Clone, Default)]
-pub struct Params(BTreeMap<String, String>);
-
-impl FromRequestParts<App> for Params {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _app: &App) -> Result<Self> {
-        let mut found = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
-            if value.contains('\0') || found.insert(name.into_owned(), value.into_owned()).is_some() {
-                return Err(Error::invalid_parameter("query", "a parameter is given twice or holds a NUL"));
-            }
-        }
-        Ok(Self(found))
-    }
-}
-
-impl Params {
-    /// A parameter's text; one that is empty counts as absent.
-    #[must_use]
-    pub fn text(&self, name: &'static str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-
-    /// A parameter read by `parse`.
-    ///
-    /// # Errors
-    /// [`Error::InvalidParameter`] with `expected` when `parse` does not take it.
-    pub fn parsed<T>(
-        &self,
-        name: &'static str,
-        expected: &str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<Option<T>> {
-        self.text(name)
-            .map(|text| {
-                parse(text).ok_or_else(|| Error::invalid_parameter(name, format!("expected {expected}")))
-            })
-            .transpose()
-    }
-
-    /// A whole number within bounds.
-    ///
-    /// # Errors
-    /// [`Error::InvalidParameter`].
-    pub fn number(&self, name: &'static str, min: i64, max: i64) -> Result<Option<i64>> {
-        self.parsed(name, &format!("a whole number from {min} to {max}"), |text| {
-            text.parse().ok().filter(|number| (min..=max).contains(number))
-        })
-    }
-
-    /// `true` or `false`.
-    ///
-    /// # Errors
-    /// [`Error::InvalidParameter`].
-    pub fn flag(&self, name: &'static str) -> Result<Option<bool>> {
-        self.parsed(name, "true or false", |text| match text {
-            "true" | "1" => Some(true),
-            "false" | "0" => Some(false),
-            _ => None,
-        })
-    }
-
-    /// A comma list without its empty entries.
-    #[must_use]
-    pub fn list(&self, name: &'static str) -> Vec<String> {
-        let text = self.text(name).unwrap_or_default();
-        text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::model::{
 use serde::de::value::MapDeserializer;
 use serde::de::{self, IgnoredAny, IntoDeserializer, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// Longest name of a file as it is sent.
@@ -124,7 +125,7 @@ impl FilePatch {
     /// # Errors
     /// [`Error::InvalidParameter`] for a value over its bound, [`Error::TypeMismatch`] for a type that the content is
     /// not.
-    pub fn apply(self, file: &mut File) -> Result<()> {
+    pub fn apply(mut self, file: &mut File) -> Result<()> {
         if let Some(name) = &self.original_name {
             file.original_name = FileName::parse(name.as_str()).ok_or_else(|| {
                 Error::invalid_parameter(
@@ -138,6 +139,11 @@ impl FilePatch {
                 return Err(Error::TypeMismatch { declared, found: file.mime_type.clone() });
             }
             file.file_type = declared;
+        }
+        if let Some(Some(Document(patch))) = &mut self.ai_metadata {
+            let mut merged = file.metadata.details.ai_metadata.clone();
+            merge(&mut merged, std::mem::take(patch));
+            *patch = merged;
         }
         self.apply_metadata(&mut file.metadata)
     }
@@ -185,6 +191,25 @@ impl FilePatch {
             details.ai_metadata = document.unwrap_or_default().0;
         }
         Ok(())
+    }
+}
+
+/// Merges as RFC 7396 says: a field replaces, an object merges, null removes. As deep as a document may be.
+fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
+    for (name, value) in patch {
+        match value {
+            Value::Null => drop(target.remove(&name)),
+            Value::Object(fields) => {
+                let held = target.entry(name).or_insert(Value::Null);
+                let mut merged = match held.take() {
+                    Value::Object(held) => held,
+                    _ => Map::new(),
+                };
+                merge(&mut merged, fields);
+                *held = Value::Object(merged);
+            }
+            other => drop(target.insert(name, other)),
+        }
     }
 }
 
@@ -304,8 +329,9 @@ fn set_number(
 
 #[cfg(test)]
 mod tests {
-    use super::FilePatch;
+    use super::{FilePatch, merge};
     use crate::model::{AudioCategory, FileMetadata};
+    use serde_json::{Value, json};
 
     #[test]
     fn the_fields_of_a_form_become_metadata() {
@@ -340,7 +366,6 @@ mod tests {
             ("audioDurationSeconds", "NaN"),
             ("assetCategory", "car"),
             ("audioTempo", "fast"),
-            ("audioTempo", "-1"),
             ("packageName", &"x".repeat(256)),
             ("tags", r#"["a", 5]"#),
             ("aiMetadata", "[]"),
@@ -348,6 +373,26 @@ mod tests {
         ] {
             let error = FilePatch::from_fields([(name, text)]).unwrap_err().to_string();
             assert!(error.contains(name), "{name}={text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_document_is_merged_as_rfc_7396_has_it() {
+        for (target, patch, result) in [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b"}), json!({"a": null}), json!({})),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "c"}), json!({"a": ["b"]}), json!({"a": ["b"]})),
+            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
+            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
+            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+            (json!({"a": [1, 2]}), json!({"a": {"b": {"c": null}}}), json!({"a": {"b": {}}})),
+        ] {
+            let (Value::Object(mut merged), Value::Object(patch)) = (target.clone(), patch) else { panic!() };
+            merge(&mut merged, patch);
+            assert_eq!(Value::Object(merged), result, "{target}");
         }
     }
 

@@ -41,7 +41,11 @@ async fn read_bytes(headers: &HeaderMap, body: Body, app: &App) -> Result<Vec<u8
         essence.eq_ignore_ascii_case("application/json")
             || essence.eq_ignore_ascii_case("application/merge-patch+json")
     });
-    if is_json { Ok(bytes.into()) } else { Err(Error::UnsupportedContentType { expected: "application/json" }) }
+    if is_json {
+        Ok(bytes.into())
+    } else {
+        Err(Error::UnsupportedContentType { expected: "application/json" })
+    }
 }
 
 /// Reads a JSON object.
@@ -208,15 +212,35 @@ mod tests {
     fn a_fault_names_its_field_what_was_sent_and_what_is_allowed() {
         for (json, field, sentence) in [
             ("{}", "how", "how is missing"),
-            (r#"{"how": "fast", "hwo": 1}"#, "hwo", "hwo is not a field of this request; allowed are how, names, maxCount, isSet and labels"),
+            (
+                r#"{"how": "fast", "hwo": 1}"#,
+                "hwo",
+                "hwo is not a field of this request; allowed are how, names, maxCount, isSet and labels",
+            ),
             (r#"{"how": "high"}"#, "how", "how is none of its values; allowed are fast and slow"),
             (r#"{"how": 5}"#, "how", "how is not what is expected there"),
             (r#"{"how": "fast", "how": "slow"}"#, "how", "how is given twice"),
             (r#"{"how": "fast", "names": "a"}"#, "names", "names is a text, expected a list"),
-            (r#"{"how": "fast", "names": [1]}"#, "names", "names holds something that is a number, expected a text"),
-            (r#"{"how": "fast", "maxCount": "x, expected y"}"#, "maxCount", "maxCount is a text, expected a whole number from 0 on"),
-            (r#"{"how": "fast", "maxCount": -1}"#, "maxCount", "maxCount is a number, expected a whole number from 0 on"),
-            (r#"{"how": "fast", "maxCount": 1.5}"#, "maxCount", "maxCount is a number, expected a whole number from 0 on"),
+            (
+                r#"{"how": "fast", "names": [1]}"#,
+                "names",
+                "names holds something that is a number, expected a text",
+            ),
+            (
+                r#"{"how": "fast", "maxCount": "x, expected y"}"#,
+                "maxCount",
+                "maxCount is a text, expected a whole number from 0 on",
+            ),
+            (
+                r#"{"how": "fast", "maxCount": -1}"#,
+                "maxCount",
+                "maxCount is a number, expected a whole number from 0 on",
+            ),
+            (
+                r#"{"how": "fast", "maxCount": 1.5}"#,
+                "maxCount",
+                "maxCount is a number, expected a whole number from 0 on",
+            ),
             (r#"{"how": "fast", "isSet": {}}"#, "isSet", "isSet is an object, expected true or false"),
             (r#"{"how": "fast", "labels": 7}"#, "labels", "labels is a number, expected a list of texts"),
         ] {
@@ -232,7 +256,11 @@ mod tests {
     #[test]
     fn a_value_beyond_its_bound_is_named() {
         for (json, field, sentence) in [
-            (r#"{"how": "fast", "names": ["0123456789"]}"#, "names", "it has 10 bytes, allowed are at most 9"),
+            (
+                r#"{"how": "fast", "names": ["0123456789"]}"#,
+                "names",
+                "it has 10 bytes, allowed are at most 9",
+            ),
             (r#"{"how": "fast", "names": ["", "", "", ""]}"#, "names", "it has more than 3 entries"),
         ] {
             match read::<Wanted>(json.as_bytes()) {
@@ -253,7 +281,9 @@ mod tests {
             ("{\"how\": \"\\u0000\"}", "it holds a NUL character"),
         ] {
             match read::<Wanted>(json.as_bytes()) {
-                Err(Error::InvalidBody { parameter: None, reason: said }) => assert_eq!(said, reason, "{json}"),
+                Err(Error::InvalidBody { parameter: None, reason: said }) => {
+                    assert_eq!(said, reason, "{json}")
+                }
                 other => panic!("{json}: {other:?}"),
             }
         }

@@ -4,7 +4,9 @@
 use crate::error::Error;
 use crate::model::{ByteSize, FileType};
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{
+    ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
@@ -58,6 +60,7 @@ pub fn status(error: &Error) -> StatusCode {
         | Error::UploadTooLong { .. }
         | Error::QuotaExceeded { .. }
         | Error::TooManyStoredFiles { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
         Error::UploadLocked => StatusCode::LOCKED,
         Error::ChecksumMismatch => checksum_mismatch(),
         Error::TypeMismatch { .. } | Error::TypeRefused { .. } | Error::UnsupportedContentType { .. } => {
@@ -91,6 +94,12 @@ pub(super) fn render(error: &Error, request_id: &str, mut headers: HeaderMap) ->
     match error {
         Error::Unauthenticated | Error::SessionPending => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Error::RangeNotSatisfiable { size } => {
+            if let Ok(value) = HeaderValue::from_str(&format!("bytes */{size}")) {
+                headers.insert(CONTENT_RANGE, value);
+            }
+            headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         }
         Error::OffsetMismatch { offset } => {
             headers.insert(UPLOAD_OFFSET, HeaderValue::from(offset.bytes()));
@@ -152,6 +161,7 @@ fn examples() -> Vec<Error> {
         Error::RequestTimeout,
         Error::Conflict { reason: "The upload was cancelled".to_owned() },
         Error::PreconditionFailed,
+        Error::RangeNotSatisfiable { size: max_bytes },
         Error::OffsetMismatch { offset: max_bytes },
         Error::Gone,
         Error::UploadLocked,
@@ -186,6 +196,7 @@ fn numbers(error: &Error) -> Map<String, Value> {
         | Error::BodyTooLarge { max_bytes }
         | Error::AnswerTooLarge { max_bytes } => json!({ "maxBytes": max_bytes }),
         Error::TooManyFiles { max_files } => json!({ "maxFiles": max_files }),
+        Error::RangeNotSatisfiable { size } => json!({ "fileSize": size }),
         Error::OffsetMismatch { offset } => json!({ "uploadOffset": offset }),
         Error::UploadTooLong { length } => json!({ "uploadLength": length }),
         Error::TooManyUploads { max_open } => json!({ "maxOpen": max_open }),

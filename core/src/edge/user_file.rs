@@ -6,8 +6,8 @@ use crate::auth::{Signer, Variant};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, PictureFormat};
 use crate::model::{
-    AssetCategory, AudioCategory, ByteSize, Derivative, DerivativeKind, DerivativeState, File,
-    FileName, FileType, PictureKind, Tags,
+    AssetCategory, AudioCategory, ByteSize, Derivative, DerivativeKind, DerivativeState, File, FileName,
+    FileType, PictureKind, Tags,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

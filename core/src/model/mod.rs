@@ -7,7 +7,7 @@ mod wire;
 
 pub use asset::{AssetCategory, AssetDetails, AudioCategory, FileMetadata, Tags, VoiceoverType};
 pub use derivative::{Derivative, DerivativeKind, DerivativeState, PictureKind};
-pub use wire::{Document, List, Number, OUR_WORDS, Text};
+pub use wire::{Document, List, Number, OUR_WORDS, Text, nfc};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -2,8 +2,8 @@
 //! request costs more than its size.
 //! Invariant: what has been read holds no NUL and is within its bound; a person's text is in NFC.
 
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -28,7 +28,8 @@ pub(super) fn beyond<E: Error>(reason: impl fmt::Display) -> E {
 }
 
 /// A text in NFC, in which texts that look the same are the same.
-pub(super) fn nfc(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn nfc(text: &str) -> Cow<'_, str> {
     match is_nfc_quick(text.chars()) {
         IsNormalized::Yes => Cow::Borrowed(text),
         _ => Cow::Owned(text.nfc().collect()),
@@ -36,7 +37,8 @@ pub(super) fn nfc(text: &str) -> Cow<'_, str> {
 }
 
 /// A person's text of at most `MAX` bytes, in NFC.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct Text<const MAX: usize>(String);
 
 impl<const MAX: usize> Text<MAX> {
@@ -119,7 +121,8 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for List<T, MA
 }
 
 /// A finite number, sent as one or as decimal text.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct Number(pub f64);
 
 impl Number {
@@ -164,7 +167,8 @@ impl<'de> Deserialize<'de> for Number {
 }
 
 /// A JSON object of any fields, at most `MAX` bytes in all and 32 levels deep.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct Document<const MAX: usize>(pub Map<String, Value>);
 
 impl<'de, const MAX: usize> Deserialize<'de> for Document<MAX> {
@@ -339,7 +343,10 @@ mod tests {
     #[test]
     fn a_document_is_bounded_in_bytes_and_in_depth() {
         let json = r#"{"a": [1, -2, 2.5, null, true, {"b": "c"}]}"#;
-        assert_eq!(serde_json::to_value(read::<Document<100>>(json).unwrap().0).unwrap(), read::<serde_json::Value>(json).unwrap());
+        assert_eq!(
+            serde_json::to_value(read::<Document<100>>(json).unwrap().0).unwrap(),
+            read::<serde_json::Value>(json).unwrap()
+        );
         assert!(read::<Document<100>>(&format!("{{\"a\": [{}1]}}", "1,".repeat(60))).is_err());
         assert!(read::<Document<100>>(&format!("{{\"a\": \"{}\"}}", "x".repeat(120))).is_err());
         let deep = |levels: usize| format!("{{\"a\": {}{}}}", "[".repeat(levels), "]".repeat(levels));

@@ -29,13 +29,22 @@ pub async fn edit(
     Ok(changed)
 }
 
-/// Moves one file to the trash, or removes it for good. Answers the file as it was.
+/// Moves one file to the trash, or removes it for good, if `check` lets it. Answers the file as it was.
 ///
 /// # Errors
-/// [`Error::NotFound`]; a file in the trash can only be removed for good.
-pub async fn delete(app: &App, user: &UserId, id: FileId, permanent: bool) -> Result<File> {
+/// [`Error::NotFound`]; a file in the trash can only be removed for good. Whatever `check` refuses.
+pub async fn delete(
+    app: &App,
+    user: &UserId,
+    id: FileId,
+    permanent: bool,
+    check: impl Fn(&File) -> Result<()> + Send + Sync,
+) -> Result<File> {
     let mut tx = app.db.begin().await?;
+    // What is checked stays as it is until it is gone.
+    db::storage::lock(&mut tx, user).await?;
     let mut file = db::files::get(&mut tx, user, id).await?.ok_or(Error::NotFound)?;
+    check(&file)?;
     let gone = if permanent {
         trash::purge(&mut tx, user, &[id]).await?
     } else {

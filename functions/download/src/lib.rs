@@ -7,11 +7,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use jam_core::app::App;
-use jam_core::auth::{Caller, Variant};
+use jam_core::auth::Variant;
 use jam_core::blob::BlobKey;
 use jam_core::db;
 use jam_core::db::files::Content;
-use jam_core::edge::{BlobResponse, Params, PathFile, SignedBy, Validators, disposition};
+use jam_core::edge::{BlobResponse, Params, ReadableFile, SignedBy, Validators, disposition};
 use jam_core::media;
 use jam_core::model::DerivativeKind;
 use jam_core::{Error, Result};
@@ -42,13 +42,11 @@ pub fn routes() -> OpenApiRouter<App> {
     (status = 416, description = "No such range")))]
 async fn download(
     State(app): State<App>,
-    caller: Caller,
-    PathFile(id): PathFile,
+    ReadableFile { owner, id }: ReadableFile,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let content =
-        db::files::content(&mut *app.db.conn().await?, &caller.user, id).await?.ok_or(Error::NotFound)?;
+    let content = db::files::content(&mut *app.db.conn().await?, &owner, id).await?.ok_or(Error::NotFound)?;
     send(&app, content, Variant::Download, PRIVATE.to_owned(), &method, &headers).await
 }
 
@@ -64,8 +62,7 @@ async fn download(
     (status = 416, description = "No such range")))]
 async fn stream(
     State(app): State<App>,
-    caller: Caller,
-    PathFile(id): PathFile,
+    ReadableFile { owner, id }: ReadableFile,
     params: Params,
     method: Method,
     headers: HeaderMap,
@@ -74,13 +71,12 @@ async fn stream(
     match derivative {
         None => {}
         Some(DerivativeKind::Playback) => {
-            let film = Playback::find(&app, &caller.user, id).await?;
+            let film = Playback::find(&app, &owner, id).await?;
             return film.send(&app, PRIVATE.to_owned(), &method, &headers).await;
         }
         Some(_) => return Err(Error::invalid_parameter("derivative", "expected playback")),
     }
-    let content =
-        db::files::content(&mut *app.db.conn().await?, &caller.user, id).await?.ok_or(Error::NotFound)?;
+    let content = db::files::content(&mut *app.db.conn().await?, &owner, id).await?.ok_or(Error::NotFound)?;
     send(&app, content, Variant::Stream, PRIVATE.to_owned(), &method, &headers).await
 }
 

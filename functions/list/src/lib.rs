@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use jam_core::app::App;
 use jam_core::auth::Caller;
 use jam_core::db;
-use jam_core::edge::{Admin, DerivativeView, Params, PathFile, PathUser, Public, UserFile, Validators};
-use jam_core::ids::{FileId, UserId};
+use jam_core::edge::{Admin, DerivativeView, Params, PathUser, Public, ReadableFile, UserFile, Validators};
+use jam_core::ids::UserId;
 use jam_core::model::File;
 use jam_core::ops;
 use jam_core::{Error, Result};
@@ -72,21 +72,22 @@ struct ListQuery {
     favorite: Option<bool>,
     /// Only this package.
     package: Option<String>,
-    /// Comma list: files with any of these.
+    /// Files with any of these: a comma list, the parameter several times, or `tags[]=` and `tags[0]=`, where an entry may
+    /// hold a comma.
     tags: Option<String>,
     /// Only this asset category.
     asset_category: Option<String>,
-    /// Comma list: files with any of these.
+    /// Files with any of these, as `tags`.
     usage_tags: Option<String>,
     /// Only this audio category.
     audio_category: Option<String>,
-    /// Comma list: files with any of these.
+    /// Files with any of these, as `tags`.
     character_names: Option<String>,
     /// Part of the name, any case.
     q: Option<String>,
     /// The trash instead of the files outside it.
     trash: Option<bool>,
-    /// Files per page, 1 to 200; 50 by default.
+    /// Files per page, from 1 on; 50 by default. What is above 1,000 counts as 1,000.
     limit: Option<i64>,
     /// Files to skip, 0 to 10,000; `cursor` has no such bound.
     offset: Option<i64>,
@@ -127,22 +128,17 @@ async fn list(app: &App, user: &UserId, params: &Params) -> Result<Json<FileList
     Ok(Json(FileList { success: true, count: files.len(), files, next_cursor, total }))
 }
 
-/// One of the caller's files outside the trash.
-async fn find(app: &App, caller: &Caller, id: FileId) -> Result<File> {
-    let found = db::files::get(&mut *app.db.conn().await?, &caller.user, id).await?;
+/// A file outside the trash.
+async fn find(app: &App, ReadableFile { owner, id }: ReadableFile) -> Result<File> {
+    let found = db::files::get(&mut *app.db.conn().await?, &owner, id).await?;
     found.filter(|file| file.deleted_at.is_none()).ok_or(Error::NotFound)
 }
 
-/// One of the caller's files.
+/// One of the caller's files; for administrators, anybody's.
 #[utoipa::path(get, path = "/api/files/{id}", tag = "list", params(("id" = uuid::Uuid, Path)),
     responses((status = 200, body = OneFile), (status = 404, description = "No such file")))]
-async fn get_file(
-    State(app): State<App>,
-    caller: Caller,
-    PathFile(id): PathFile,
-    headers: HeaderMap,
-) -> Result<Response> {
-    let file = find(&app, &caller, id).await?;
+async fn get_file(State(app): State<App>, wanted: ReadableFile, headers: HeaderMap) -> Result<Response> {
+    let file = find(&app, wanted).await?;
     let validators = Validators::of_metadata(&file);
     if validators.is_not_modified(&headers) {
         return Ok((axum::http::StatusCode::NOT_MODIFIED, [(ETAG, validators.etag)]).into_response());
@@ -154,12 +150,8 @@ async fn get_file(
 /// What is made from one of the caller's files, and how far it is.
 #[utoipa::path(get, path = "/api/files/{id}/derivatives", tag = "list", params(("id" = uuid::Uuid, Path)),
     responses((status = 200, body = DerivativeList), (status = 404, description = "No such file")))]
-async fn list_derivatives(
-    State(app): State<App>,
-    caller: Caller,
-    PathFile(id): PathFile,
-) -> Result<Json<DerivativeList>> {
-    let file = find(&app, &caller, id).await?;
+async fn list_derivatives(State(app): State<App>, wanted: ReadableFile) -> Result<Json<DerivativeList>> {
+    let file = find(&app, wanted).await?;
     Ok(Json(DerivativeList { success: true, derivatives: DerivativeView::all(&file, &app.signer) }))
 }
 

@@ -29,7 +29,7 @@ struct Cursor {
 
 /// Reads the parameters.
 pub(crate) fn parse(params: &Params, max_limit: i64) -> Result<Request> {
-    let limit = params.number("limit", 1, max_limit)?.unwrap_or(DEFAULT_LIMIT);
+    let limit = params.number_at_most("limit", 1, max_limit)?.unwrap_or(DEFAULT_LIMIT);
     if let Some(cursor) = params.parsed("cursor", "a nextCursor as it was given", read_cursor)? {
         let Cursor { filter, sort, order, place } = cursor;
         return Ok(Request { filter, sort, order, start: Start::After(place), limit });
@@ -79,11 +79,7 @@ fn short(text: &str) -> Option<&str> {
 }
 
 fn list(params: &Params, name: &'static str) -> Result<Vec<String>> {
-    let entries = params.list(name);
-    if entries.len() > MAX_LIST || entries.iter().any(|entry| short(entry).is_none()) {
-        return Err(Error::invalid_parameter(name, format!("expected at most {MAX_LIST} short entries")));
-    }
-    Ok(entries)
+    params.list(name, MAX_LIST, MAX_TEXT_BYTES)
 }
 
 /// A value by its name on the wire.

@@ -58,15 +58,20 @@ fn changed(app: &App, file: File) -> Json<ChangedFile> {
 /// Moves a file to the trash, or with `permanent=true` removes it for good, from the trash as well.
 #[utoipa::path(delete, path = "/api/files/{id}", tag = "organize",
     params(("id" = uuid::Uuid, Path), ("permanent" = Option<bool>, Query)),
-    responses((status = 200, body = DeletedFile), (status = 404, description = "No such file")))]
+    responses(
+        (status = 200, body = DeletedFile),
+        (status = 404, description = "No such file"),
+        (status = 412, description = "The file has changed since (`If-Match`)")))]
 async fn delete_file(
     State(app): State<App>,
     caller: Caller,
     PathFile(id): PathFile,
     params: Params,
+    headers: HeaderMap,
 ) -> Result<Json<DeletedFile>> {
     let permanent = params.flag("permanent")?.unwrap_or(false);
-    let file = ops::organize::delete(&app, &caller.user, id, permanent).await?;
+    let check = |file: &File| require_match(file, &headers);
+    let file = ops::organize::delete(&app, &caller.user, id, permanent, check).await?;
     let message = if permanent { "File deleted permanently" } else { "File moved to the trash" };
     Ok(Json(DeletedFile { success: true, message, deleted_file: UserFile::new(file, &app.signer) }))
 }
@@ -85,14 +90,22 @@ async fn patch_file(
     JsonBody(patch): JsonBody<FilePatch>,
 ) -> Result<Response> {
     let file = ops::organize::edit(&app, &caller.user, id, |file| {
-        if !Validators::of_metadata(file).allows_change(&headers) {
-            return Err(Error::PreconditionFailed);
-        }
-        patch.apply(file)
+        require_match(file, &headers)?;
+        patch.clone().apply(file)
     })
     .await?;
+    Ok(changed_with_tag(&app, file))
+}
+
+/// Refuses to change a file that is not as the client read it (`If-Match`).
+fn require_match(file: &File, headers: &HeaderMap) -> Result<()> {
+    if Validators::of_metadata(file).allows_change(headers) { Ok(()) } else { Err(Error::PreconditionFailed) }
+}
+
+/// A changed file with the tag that the next change may name.
+fn changed_with_tag(app: &App, file: File) -> Response {
     let etag = Validators::of_metadata(&file).etag;
-    Ok(([(ETAG, etag)], changed(&app, file)).into_response())
+    ([(ETAG, etag)], changed(app, file)).into_response()
 }
 
 /// How much was removed.
@@ -131,20 +144,24 @@ struct SetFavorite {
 
 /// Toggles the favourite mark, or sets it.
 #[utoipa::path(post, path = "/api/files/{id}/favorite", tag = "organize", params(("id" = uuid::Uuid, Path)),
-    request_body = SetFavorite,
-    responses((status = 200, body = ChangedFile), (status = 404, description = "No such file")))]
+    request_body = SetFavorite, responses(
+        (status = 200, body = ChangedFile),
+        (status = 404, description = "No such file"),
+        (status = 412, description = "The file has changed since (`If-Match`)")))]
 async fn set_favorite(
     State(app): State<App>,
     caller: Caller,
     PathFile(id): PathFile,
+    headers: HeaderMap,
     JsonBody(wanted): JsonBody<SetFavorite>,
-) -> Result<Json<ChangedFile>> {
+) -> Result<Response> {
     let file = ops::organize::edit(&app, &caller.user, id, |file| {
+        require_match(file, &headers)?;
         file.is_favorite = wanted.favorite.unwrap_or(!file.is_favorite);
         Ok(())
     })
     .await?;
-    Ok(changed(&app, file))
+    Ok(changed_with_tag(&app, file))
 }
 
 /// A file's labels: at most 64 of 64 characters.
@@ -157,18 +174,22 @@ struct SetTags {
 
 /// Replaces a file's labels.
 #[utoipa::path(put, path = "/api/files/{id}/tags", tag = "organize", params(("id" = uuid::Uuid, Path)),
-    request_body = SetTags,
-    responses((status = 200, body = ChangedFile), (status = 404, description = "No such file")))]
+    request_body = SetTags, responses(
+        (status = 200, body = ChangedFile),
+        (status = 404, description = "No such file"),
+        (status = 412, description = "The file has changed since (`If-Match`)")))]
 async fn set_tags(
     State(app): State<App>,
     caller: Caller,
     PathFile(id): PathFile,
+    headers: HeaderMap,
     JsonBody(wanted): JsonBody<SetTags>,
-) -> Result<Json<ChangedFile>> {
+) -> Result<Response> {
     let file = ops::organize::edit(&app, &caller.user, id, |file| {
-        file.metadata.tags = wanted.tags;
+        require_match(file, &headers)?;
+        file.metadata.tags.clone_from(&wanted.tags);
         Ok(())
     })
     .await?;
-    Ok(changed(&app, file))
+    Ok(changed_with_tag(&app, file))
 }

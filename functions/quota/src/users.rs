@@ -26,17 +26,14 @@ pub(crate) struct UserList {
     count: usize,
 }
 
-/// A user. Names and times are null for users that only the storage knows.
+/// A user. Names are empty and times null where nothing is known: the live front end calls methods of strings on names.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct UserView {
     id: String,
-    #[schema(required)]
-    email: Option<String>,
-    #[schema(required)]
-    first_name: Option<String>,
-    #[schema(required)]
-    last_name: Option<String>,
+    email: String,
+    first_name: String,
+    last_name: String,
     full_name: String,
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime, required)]
@@ -44,8 +41,7 @@ struct UserView {
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime, required)]
     last_sign_in_at: Option<OffsetDateTime>,
-    #[schema(required)]
-    image_url: Option<String>,
+    image_url: String,
     /// Null for a user who never stored anything.
     #[schema(required)]
     storage: Option<UserStorage>,
@@ -96,28 +92,28 @@ fn known(lines: &mut HashMap<String, UserLine>, user: ClerkUser) -> UserView {
     let names = [user.first_name.as_deref(), user.last_name.as_deref()];
     let full_name = names.into_iter().flatten().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" ");
     UserView {
-        email: user.email().map(str::to_owned),
+        email: user.email().unwrap_or_default().to_owned(),
         full_name,
         created_at: user.created_at.and_then(milliseconds),
         last_sign_in_at: user.last_sign_in_at.and_then(milliseconds),
         storage: lines.remove(&user.id).map(storage),
         id: user.id,
-        first_name: user.first_name,
-        last_name: user.last_name,
-        image_url: user.image_url,
+        first_name: user.first_name.unwrap_or_default(),
+        last_name: user.last_name.unwrap_or_default(),
+        image_url: user.image_url.unwrap_or_default(),
     }
 }
 
 fn unknown(line: UserLine) -> UserView {
     UserView {
         id: line.user_id.to_string(),
-        email: None,
-        first_name: None,
-        last_name: None,
+        email: String::new(),
+        first_name: String::new(),
+        last_name: String::new(),
         full_name: line.user_id.to_string(),
         created_at: Some(line.created_at),
         last_sign_in_at: None,
-        image_url: None,
+        image_url: String::new(),
         storage: Some(storage(line)),
     }
 }

@@ -6,10 +6,10 @@ use axum::http::header::{ACCEPT, VARY};
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::Response;
 use jam_core::app::App;
-use jam_core::auth::{Caller, Variant};
+use jam_core::auth::Variant;
 use jam_core::db;
 use jam_core::db::derivatives::Found;
-use jam_core::edge::{BlobResponse, Params, PathFile, SignedBy, Validators, disposition};
+use jam_core::edge::{BlobResponse, Params, ReadableFile, SignedBy, Validators, disposition};
 use jam_core::media::PictureFormat;
 use jam_core::model::{FileName, PictureKind};
 use jam_core::ops::thumbnail::{self, Wanted};
@@ -34,15 +34,14 @@ pub fn routes() -> OpenApiRouter<App> {
         (status = 404, description = "No such file, or no picture of it (`thumbnail_unavailable`)")))]
 async fn thumbnail(
     State(app): State<App>,
-    caller: Caller,
-    PathFile(id): PathFile,
+    ReadableFile { owner, id }: ReadableFile,
     params: Params,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response> {
     let size = params.parsed("size", "small, medium or large", PictureKind::parse)?;
     let kind = size.unwrap_or(PictureKind::Default);
-    let wanted = Wanted { user: &caller.user, file: id, kind, format: format(&headers) };
+    let wanted = Wanted { user: &owner, file: id, kind, format: format(&headers) };
     let found = find(&app, &wanted).await?;
     send(&app, &wanted, found, PRIVATE.to_owned(), &method, &headers).await
 }

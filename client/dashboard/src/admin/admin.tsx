@@ -104,7 +104,7 @@ function UserTable({ users }: { users: readonly UserView[] }) {
             <tr key={user.id}>
               <th scope="row">
                 {user.fullName}
-                {(user.email ?? user.id) !== user.fullName && <small>{user.email ?? user.id}</small>}
+                {(user.email || user.id) !== user.fullName && <small>{user.email || user.id}</small>}
               </th>
               <td>{(user.storage?.fileCount ?? 0).toLocaleString("en")}</td>
               <td>

@@ -1,5 +1,5 @@
-//! What sending a file's bytes needs to know.
-//! Never tells of files in the trash.
+//! What sending a file's bytes needs to know, and whose file it is.
+//! Never tells of the content of files in the trash.
 
 use super::digest;
 use crate::error::Result;
@@ -55,4 +55,20 @@ pub async fn content(conn: &mut PgConnection, user: &UserId, id: FileId) -> Resu
         })
     })
     .transpose()
+}
+
+/// Whose file this is, in the trash or not: for administrators, who name a file by its id alone. Should several users have
+/// one of this id, `preferred` comes first.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn owner(conn: &mut PgConnection, id: FileId, preferred: &UserId) -> Result<Option<UserId>> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT user_id AS "user_id: UserId" FROM user_files WHERE id = $1
+            ORDER BY user_id <> $2, user_id LIMIT 1"#,
+        id as FileId,
+        preferred.as_str(),
+    )
+    .fetch_optional(conn)
+    .await?)
 }

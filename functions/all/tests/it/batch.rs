@@ -109,6 +109,10 @@ async fn a_batch_that_makes_no_sense_does_nothing(pool: PgPool) {
         (json!({ "action": "tag", "ids": ids }), "invalid_parameter"),
         (json!({ "action": "tag", "ids": ids, "tags": [" "] }), "invalid_parameter"),
         (json!({ "action": "tag", "ids": ids, "tags": ["x".repeat(65)] }), "invalid_parameter"),
+        (json!({ "action": "untag", "ids": ids }), "invalid_parameter"),
+        (json!({ "action": "move", "ids": ids }), "invalid_parameter"),
+        (json!({ "action": "move", "ids": ids, "package": "x" }), "invalid_body"),
+        (json!({ "action": "favorite", "ids": ids, "favorite": false }), "invalid_body"),
         (json!({ "action": "move", "ids": ids, "packageName": "x".repeat(256) }), "invalid_parameter"),
     ];
     for (body, code) in wrong {
@@ -138,5 +142,23 @@ async fn five_hundred_at_once_are_done_and_so_are_racing_batches(pool: PgPool) {
         answer.expect(200);
     }
     assert_eq!(app.ann().usage().await["totalBytes"], 2000);
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_misspelt_argument_leaves_every_file_in_its_package(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let ids = store(&app, 2).await;
+    run(&app, json!({ "action": "move", "ids": ids, "packageName": "p" })).await;
+    let ann = app.ann();
+    let batch = async |body: Value| ann.post("/api/files/batch", body).await;
+    let error =
+        batch(json!({ "action": "move", "ids": ids, "package": "x" })).await.refused(400, "invalid_body");
+    assert_eq!(error["parameter"], "package");
+    let error = batch(json!({ "action": "move", "ids": ids })).await.refused(400, "invalid_parameter");
+    assert_eq!(error["parameter"], "packageName");
+    for id in &ids {
+        assert_eq!(app.ann().file(id).await["packageName"], "p");
+    }
     app.finish().await;
 }

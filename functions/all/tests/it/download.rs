@@ -115,10 +115,50 @@ async fn a_range_outside_the_file_is_answered_with_its_size(pool: PgPool) {
     for header in ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=50-60,70-"] {
         let answer = app.ann().get_with(&path, "range", header).await.expect(416);
         assert_eq!(answer.header("content-range"), Some("bytes */10"), "{header}");
+        assert_eq!(answer.header("accept-ranges"), Some("bytes"), "{header}");
+        assert_eq!(answer.refused(416, "range_not_satisfiable")["fileSize"], 10, "{header}");
     }
     let empty = format!("/api/files/{}/download", app.ann().store_id("b.txt", b"").await);
     let answer = app.ann().get_with(&empty, "range", "bytes=0-").await.expect(416);
     assert_eq!(answer.header("content-range"), Some("bytes */0"));
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_head_has_no_ranges(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let path = format!("/api/files/{}/download", app.ann().store_id("a.txt", b"0123456789").await);
+    for range in ["bytes=0-4", "bytes=0-1,5-6", "bytes=50-"] {
+        let head = send(app.ann().request(Method::HEAD, &path).header("range", range)).await.expect(200);
+        assert_eq!(
+            (head.header("content-length"), head.header("content-range")),
+            (Some("10"), None),
+            "{range}"
+        );
+    }
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn other_bytes_than_the_client_knows_are_not_sent(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let path = format!("/api/files/{}/download", app.ann().store_id("a.txt", b"0123456789").await);
+    let answer = app.ann().get(&path).await.expect(200);
+    let (etag, date) = (answer.header("etag").unwrap(), answer.header("last-modified").unwrap());
+    let asked = async |name: &str, value: &str| {
+        let request = app.ann().request(Method::GET, &path).header("range", "bytes=5-");
+        send(request.header(name, value)).await
+    };
+    for (name, value) in [("if-match", etag), ("if-match", "*"), ("if-unmodified-since", date)] {
+        assert_eq!(asked(name, value).await.expect(206).body, "56789", "{name}");
+    }
+    for (name, value) in [
+        ("if-match", "\"other\""),
+        ("if-match", &format!("W/{etag}")),
+        ("if-unmodified-since", "Sat, 01 Jan 2000 00:00:00 GMT"),
+    ] {
+        asked(name, value).await.refused(412, "precondition_failed");
+    }
     app.finish().await;
 }
 

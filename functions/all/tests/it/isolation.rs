@@ -167,7 +167,10 @@ async fn try_without_an_id(app: &TestApp, operation: &Operation, anns: &[&String
             assert_eq!(stored.json()["files"][0]["userId"], "user_b");
             vec![stored]
         }
-        "initialize" => vec![bob.post(operation.path, json!({ "userId": ANN })).await.expect(200)],
+        "initialize" => {
+            bob.post(operation.path, json!({ "userId": ANN })).await.refused(400, "invalid_body");
+            vec![bob.post(operation.path, json!({})).await.expect(200)]
+        }
         "usage" => vec![bob.get(operation.path).await.expect(200)],
         "set_quota" => {
             vec![bob.put(operation.path, json!({ "userId": ANN, "maxBytes": 0 })).await.expect(403)]

@@ -61,7 +61,7 @@ async fn a_patch_changes_what_it_names_and_null_clears(pool: PgPool) {
         "originalName": "Neu.png", "fileType": "scene", "packageName": "p", "tags": ["t"], "assetCategory": "object",
         "usageTags": ["u"], "characterNames": ["c"], "objectDescription": "o", "sceneLocation": "s",
         "hasAlphaChannel": true, "audioCategory": "sfx", "audioDurationSeconds": 2.5, "audioStyle": "style",
-        "audioVocals": true, "audioLyrics": "la\nla", "audioTempo": "fast", "audioKey": "C", "voiceoverType": "male",
+        "audioVocals": true, "audioLyrics": "la\nla", "audioTempo": 120, "audioKey": "C", "voiceoverType": "male",
         "voiceoverScript": "hm", "aiMetadata": { "a": [1, null] },
     });
     let patched = app.ann().patch(&path, everything.clone()).await.expect(200).json()["file"].clone();
@@ -132,6 +132,63 @@ async fn a_change_of_what_has_changed_since_is_refused(pool: PgPool) {
     patch("*", "fourth").await.expect(200);
     let file = app.ann().get(&path).await.expect(200).json()["file"].clone();
     assert_eq!(file["packageName"], "fourth");
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn every_change_of_what_has_changed_since_is_refused(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let path = format!("/api/files/{}", app.ann().store_id("a.txt", b"a").await);
+    let change = async |method: Method, target: &str, etag: &str| {
+        let body = if target.ends_with("tags") { json!({ "tags": [etag] }) } else { json!({}) };
+        send(app.ann().request(method, target).header("if-match", etag).json(&body)).await
+    };
+    let old = app.ann().get(&path).await.expect(200).header("etag").unwrap().to_owned();
+    app.ann().patch(&path, json!({ "packageName": "p" })).await.expect(200);
+    let current = app.ann().get(&path).await.expect(200).header("etag").unwrap().to_owned();
+    let changes = [
+        (Method::PUT, format!("{path}/tags")),
+        (Method::POST, format!("{path}/favorite")),
+        (Method::DELETE, path.clone()),
+        (Method::DELETE, format!("{path}?permanent=true")),
+    ];
+    for (method, target) in &changes {
+        change(method.clone(), target, &old).await.refused(412, "precondition_failed");
+    }
+    let file = app.ann().file(path.rsplit('/').next().unwrap()).await;
+    assert_eq!((&file["tags"], &file["isFavorite"]), (&json!([]), &json!(false)));
+    let mut etag = current;
+    for (method, target) in &changes[..2] {
+        let answer = change(method.clone(), target, &etag).await.expect(200);
+        etag = answer.header("etag").unwrap().to_owned();
+    }
+    change(Method::DELETE, &path, &etag).await.expect(200);
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_document_is_merged_and_not_replaced(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let path = format!("/api/files/{}", app.ann().store_id("a.txt", b"a").await);
+    for (patch, merged) in [
+        (
+            json!({ "model": { "name": "x", "seed": 7 }, "score": 1 }),
+            json!({ "model": { "name": "x", "seed": 7 }, "score": 1 }),
+        ),
+        (
+            json!({ "model": { "seed": null, "size": "s" } }),
+            json!({ "model": { "name": "x", "size": "s" }, "score": 1 }),
+        ),
+        (
+            json!({ "score": null, "list": [1, null] }),
+            json!({ "model": { "name": "x", "size": "s" }, "list": [1, null] }),
+        ),
+        (json!({ "model": "none" }), json!({ "model": "none", "list": [1, null] })),
+        (json!(null), json!({})),
+    ] {
+        let answer = app.ann().patch(&path, json!({ "aiMetadata": patch })).await.expect(200).json();
+        assert_eq!(answer["file"]["aiMetadata"], merged, "{patch}");
+    }
     app.finish().await;
 }
 

@@ -190,3 +190,19 @@ pub(crate) async fn end_listening(conn: &mut PgConnection) -> i64 {
                   WHERE datname = current_database() AND query LIKE 'LISTEN %'";
     sqlx::query_scalar(ended).fetch_one(conn).await.unwrap()
 }
+
+/// Sets one field of what is known of each of a user's assets, to any JSON.
+pub(crate) async fn set_asset_detail(
+    conn: &mut PgConnection,
+    user: &UserId,
+    name: &str,
+    value: &serde_json::Value,
+) {
+    sqlx::query("UPDATE user_files SET asset_details = asset_details || jsonb_build_object($2::text, $3::jsonb) WHERE user_id = $1")
+        .bind(user.as_str())
+        .bind(name)
+        .bind(sqlx::types::Json(value))
+        .execute(conn)
+        .await
+        .unwrap();
+}
