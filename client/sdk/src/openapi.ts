@@ -130,7 +130,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One of the caller's files. */
+        /** One of the caller's files; for administrators, anybody's. */
         get: operations["get_file"];
         put?: never;
         post?: never;
@@ -583,60 +583,34 @@ export interface components {
          * @enum {string}
          */
         AssetCategory: "character" | "object" | "scene" | "greenscreen" | "background" | "full_video" | "clip" | "template" | "audio";
-        /** @description What a media app knows about an asset beyond its bytes. A row may lack any field; an answer has them all. */
+        /** @description What a media app knows about an asset beyond its bytes. */
         AssetDetails: {
-            /**
-             * @description What an object is.
-             * @default null
-             */
+            /** @description What an object is. */
             objectDescription: string | null;
-            /**
-             * @description Where a scene plays.
-             * @default null
-             */
+            /** @description Where a scene plays. */
             sceneLocation: string | null;
-            /**
-             * @description Whether the picture has transparency, as the app says.
-             * @default false
-             */
+            /** @description Whether the picture has transparency, as the app says. */
             hasAlphaChannel: boolean;
             /**
              * Format: double
-             * @description Length of the sound in seconds, as the app says.
-             * @default null
+             * @description Length of the audio in seconds, as the app says.
              */
             audioDurationSeconds: number | null;
-            /**
-             * @description Musical style.
-             * @default null
-             */
+            /** @description Musical style. */
             audioStyle: string | null;
-            /**
-             * @description Whether somebody sings.
-             * @default false
-             */
+            /** @description Whether somebody sings. */
             audioVocals: boolean;
-            /**
-             * @description Words that are sung.
-             * @default null
-             */
+            /** @description Words that are sung. */
             audioLyrics: string | null;
             /**
-             * @description Tempo, in the app's words.
-             * @default null
+             * Format: double
+             * @description Beats per minute.
              */
-            audioTempo: string | null;
-            /**
-             * @description Musical key.
-             * @default null
-             */
+            audioTempo: number | null;
+            /** @description Musical key. */
             audioKey: string | null;
-            /** @default null */
             voiceoverType: components["schemas"]["VoiceoverType"] | null;
-            /**
-             * @description Words that are spoken.
-             * @default null
-             */
+            /** @description Words that are spoken. */
             voiceoverScript: string | null;
             /** @description Whatever the app's models said about the file. */
             aiMetadata: Record<string, unknown>;
@@ -654,14 +628,14 @@ export interface components {
             /** @description How many were done. */
             count: number;
         };
-        /** @description What to do to which files. */
+        /** @description What to do to which files. An action is refused without what it needs, so that a misspelt field changes nothing. */
         BatchRequest: {
             action: components["schemas"]["ActionName"];
             /** @description Up to 500, each once. */
             ids: string[];
-            /** @description For `tag` and `untag`. */
+            /** @description For `tag` and `untag`, which need it. */
             tags?: string[] | null;
-            /** @description For `move`: the package, or null for none. */
+            /** @description For `move`, which needs it: the package, or null for none. */
             packageName?: string | null;
         };
         /** @description What became of one file. */
@@ -800,8 +774,12 @@ export interface components {
             audioVocals: boolean | null;
             /** @default null */
             audioLyrics: string | null;
-            /** @default null */
-            audioTempo: string | null;
+            /**
+             * Format: double
+             * @description Beats per minute.
+             * @default null
+             */
+            audioTempo: number | null;
             /** @default null */
             audioKey: string | null;
             /** @default null */
@@ -1119,18 +1097,18 @@ export interface components {
             /** Format: int64 */
             fileCount: number;
         };
-        /** @description A user. Names and times are null for users that only the storage knows. */
+        /** @description A user. Names are empty and times null where nothing is known: the live front end calls methods of strings on names. */
         UserView: {
             id: string;
-            email: string | null;
-            firstName: string | null;
-            lastName: string | null;
+            email: string;
+            firstName: string;
+            lastName: string;
             fullName: string;
             /** Format: date-time */
             createdAt: string | null;
             /** Format: date-time */
             lastSignInAt: string | null;
-            imageUrl: string | null;
+            imageUrl: string;
             storage: components["schemas"]["UserStorage"] | null;
         };
         /**
@@ -1156,21 +1134,24 @@ export interface operations {
                 favorite?: boolean;
                 /** @description Only this package. */
                 package?: string;
-                /** @description Comma list: files with any of these. */
+                /**
+                 * @description Files with any of these: a comma list, the parameter several times, or `tags[]=` and `tags[0]=`, where an entry may
+                 *     hold a comma.
+                 */
                 tags?: string;
                 /** @description Only this asset category. */
                 assetCategory?: string;
-                /** @description Comma list: files with any of these. */
+                /** @description Files with any of these, as `tags`. */
                 usageTags?: string;
                 /** @description Only this audio category. */
                 audioCategory?: string;
-                /** @description Comma list: files with any of these. */
+                /** @description Files with any of these, as `tags`. */
                 characterNames?: string;
                 /** @description Part of the name, any case. */
                 q?: string;
                 /** @description The trash instead of the files outside it. */
                 trash?: boolean;
-                /** @description Files per page, 1 to 200; 50 by default. */
+                /** @description Files per page, from 1 on; 50 by default. What is above 1,000 counts as 1,000. */
                 limit?: number;
                 /** @description Files to skip, 0 to 10,000; `cursor` has no such bound. */
                 offset?: number;
@@ -1261,21 +1242,24 @@ export interface operations {
                 favorite?: boolean;
                 /** @description Only this package. */
                 package?: string;
-                /** @description Comma list: files with any of these. */
+                /**
+                 * @description Files with any of these: a comma list, the parameter several times, or `tags[]=` and `tags[0]=`, where an entry may
+                 *     hold a comma.
+                 */
                 tags?: string;
                 /** @description Only this asset category. */
                 assetCategory?: string;
-                /** @description Comma list: files with any of these. */
+                /** @description Files with any of these, as `tags`. */
                 usageTags?: string;
                 /** @description Only this audio category. */
                 audioCategory?: string;
-                /** @description Comma list: files with any of these. */
+                /** @description Files with any of these, as `tags`. */
                 characterNames?: string;
                 /** @description Part of the name, any case. */
                 q?: string;
                 /** @description The trash instead of the files outside it. */
                 trash?: boolean;
-                /** @description Files per page, 1 to 200; 50 by default. */
+                /** @description Files per page, from 1 on; 50 by default. What is above 1,000 counts as 1,000. */
                 limit?: number;
                 /** @description Files to skip, 0 to 10,000; `cursor` has no such bound. */
                 offset?: number;
@@ -1539,6 +1523,13 @@ export interface operations {
             };
             /** @description No such file */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The file has changed since (`If-Match`) */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1819,6 +1810,13 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The file has changed since (`If-Match`) */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description A failure */
             default: {
                 headers: {
@@ -1959,6 +1957,13 @@ export interface operations {
             };
             /** @description No such file */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The file has changed since (`If-Match`) */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
