@@ -192,9 +192,9 @@ pub enum Error {
     )]
     TooSlow,
     /// A part the service needs does not answer.
-    #[error("The service is not available right now: {part} does not answer.")]
+    #[error("{}", unavailable(part))]
     Unavailable {
-        /// The failing part: `database`, `volume`, `keys`.
+        /// The failing part: `database`, `volume`, `keys`, or what is not there yet.
         part: &'static str,
     },
     /// The service is stopping or at its limit of connections.
@@ -270,6 +270,23 @@ impl Error {
     pub fn invalid_field(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::InvalidBody { parameter: Some(field.into()), reason: reason.into() }
     }
+}
+
+/// What a part that fails means to a person.
+fn unavailable(part: &str) -> String {
+    let what = match part {
+        "database" => "The service cannot reach its database",
+        "volume" => "The service cannot reach its storage volume",
+        "keys" => "The service cannot check who you are, because the identity provider does not answer",
+        "identity provider" => "The identity provider does not answer",
+        "thumbnail" => "The thumbnail is still being made",
+        "signed URLs" => {
+            return "This installation has no key to sign URLs with: an administrator has to set one."
+                .to_owned();
+        }
+        _ => "A part of the service does not answer",
+    };
+    format!("{what}: try again in a moment.")
 }
 
 impl From<anyhow::Error> for Error {

@@ -18,6 +18,7 @@ export const ERROR_CODES = [
   "request_timeout",
   "conflict",
   "precondition_failed",
+  "range_not_satisfiable",
   "offset_mismatch",
   "gone",
   "upload_locked",

@@ -8,8 +8,8 @@ use crate::model::nfc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-/// Longest name that is repeated to its sender.
-const MAX_NAME_CHARS: usize = 40;
+/// Longest name or value that is repeated to its sender.
+const MAX_SHOWN_CHARS: usize = 40;
 
 /// The query's parameters, as they came, in NFC.
 #[derive(Debug, Clone, Default)]
@@ -54,9 +54,8 @@ impl Params {
         let mut values = Vec::new();
         for given in self.0.iter().filter(|given| given.likeness == likeness) {
             if !is_named(&given.name) {
-                let sent: String =
-                    given.name.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
-                return Err(Error::invalid_parameter(sent, format!("the parameter is called {name}")));
+                let reason = format!("the parameter is called {name}");
+                return Err(Error::invalid_parameter(shown(&given.name), reason));
             }
             if given.value.contains('\0') {
                 return Err(Error::invalid_parameter(name, "it holds a NUL character"));
@@ -83,7 +82,10 @@ impl Params {
             [] => Ok(None),
             [(_, text)] => match parse(text) {
                 Some(value) => Ok(Some(value)),
-                None => Err(Error::invalid_parameter(name, format!("expected {expected}"))),
+                None => {
+                    let reason = format!("\"{}\" was sent, expected {expected}", shown(text));
+                    Err(Error::invalid_parameter(name, reason))
+                }
             },
             _ => Err(Error::invalid_parameter(name, "it is given more than once")),
         }
@@ -145,6 +147,15 @@ impl Params {
         }
         Ok(entries)
     }
+}
+
+/// A text as it was sent, fit to be shown.
+fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_CHARS).collect();
+    if shown.len() < text.len() {
+        shown.push_str("...");
+    }
+    shown
 }
 
 /// Whether `sent` is `name[]` or `name[12]`.

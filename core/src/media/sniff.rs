@@ -53,25 +53,16 @@ impl Sniffed {
         }
     }
 
-    /// Whether the content may be stored as `declared`.
-    /// A scene or project is anything that is not refused; a container of tracks passes as sound or film,
-    /// because its first bytes do not tell which tracks it holds.
+    /// Whether the content may be stored as `declared`: what a later change of the type would be told as well.
     #[must_use]
     pub fn accepts(&self, declared: FileType) -> bool {
-        match declared {
-            FileType::Scene | FileType::Project => self.class != Class::Refused,
-            FileType::Image => self.class == Class::Image,
-            FileType::Video => self.class == Class::Video || self.is_container_of_tracks(),
-            FileType::Audio => self.class == Class::Audio || self.is_container_of_tracks(),
-        }
-    }
-
-    fn is_container_of_tracks(&self) -> bool {
-        container::ALL.contains(self)
+        self.class != Class::Refused && mime_accepts(self.mime, declared)
     }
 }
 
-/// Whether content that was sniffed as `mime` may be stored as `declared`.
+/// Whether content that was sniffed as `mime` and is not refused may be stored as `declared`.
+/// A scene or project is anything; a container of tracks passes as audio or video, because its first bytes do not tell
+/// which tracks it holds.
 #[must_use]
 pub fn mime_accepts(mime: &str, declared: FileType) -> bool {
     match declared {

@@ -65,7 +65,7 @@ pub async fn retry(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) -
     let found = file.derivatives.iter().find(|made| made.kind == kind && made.mime_type == mime_type);
     match found.map(|made| made.state) {
         Some(DerivativeState::Ready) => {
-            return Err(Error::Conflict { reason: "It is there already".to_owned() });
+            return Err(Error::Conflict { reason: "It is ready: there is nothing to try again".to_owned() });
         }
         Some(DerivativeState::Pending) => {}
         Some(DerivativeState::Failed) => {
@@ -99,7 +99,7 @@ fn can_have(mime_type: &str, needs_playback: Option<bool>, kind: DerivativeKind)
 /// [`Error::Conflict`] for pictures.
 pub async fn cancel(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) -> Result<File> {
     if kind.picture().is_some() {
-        let reason = "A picture is made whenever somebody asks for it, so there is nothing to cancel";
+        let reason = "A thumbnail is made whenever somebody asks for it, so there is nothing to cancel";
         return Err(Error::Conflict { reason: reason.to_owned() });
     }
     let mut tx = app.db.begin().await?;

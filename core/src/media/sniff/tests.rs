@@ -174,6 +174,20 @@ fn only_the_declared_kind_is_accepted_but_containers_pass_as_sound_or_film() {
 }
 
 #[test]
+fn a_type_that_an_upload_accepts_a_change_accepts_too() {
+    let photoshop = padded(b"8BPS\0\x01\0\0\0\0\0\0\0\x03");
+    let heads =
+        [&photoshop[..], &padded(b"\xFF\xD8\xFF\xE0"), &ftyp(&[b"isom"]), b"hello", &padded(b"PK\x03\x04")];
+    for head in heads {
+        let sniffed = sniff(head, "x");
+        for declared in FileType::ALL {
+            assert_eq!(sniffed.accepts(declared), mime_accepts(sniffed.mime, declared), "{}", sniffed.mime);
+        }
+    }
+    assert!(sniff(&photoshop, "x").accepts(FileType::Image));
+}
+
+#[test]
 fn the_type_of_file_follows_from_the_class() {
     assert_eq!(sniff(&ftyp(&[b"M4A "]), "x").file_type(), Some(FileType::Audio));
     assert_eq!(sniff(&ftyp(&[b"isom"]), "x").file_type(), Some(FileType::Video));

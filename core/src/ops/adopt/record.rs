@@ -6,7 +6,7 @@ use crate::db::adopted::Past;
 use crate::db::replaced::ReplacedFile;
 use crate::ids::{FileId, UserId};
 use crate::media::{self, Class, Sniffed};
-use crate::model::{ByteSize, FileMetadata, FileName, FileType, Tags};
+use crate::model::{ByteSize, FileMetadata, FileName, FileType, Tags, nfc};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt;
@@ -89,7 +89,7 @@ impl Record {
             resolution: row.resolution.as_deref().and_then(parse_resolution),
             duration_seconds: row.duration.as_deref().and_then(parse_duration),
             metadata: FileMetadata {
-                package_name: row.package_name,
+                package_name: row.package_name.map(|name| nfc(&name).into_owned()),
                 tags: labels(row.tags),
                 asset_category: row.asset_category.and_then(known),
                 usage_tags: labels(row.usage_tags),

@@ -75,7 +75,9 @@ pub async fn join(app: &App, mut new: New, parts: &[Session]) -> Result<Session>
 fn whole_part(part: &Session) -> Result<ByteSize> {
     let refuse = |reason: &str| Err(Error::Conflict { reason: reason.to_owned() });
     let (UploadRole::Part, Some(open)) = (part.role, &part.open) else {
-        return refuse("An upload that is to be joined is no part");
+        return refuse(
+            "One of these uploads was not created as a part (Upload-Concat: partial), so it cannot be joined",
+        );
     };
     match part.length {
         Some(length) if length == part.durable.offset() && length == open.reserved => Ok(length),

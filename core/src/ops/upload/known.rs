@@ -154,5 +154,7 @@ async fn digest(app: &App, key: &BlobKey, size: ByteSize, challenge: &Challenge)
 }
 
 fn not_known() -> Error {
-    Error::Conflict { reason: "This content is not known any more: send its bytes".to_owned() }
+    Error::Conflict {
+        reason: "The stored file of this content was deleted meanwhile: send the bytes".to_owned(),
+    }
 }

@@ -1,6 +1,7 @@
 //! What administrators do for others: upload, look at files and users, set quotas.
 
 use crate::app::media::{bytes, png};
+use crate::app::process::Site;
 use crate::app::{ADMIN, ANN, BOB, Form, IMPERSONATED, TestApp, user_id};
 use axum::extract::Query;
 use axum::{Json, Router, routing::get};
@@ -121,6 +122,28 @@ async fn an_administrator_reads_anybodys_file_and_changes_none(pool: PgPool) {
         app.admin().get(&format!("{path}{what}")).await.refused(404, "not_found");
     }
     app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn an_administrators_look_at_somebodys_file_is_in_the_log(pool: PgPool) {
+    let site = Site::new(pool);
+    let process = site.start("jam-all", &[]).await;
+    let id = process.user(ANN).store_id("a.txt", b"a").await;
+    process.user(ANN).get(&format!("/api/files/{id}/download")).await.expect(200);
+    process.user(ADMIN).get(&format!("/api/files/{id}/download")).await.expect(200);
+    process.stop().await;
+    let log = site.log_of("jam-all");
+    let looks: Vec<Value> = log
+        .lines()
+        .filter(|line| line.contains("an administrator reads a user's file"))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(looks.len(), 1, "{log}");
+    let look = looks[0].to_string();
+    for part in [ADMIN, ANN, &id, "/download"] {
+        assert!(look.contains(part), "{look}");
+    }
+    site.assert_clean().await;
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]

@@ -4,7 +4,7 @@
 use super::disk::{Disk, Kind};
 use super::media::sha256;
 use super::tus::piece_head;
-use super::{ANN, As, Raw, Service, URL_KEY, assemble, config, eventually, invariants, rows};
+use super::{ADMIN, ANN, As, Raw, Service, URL_KEY, assemble, config, eventually, invariants, rows};
 use jam_core::app::App;
 use jam_core::blob::Volume;
 use jam_core::clock::Clock;
@@ -39,8 +39,10 @@ static KEY: LazyLock<RsaPrivateKey> =
 /// A session token of this user for the next hour.
 pub(crate) fn session_token(user: &str) -> String {
     let now = Clock::System.unix_seconds();
+    let role = if user == ADMIN { "admin" } else { "user" };
     let claims = json!({
         "iss": ISSUER, "sub": user, "sid": "sess_1", "sts": "active", "iat": now, "nbf": now - 10, "exp": now + 3600,
+        "metadata": { "role": role },
     });
     let pem = KEY.to_pkcs8_pem(LineEnding::LF).unwrap();
     let key = EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap();
