@@ -167,20 +167,27 @@ pub async fn give_back(conn: &mut PgConnection, name: &Name<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Records that a derivative is on the volume. `false` when its file is gone meanwhile.
+/// Records that a derivative is on the volume, with what a person should know about it. `false` when its file is gone
+/// meanwhile.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn set_ready(conn: &mut PgConnection, name: &Name<'_>, size: ByteSize) -> Result<bool> {
+pub async fn set_ready(
+    conn: &mut PgConnection,
+    name: &Name<'_>,
+    size: ByteSize,
+    remark: Option<&str>,
+) -> Result<bool> {
     let done = sqlx::query!(
         "UPDATE derivatives
-            SET state = 'ready', error = NULL, file_size = $5, progress = NULL, lease_expires_at = NULL, updated_at = now()
+            SET state = 'ready', error = $6, file_size = $5, progress = NULL, lease_expires_at = NULL, updated_at = now()
           WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4",
         name.user.as_str(),
         name.file as FileId,
         name.kind.as_str(),
         name.mime_type,
         size as ByteSize,
+        remark,
     )
     .execute(conn)
     .await?;

@@ -2,10 +2,14 @@
 //! Invariant: costs milliseconds and a bounded number of bytes, however large or hostile the file is.
 //! Never decodes a picture, never starts a program; what it cannot tell cheaply is `None`.
 
+mod asf;
+mod audio_frames;
 mod avi;
 mod iso_base_media;
 mod matroska;
 mod picture;
+mod transport_stream;
+mod wav;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -14,8 +18,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub(super) use picture::exchanges_sides;
 
 use super::limits::MediaLimits;
-use super::playback::Tracks;
-use super::sniff::{Class, Sniffed, sniff};
+use super::mpeg_audio::id3_length;
+use super::playback::{SoundCodec, Tracks};
+use super::sniff::{self, Class, Sniffed, sniff};
 use super::sound;
 use super::source::Source;
 
@@ -64,6 +69,17 @@ impl Facts {
         Self { duration_seconds: seconds.filter(|s| s.is_finite() && *s > 0.0), ..self }
     }
 
+    /// Without a length that no file of so many bytes can have; whoever counts finds out what it is.
+    pub(super) fn believed(self, bytes: u64) -> Self {
+        Self { duration_seconds: self.duration_seconds.filter(|seconds| *seconds <= bytes as f64), ..self }
+    }
+
+    /// Whether a container that can hold video holds audio and nothing to see.
+    #[must_use]
+    pub fn is_audio_alone(&self) -> bool {
+        self.tracks.is_some_and(|tracks| tracks.picture.is_none() && tracks.sound.is_some())
+    }
+
     fn made_of(self, tracks: Option<Tracks>) -> Self {
         Self { tracks, ..self }
     }
@@ -77,6 +93,26 @@ pub fn facts(file: &File, sniffed: &Sniffed, limits: &MediaLimits) -> Facts {
     catch_unwind(AssertUnwindSafe(|| read(source, sniffed))).ok().flatten().unwrap_or_default()
 }
 
+/// Reads the facts of a file whose beginning was sniffed, and what it is after all: a container may hold audio alone, and
+/// many kinds of audio lie behind a tag that makes them look like MP3. Blocking. The file's cursor stays where it is.
+#[must_use]
+pub fn settle(file: &File, sniffed: Sniffed, limits: &MediaLimits) -> (Sniffed, Facts) {
+    let sniffed = behind_tag(file, sniffed);
+    let facts = facts(file, &sniffed, limits);
+    let audio = sniff::audio_alone(&sniffed).filter(|_| facts.is_audio_alone());
+    (audio.unwrap_or(sniffed), facts)
+}
+
+/// What stands behind an ID3v2 tag that is longer than what was sniffed.
+fn behind_tag(file: &File, sniffed: Sniffed) -> Sniffed {
+    let mut head = [0; 4096];
+    let is_tagged = sniffed.mime == "audio/mpeg" && file.read_at(&mut head[..10], 0).is_ok();
+    let Some(tag) = id3_length(&head[..10]).filter(|_| is_tagged) else { return sniffed };
+    let length = file.read_at(&mut head, tag).unwrap_or(0);
+    let behind = sniff(&head[..length], "");
+    if behind.class == Class::Audio { behind } else { sniffed }
+}
+
 /// What a stored file is, and its facts. Blocking. The file's cursor stays where it is.
 ///
 /// # Errors
@@ -85,21 +121,37 @@ pub fn examine(file: &File, limits: &MediaLimits) -> std::io::Result<(Sniffed, F
     let mut head = [0; 4096];
     let length = file.read_at(&mut head, 0)?;
     // Only text is told apart by its name.
-    let sniffed = sniff(&head[..length], "");
-    Ok((sniffed, facts(file, &sniffed, limits)))
+    Ok(settle(file, sniff(&head[..length], ""), limits))
 }
 
 fn read(mut source: Source<'_>, sniffed: &Sniffed) -> Option<Facts> {
-    match (sniffed.class, sniffed.mime) {
-        (Class::Image, mime) => picture::facts(source, mime),
-        (_, "video/mp4" | "video/quicktime" | "video/x-m4v" | "video/3gpp" | "audio/mp4") => {
+    let length = source.len();
+    let facts = match (sniffed.class, sniffed.mime) {
+        (Class::Image, mime) => return picture::facts(source, mime),
+        (_, "video/mp4" | "video/quicktime" | "video/x-m4v" | "video/3gpp" | "audio/mp4" | "audio/3gpp") => {
             iso_base_media::facts(&mut source)
         }
-        (_, "video/x-matroska" | "video/webm") => matroska::facts(&mut source),
-        (_, "video/x-msvideo") => avi::facts(&mut source),
+        (_, "video/x-matroska" | "video/webm" | "audio/x-matroska" | "audio/webm") => {
+            matroska::facts(&mut source)
+        }
+        (_, "video/x-msvideo" | "audio/x-msvideo") => avi::facts(&mut source),
+        (_, "video/x-ms-wmv" | "audio/x-ms-wma") => asf::facts(&mut source),
+        (_, "video/mp2t" | "audio/mp2t") => transport_stream::facts(&mut source),
+        (_, "video/x-flv" | "audio/x-flv") => flash(&mut source),
+        (_, "audio/wav") => wav::facts(&mut source),
+        (_, "audio/mpeg" | "audio/aac") => audio_frames::facts(&mut source),
         (Class::Audio, mime) => Some(Facts::default().lasting(sound::seconds(source, mime))),
         (Class::Video | Class::Other | Class::Refused, _) => None,
-    }
+    };
+    facts.map(|facts| facts.believed(length))
+}
+
+/// Whether a Flash video holds audio alone, by the flags in its header.
+fn flash(source: &mut Source<'_>) -> Option<Facts> {
+    const AUDIO_ALONE: u8 = 4;
+    let [.., flags]: [u8; 5] = source.bytes(0)?;
+    let tracks = Tracks { sound: Some(SoundCodec::Other), ..Tracks::default() };
+    Some(Facts::default().made_of((flags & 5 == AUDIO_ALONE).then_some(tracks)))
 }
 
 /// Turns a size by a quarter.

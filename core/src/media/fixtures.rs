@@ -22,6 +22,15 @@ pub(super) fn by_ffmpeg(name: &str, arguments: &str) -> File {
     File::open(path).unwrap()
 }
 
+/// What ffmpeg writes with these arguments into a pipe, where it cannot go back to put a length into a header.
+pub(super) fn piped(arguments: &str) -> File {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-nostdin", "-v", "error"]).args(arguments.split_whitespace()).arg("pipe:1");
+    let run = ffmpeg.output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    file_of(&run.stdout)
+}
+
 /// Arguments for a film of colour bars in HEVC of ten bits with this transfer; its white is as bright as paper.
 pub(super) fn of_high_dynamic_range(transfer: &str) -> String {
     let bright = format!(

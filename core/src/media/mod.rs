@@ -17,12 +17,13 @@ mod fixtures;
 mod fuzzed;
 mod heif;
 mod jpeg_header;
+mod mpeg_audio;
 mod sound;
 mod source;
 
-pub use facts::{Facts, HighDynamicRange, examine, facts};
+pub use facts::{Facts, HighDynamicRange, examine, facts, settle};
 pub use limits::{MediaError, MediaLimits};
 pub use playback::{Conversion, conversion};
-pub use sniff::{Class, Sniffed, is_inline_safe, mime_accepts, sniff};
+pub use sniff::{Class, Sniffed, is_inline_safe, mime_accepts, sniff, stored_as};
 pub use thumbnail::{Picture, PictureFormat, image_thumbnail, jpeg_by_low_frequencies, lzw_decoded};
 pub use video::{Film, convert, poster, probe};

@@ -41,11 +41,14 @@ pub(super) enum SoundCodec {
     Other,
 }
 
-/// What a film's container says about its first tracks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a video's container says about the tracks that are taken: of several videos the largest, of several audios the
+/// first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Tracks {
     /// `None`: sound alone.
     pub(super) picture: Option<PictureCodec>,
+    /// How many other videos come before it: players take the first.
+    pub(super) picture_index: usize,
     /// `None`: silent.
     pub(super) sound: Option<SoundCodec>,
     /// Whether a player can start and seek before it has the whole file.
@@ -83,7 +86,7 @@ pub fn conversion(mime: &str, facts: &Facts) -> Option<Conversion> {
         _ => false,
     };
     let conversion = Conversion { copies_picture: picture.plays_in_mp4(), copies_sound: has_plain_sound };
-    (!is_playable || !tracks.is_seekable).then_some(conversion)
+    (!is_playable || !tracks.is_seekable || tracks.picture_index > 0).then_some(conversion)
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@
 mod container;
 mod refused;
 
-pub(super) use container::MP4;
+pub(super) use container::{MP4, audio_alone, is_audio_alone};
 
+use super::mpeg_audio::{self, Codec};
 use crate::model::FileType;
 
 /// What the bytes are.
@@ -70,8 +71,20 @@ pub fn mime_accepts(mime: &str, declared: FileType) -> bool {
         FileType::Image => mime.starts_with("image/"),
         FileType::Video | FileType::Audio => {
             let is_container = container::ALL.iter().any(|known| known.mime == mime);
-            is_container || mime.starts_with(if declared == FileType::Video { "video/" } else { "audio/" })
+            is_container
+                || is_audio_alone(mime)
+                || mime.starts_with(if declared == FileType::Video { "video/" } else { "audio/" })
         }
+    }
+}
+
+/// The type of file that content of this type is stored as, where a client declared one that it accepts: a container that
+/// holds audio alone is audio, although clients that only know its extension say video.
+#[must_use]
+pub fn stored_as(mime: &str, declared: FileType) -> FileType {
+    match declared {
+        FileType::Video if is_audio_alone(mime) => FileType::Audio,
+        declared => declared,
     }
 }
 
@@ -79,7 +92,7 @@ pub fn mime_accepts(mime: &str, declared: FileType) -> bool {
 /// HTML, SVG, XML, PDF and everything unknown are for download only.
 #[must_use]
 pub fn is_inline_safe(mime: &str) -> bool {
-    MEDIA.iter().chain(&container::ALL).any(|known| known.mime == mime)
+    MEDIA.iter().chain(&container::ALL).any(|known| known.mime == mime) || is_audio_alone(mime)
 }
 
 /// Decides what a file is by `head`, its first bytes (up to 4 KiB are looked at).
@@ -91,11 +104,12 @@ pub fn sniff(head: &[u8], name: &str) -> Sniffed {
         .or_else(|| container::sniff(head))
         .or_else(|| by_signature(head))
         .or_else(|| by_library(head))
+        .or_else(|| text(head).is_none().then(|| mpeg_audio_behind_junk(head)).flatten())
         .unwrap_or_else(|| text_or_bytes(head, name))
 }
 
 /// Types that a browser may show in place, besides the containers of tracks.
-const MEDIA: [Sniffed; 23] = [
+const MEDIA: [Sniffed; 37] = [
     Sniffed::new("image/jpeg", "jpg", Class::Image, "JPEG picture"),
     Sniffed::new("image/png", "png", Class::Image, "PNG picture"),
     Sniffed::new("image/gif", "gif", Class::Image, "GIF picture"),
@@ -111,6 +125,10 @@ const MEDIA: [Sniffed; 23] = [
     Sniffed::new("video/x-flv", "flv", Class::Video, "Flash film"),
     Sniffed::new("video/mpeg", "mpg", Class::Video, "MPEG film"),
     Sniffed::new("video/mp2t", "ts", Class::Video, "MPEG transport stream"),
+    Sniffed::new("video/mpv", "m2v", Class::Video, "MPEG video without a container"),
+    Sniffed::new("video/h264", "h264", Class::Video, "H.264 video without a container"),
+    Sniffed::new("video/x-dv", "dv", Class::Video, "DV video"),
+    Sniffed::new("video/mxf", "mxf", Class::Video, "MXF video"),
     MP3,
     AAC,
     Sniffed::new("audio/wav", "wav", Class::Audio, "WAV sound"),
@@ -118,6 +136,16 @@ const MEDIA: [Sniffed; 23] = [
     Sniffed::new("audio/aiff", "aiff", Class::Audio, "AIFF sound"),
     Sniffed::new("audio/amr", "amr", Class::Audio, "AMR sound"),
     Sniffed::new("audio/x-caf", "caf", Class::Audio, "Core Audio sound"),
+    Sniffed::new("audio/ac3", "ac3", Class::Audio, "AC-3 audio"),
+    Sniffed::new("audio/eac3", "eac3", Class::Audio, "Enhanced AC-3 audio"),
+    Sniffed::new("audio/vnd.dts", "dts", Class::Audio, "DTS audio"),
+    Sniffed::new("audio/basic", "au", Class::Audio, "AU audio"),
+    Sniffed::new("audio/x-w64", "w64", Class::Audio, "Wave64 audio"),
+    Sniffed::new("audio/x-ape", "ape", Class::Audio, "Monkey's Audio"),
+    Sniffed::new("audio/x-wavpack", "wv", Class::Audio, "WavPack audio"),
+    Sniffed::new("audio/x-tta", "tta", Class::Audio, "True Audio"),
+    Sniffed::new("audio/musepack", "mpc", Class::Audio, "Musepack audio"),
+    Sniffed::new("audio/x-musepack", "mpc", Class::Audio, "Musepack audio"),
     Sniffed::new("audio/midi", "mid", Class::Audio, "MIDI tune"),
 ];
 
@@ -147,17 +175,59 @@ fn by_signature(head: &[u8]) -> Option<Sniffed> {
             _ => return None,
         },
         b"FORM" if matches!(head.get(8..12)?, b"AIFF" | b"AIFC") => "audio/aiff",
-        [0, 0, 1, 0xBA | 0xB3] => "video/mpeg",
+        [0, 0, 1, 0xBA] => "video/mpeg",
+        [0, 0, 1, 0xB3] => "video/mpv",
+        [0, 0, 0, 1] if is_h264(head) => "video/h264",
+        [0x1F, 0x07, 0, _] if head.get(80).is_some_and(|block| block >> 5 == 1) => "video/x-dv",
+        [0x06, 0x0E, 0x2B, 0x34] if head.get(4..12) == Some(b"\x02\x05\x01\x01\x0D\x01\x02\x01") => {
+            "video/mxf"
+        }
         b"glTF" => return Some(GLB),
         b"%PDF" => return Some(PDF),
         b"fLaC" => "audio/flac",
         b"caff" => "audio/x-caf",
         b"#!AM" => "audio/amr",
-        [b'I', b'D', b'3', _] => "audio/mpeg",
+        [0x0B, 0x77, ..] => ac3(head)?,
+        [0x7F, 0xFE, 0x80, 0x01] => "audio/vnd.dts",
+        b".snd" => "audio/basic",
+        b"riff" if head.get(4..8) == Some(b"\x2E\x91\xCF\x11") => "audio/x-w64",
+        b"MAC " => "audio/x-ape",
+        b"wvpk" => "audio/x-wavpack",
+        b"TTA1" | b"TTA2" => "audio/x-tta",
+        b"MPCK" => "audio/musepack",
+        [b'M', b'P', b'+', version] if version & 15 == 7 => "audio/x-musepack",
+        [b'I', b'D', b'3', _] => return Some(behind_tag(head)),
         _ if is_transport_stream(head) => "video/mp2t",
         _ => return mpeg_audio(head),
     };
     media(mime)
+}
+
+/// What stands behind an ID3v2 tag, if the head reaches so far: MP3 most of the time, but FLAC, AAC and others as well.
+fn behind_tag(head: &[u8]) -> Sniffed {
+    let length = mpeg_audio::id3_length(head).and_then(|length| usize::try_from(length).ok());
+    let rest = length.and_then(|length| head.get(length..)).unwrap_or_default();
+    by_signature(rest).filter(|found| found.class == Class::Audio).unwrap_or(MP3)
+}
+
+/// A frame of AC-3 or Enhanced AC-3 (ETSI TS 102 366), which its stream identification tells.
+fn ac3(head: &[u8]) -> Option<&'static str> {
+    match head.get(5)? >> 3 {
+        0..=10 => Some("audio/ac3"),
+        11..=16 => Some("audio/eac3"),
+        _ => None,
+    }
+}
+
+/// A sequence parameter set or an access unit delimiter (ISO 14496-10, annex B), with which a bare stream begins.
+fn is_h264(head: &[u8]) -> bool {
+    match head.get(4..) {
+        Some([kind, profile, ..]) if kind & 0x9F == 7 => {
+            matches!(profile, 66 | 77 | 88 | 100 | 110 | 122 | 244)
+        }
+        Some([9, _, 0, 0, ..]) => true,
+        _ => false,
+    }
 }
 
 /// A sync byte at the start of three packets of 188 bytes, or of 192 with a time stamp before each.
@@ -167,48 +237,34 @@ fn is_transport_stream(head: &[u8]) -> bool {
         .any(|(start, packet)| (0..3).all(|index| head.get(start + index * packet) == Some(&0x47)))
 }
 
-/// A frame of MPEG audio (ISO 11172-3) or of AAC in ADTS (ISO 13818-7), followed by another where it says.
+/// A frame of MPEG audio or of AAC in ADTS, followed by another where it says.
 fn mpeg_audio(head: &[u8]) -> Option<Sniffed> {
-    let (sniffed, length) = audio_frame(head)?;
-    let next_agrees = match head.get(length..length + 4) {
-        Some(next) => audio_frame(next).is_some_and(|(kind, _)| kind == sniffed),
-        None => head.len() >= 4096 || head.len() == length,
+    let frame = mpeg_audio::frame(head)?;
+    let next_agrees = match head.get(frame.length..frame.length + mpeg_audio::HEADER) {
+        Some(next) => mpeg_audio::frame(next).is_some_and(|next| next.codec == frame.codec),
+        None => head.len() >= 4096 || head.len() == frame.length,
     };
-    next_agrees.then_some(sniffed)
+    next_agrees.then(|| by_codec(frame.codec))
 }
 
-/// The kind and the length in bytes of the frame whose header `bytes` starts with.
-fn audio_frame(bytes: &[u8]) -> Option<(Sniffed, usize)> {
-    let &[0xFF, b1, b2, b3, ..] = bytes else { return None };
-    if b1 & 0xF6 == 0xF0 {
-        let length = usize::from(b3 & 3) << 11;
-        let (low, last) = (bytes.get(4).copied()?, bytes.get(5).copied()?);
-        let length = length | usize::from(low) << 3 | usize::from(last >> 5);
-        return (b2 >> 2 & 15 < 13 && length > 7).then_some((AAC, length));
+fn by_codec(codec: Codec) -> Sniffed {
+    match codec {
+        Codec::Mpeg => MP3,
+        Codec::Aac => AAC,
     }
-    let (version, layer) = (b1 >> 3 & 3, b1 >> 1 & 3);
-    let (bitrate, rate, padding) = (usize::from(b2 >> 4), usize::from(b2 >> 2 & 3), usize::from(b2 >> 1 & 1));
-    // Layer I is left out: nobody stores it, and a UTF-16 byte order mark looks like it.
-    if b1 & 0xE0 != 0xE0
-        || version == 1
-        || !matches!(layer, 1 | 2)
-        || !(1..15).contains(&bitrate)
-        || rate == 3
-    {
-        return None;
-    }
-    const LAYER_2: [usize; 15] = [0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384];
-    const LAYER_3: [usize; 15] = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
-    const LOW_RATE: [usize; 15] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
-    let is_mpeg1 = version == 3;
-    let kilobits = match (is_mpeg1, layer) {
-        (true, 2) => LAYER_2[bitrate],
-        (true, _) => LAYER_3[bitrate],
-        (false, _) => LOW_RATE[bitrate],
+}
+
+/// Frames of MPEG audio behind bytes that nobody knows, as recorders and broken tags leave them: three in a row.
+fn mpeg_audio_behind_junk(head: &[u8]) -> Option<Sniffed> {
+    let follows = |at: usize, codec: Codec| {
+        let frame = mpeg_audio::frame(head.get(at..)?).filter(|frame| frame.codec == codec)?;
+        Some(at + frame.length)
     };
-    let hertz = [44_100, 48_000, 32_000][rate] >> [2, 0, 1, 0][usize::from(version)];
-    let samples_in_eighths = if layer == 1 && !is_mpeg1 { 72 } else { 144 };
-    Some((MP3, samples_in_eighths * kilobits * 1000 / hertz + padding))
+    let starts = memchr::memchr_iter(0xFF, head).filter_map(|at| Some((at, mpeg_audio::frame(&head[at..])?)));
+    let mut found = starts.filter(|(at, frame)| {
+        follows(at + frame.length, frame.codec).is_some_and(|next| follows(next, frame.codec).is_some())
+    });
+    found.next().map(|(_, frame)| by_codec(frame.codec))
 }
 
 /// What the `infer` crate knows, in our words.

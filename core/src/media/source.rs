@@ -49,6 +49,11 @@ impl<'a> Source<'a> {
         self.length
     }
 
+    /// Whether nothing more can be fetched: what ended now may have more behind it.
+    pub(super) const fn is_spent(&self) -> bool {
+        self.budget < LEAST_CHARGE
+    }
+
     /// `N` bytes at `offset`, if the file and the budget have them.
     pub(super) fn bytes<const N: usize>(&mut self, offset: u64) -> Option<[u8; N]> {
         let mut bytes = [0; N];
@@ -68,7 +73,7 @@ impl<'a> Source<'a> {
 
 impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        if self.budget < LEAST_CHARGE {
+        if self.is_spent() {
             return Err(Error::new(ErrorKind::QuotaExceeded, "too much would have to be read"));
         }
         let wanted = buffer.len().min(usize::try_from(self.budget).unwrap_or(usize::MAX));

@@ -1,5 +1,5 @@
 //! One picture of a film or a sound; a film made anew for browsers.
-//! Invariant: ffmpeg runs once (twice where the first gave nothing), sees its open files and nothing else, and is dead
+//! Invariant: ffmpeg runs once (twice where the first gave nothing or a dark frame), sees its open files and nothing else, and is dead
 //! when the future is done or dropped.
 //! Never decodes a film in this process, never opens a path.
 
@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::ChildStdin;
 use tokio::task::spawn_blocking;
 
-use super::facts::{HighDynamicRange, examine};
+use super::facts::{Facts, examine};
 use super::heif::CodedPicture;
 use super::limits::{MediaError, MediaLimits};
 use super::sniff::{Class, sniff};
@@ -28,7 +28,7 @@ use super::sound;
 use super::source::Source;
 use super::thumbnail::{Fit, Origin, Picture, PictureFormat, bytes_thumbnail, frame_thumbnail};
 use crate::model::PictureKind;
-use command::Task;
+use command::{Look, Pace, Task};
 pub use convert::{Film, convert};
 pub(super) use frame::Frame;
 pub use probe::probe;
@@ -76,7 +76,7 @@ async fn draw(
     let frame = if mime.starts_with("audio/") {
         match cover(&file, mime, kind, format, limits).await? {
             Some(picture) => return Ok(picture),
-            None => waveform(&file, demuxer, kind, limits).await?,
+            None => cover_or_waveform(&file, mime, demuxer, kind, limits).await?,
         }
     } else {
         film_frame(&file, demuxer, duration_seconds, kind, limits).await?
@@ -108,7 +108,7 @@ pub(super) async fn still(
     }
 }
 
-/// A frame near a tenth of the film, else its first, else a waveform if there is nothing to see.
+/// A frame near a tenth of the video, else its first, else a waveform if there is nothing to see.
 async fn film_frame(
     file: &File,
     demuxer: &str,
@@ -116,25 +116,59 @@ async fn film_frame(
     kind: PictureKind,
     limits: &MediaLimits,
 ) -> Result<Frame, MediaError> {
+    let facts = told(file, limits).await?;
+    let index = facts.tracks.map_or(0, |tracks| tracks.picture_index);
     let at = start_of(duration_seconds);
-    let hdr = hdr(file, limits).await?;
-    let task = Task::Frame { at, keyframes_only: true, hdr };
-    let first = match run(Input::File(file), demuxer, task, kind, limits).await {
-        Err(fault) if fault.reason == NO_PICTURES => {
-            return waveform(file, demuxer, kind, limits).await;
+    let keyframes = Look { at, pace: Pace::Keyframes, index, hdr: facts.hdr };
+    match run(Input::File(file), demuxer, Task::Frame(keyframes), kind, limits).await {
+        Ok(frame) if frame.is_dark() => {
+            // Of a fade-in the only keyframe may be its first, black one.
+            let look = Look { pace: Pace::Every(step(at, duration_seconds)), ..keyframes };
+            let again = run(Input::File(file), demuxer, Task::Frame(look), kind, limits);
+            let found = tokio::time::timeout(limits.ffmpeg_wall_clock / 3, again).await;
+            Ok(match found {
+                Ok(Ok(brighter)) => frame.or_brighter(brighter),
+                _ => frame,
+            })
         }
-        Err(fault) if fault.reason == NO_FRAME => fault,
-        result => return result,
-    };
-    // No keyframe after that time, or none marked as one: the very first frame will do.
-    let task = Task::Frame { at: 0.0, keyframes_only: false, hdr };
-    run(Input::File(file), demuxer, task, kind, limits).await.map_err(|_| first)
+        Err(fault) if fault.reason == NO_PICTURES => waveform(file, demuxer, kind, limits).await,
+        Err(fault) if fault.reason == NO_FRAME => {
+            // No keyframe after that time, or none marked as one: the very first frame will do.
+            let look = Look { at: 0.0, pace: Pace::All, ..keyframes };
+            run(Input::File(file), demuxer, Task::Frame(look), kind, limits).await.map_err(|_| fault)
+        }
+        result => result,
+    }
 }
 
-/// How the film's light is coded, by its headers.
-async fn hdr(file: &File, limits: &MediaLimits) -> Result<Option<HighDynamicRange>, MediaError> {
+/// What the file's headers say.
+async fn told(file: &File, limits: &MediaLimits) -> Result<Facts, MediaError> {
     let (file, limits) = (file.try_clone().map_err(not_started)?, limits.clone());
-    blocking(move || Ok(examine(&file, &limits).map_err(not_started)?.1.hdr)).await
+    blocking(move || Ok(examine(&file, &limits).map_err(not_started)?.1)).await
+}
+
+/// The image that an audio carries, as ffmpeg finds it, or else its waveform.
+async fn cover_or_waveform(
+    file: &File,
+    mime: &str,
+    demuxer: &str,
+    kind: PictureKind,
+    limits: &MediaLimits,
+) -> Result<Frame, MediaError> {
+    // Of other types `sound` has looked already.
+    let may_have_cover = matches!(
+        mime,
+        "audio/3gpp"
+            | "audio/x-matroska"
+            | "audio/x-ms-wma"
+            | "audio/x-ape"
+            | "audio/x-wavpack"
+            | "audio/x-tta"
+    );
+    if may_have_cover && let Ok(frame) = run(Input::File(file), demuxer, Task::Cover, kind, limits).await {
+        return Ok(frame);
+    }
+    waveform(file, demuxer, kind, limits).await
 }
 
 async fn waveform(
@@ -153,6 +187,13 @@ fn start_of(duration_seconds: Option<f64>) -> f64 {
     const SHARE: f64 = 0.1;
     const LATEST_SECONDS: f64 = 10.0;
     duration_seconds.map_or(0.0, |seconds| (seconds * SHARE).clamp(0.0, LATEST_SECONDS))
+}
+
+/// How far apart frames are looked at until the end of the video, in seconds.
+fn step(at: f64, duration_seconds: Option<f64>) -> f64 {
+    const FRAMES: f64 = 16.0;
+    const LONGEST: f64 = 1.0;
+    duration_seconds.map_or(LONGEST, |seconds| ((seconds - at) / FRAMES).clamp(0.04, LONGEST))
 }
 
 /// The thumbnail of the picture that a sound carries, if it carries one that can be decoded.
@@ -182,6 +223,7 @@ async fn cover(
 
 const NO_PICTURES: &str = "there are no pictures in the file";
 const NO_FRAME: &str = "nothing in the file could be decoded";
+const UNSUPPORTED: &str = "the file's codec is not supported";
 const DAMAGED: &str = "the file's data is damaged";
 
 /// What a shell answers for a program that is not there (POSIX, 2.8.2).
@@ -257,12 +299,13 @@ async fn read_log(mut log: impl AsyncRead + Unpin) -> Vec<u8> {
 
 /// What ffmpeg's log says, for a person.
 fn reason(log: &[u8]) -> &'static str {
-    const KNOWN: [(&str, &str); 7] = [
+    const KNOWN: [(&str, &str); 8] = [
         ("moov atom not found", "the film is incomplete: its index is missing"),
         ("matches no streams", NO_PICTURES),
         ("does not contain any stream", NO_PICTURES),
         ("Output file #0 does not contain", NO_PICTURES),
-        ("Decoder (codec", "the file's codec is not supported"),
+        ("Decoder (codec", UNSUPPORTED),
+        ("Decoding requested, but no decoder found", UNSUPPORTED),
         ("No such filter", "the ffmpeg of this server cannot map the light of this film"),
         ("Invalid data found", DAMAGED),
     ];

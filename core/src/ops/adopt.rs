@@ -269,7 +269,7 @@ async fn new_file(
     taken: Taken,
 ) -> Result<NewFile> {
     let Taken { file, size, sha256, .. } = taken;
-    let facts = content::facts(app, file, sniffed).await?;
+    let (sniffed, facts) = content::settle(app, file, sniffed).await?;
     let content = Content { name: record.name.clone(), sniffed, size, sha256, facts };
     let (ids, metadata) = ((record.user.clone(), record.id), std::mem::take(&mut record.metadata));
     let mut new = content.into_file(ids, key, record.file_type, metadata);

@@ -39,7 +39,8 @@ pub(in crate::ops) fn new_key(user: &UserId, file: FileId) -> Result<BlobKey> {
 
 /// How a conversion ended.
 enum Ended {
-    Converted,
+    /// With what a person should know about it.
+    Converted(Option<&'static str>),
     Failed(MediaError),
     /// Its job or its row is gone.
     Unwanted,
@@ -72,7 +73,7 @@ pub async fn make(app: &App, job: &ClaimedJob, id: FileId, stop: &CancellationTo
     let draft = app.volume.draft().await?;
     let film = Film { file: &source, mime, duration_seconds: file.duration_seconds, hdr: facts.hdr };
     match convert(app, job, &name, film, conversion, &draft, stop).await {
-        Ok(Ended::Converted) => keep(app, job, &name, draft, &key).await,
+        Ok(Ended::Converted(remark)) => keep(app, job, &name, draft, &key, remark).await,
         ended => {
             app.volume.discard(draft).await?;
             conclude(app, &name, ended?).await
@@ -116,7 +117,7 @@ async fn convert(
     // ffmpeg dies with the future that lost.
     tokio::select! {
         converted = media::convert(film, conversion, &draft.file, &percent, &app.media_limits) => {
-            Ok(converted.map_or_else(Ended::Failed, |()| Ended::Converted))
+            Ok(converted.map_or_else(Ended::Failed, Ended::Converted))
         }
         held = hold(app, job, name, &percent) => held.map(|()| Ended::Unwanted),
         () = stop.cancelled() => Ok(Ended::Stopped),
@@ -146,11 +147,18 @@ async fn beat(app: &App, job: &ClaimedJob, name: &Name<'_>, percent: u8) -> Resu
         && db::derivatives::set_progress(&mut conn, name, percent, LEASE).await?)
 }
 
-async fn keep(app: &App, job: &ClaimedJob, name: &Name<'_>, draft: Draft, key: &BlobKey) -> Result<()> {
+async fn keep(
+    app: &App,
+    job: &ClaimedJob,
+    name: &Name<'_>,
+    draft: Draft,
+    key: &BlobKey,
+    remark: Option<&str>,
+) -> Result<()> {
     let size = app.volume.keep(draft, key).await?;
     let mut tx = app.db.begin().await?;
     let is_wanted = db::jobs::renew(&mut tx, job, LEASE).await?
-        && db::derivatives::set_ready(&mut tx, name, size).await?;
+        && db::derivatives::set_ready(&mut tx, name, size, remark).await?;
     tx.commit().await?;
     if !is_wanted {
         app.volume.remove(vec![key.clone()]).await?;
@@ -161,7 +169,7 @@ async fn keep(app: &App, job: &ClaimedJob, name: &Name<'_>, draft: Draft, key: &
 async fn conclude(app: &App, name: &Name<'_>, ended: Ended) -> Result<()> {
     let mut conn = app.db.conn().await?;
     match ended {
-        Ended::Converted | Ended::Unwanted => Ok(()),
+        Ended::Converted(_) | Ended::Unwanted => Ok(()),
         Ended::Failed(failure) if !failure.retryable => {
             db::derivatives::set_failed(&mut conn, name, &failure.reason).await
         }

@@ -155,7 +155,7 @@ async fn keep(app: &App, name: &Name<'_>, key: BlobKey, picture: Picture) -> Res
         // The file's row before the derivative's: the order of whoever removes both.
         db::files::set_thumbhash(&mut tx, name.user, name.file, &picture.thumbhash).await?;
     }
-    let is_recorded = db::derivatives::set_ready(&mut tx, name, size).await?;
+    let is_recorded = db::derivatives::set_ready(&mut tx, name, size, None).await?;
     tx.commit().await?;
     if !is_recorded {
         // Its file was purged meanwhile, and with it the row that named the picture.

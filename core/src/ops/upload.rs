@@ -173,7 +173,7 @@ impl Receiving {
         if held.is_assigned && size != granted {
             held.resize(size).await?;
         }
-        let facts = content::facts(&held.app, file, sniffed).await?;
+        let (sniffed, facts) = content::settle(&held.app, file, sniffed).await?;
         Ok(Received { held, content: Content { name, sniffed, size, sha256, facts } })
     }
 
@@ -203,7 +203,7 @@ impl Received {
     /// # Errors
     /// [`Error::TypeMismatch`].
     pub fn require_type(&self, declared: Option<FileType>) -> Result<()> {
-        file_type(&self.content.sniffed, declared).map(drop)
+        self.content.file_type(declared).map(drop)
     }
 
     /// Gives the file its owner: the upload's row and a reservation for its bytes move to their ledger.
@@ -269,7 +269,7 @@ pub async fn complete(
 ) -> Result<Vec<File>> {
     let mut arrived = Vec::new();
     for (mut one, declared, metadata) in received {
-        let file_type = file_type(&one.content.sniffed, declared)?;
+        let file_type = one.content.file_type(declared)?;
         one.held.settle_path(file_type, &one.content.sniffed).await?;
         if !app.volume.publish(&one.held.staging, &one.held.final_key).await? {
             return Err(cancelled());

@@ -1,6 +1,8 @@
 //! Facts of ISO base media files (ISO 14496-12): MP4, QuickTime, M4A, 3GP, whole or in fragments.
 //! Own code, because the libraries read every sample table and give up at the first codec they do not know.
 
+mod fragments;
+
 use std::ops::Range;
 
 use super::{Facts, HighDynamicRange, turned};
@@ -51,7 +53,7 @@ fn find(source: &mut Source<'_>, range: &Range<u64>, kind: &[u8; 4]) -> Option<R
     boxes(source, range).find(|found| &found.kind == kind).map(|found| found.body)
 }
 
-/// What `moov` says, `movie` and `fragments` in seconds.
+/// What `moov` says, times in seconds.
 #[derive(Default)]
 struct Movie {
     size: Option<(u32, u32)>,
@@ -66,6 +68,10 @@ struct Track {
     timescale: u32,
     /// In units of the time scale; 0 in fragmented files.
     duration: u64,
+    /// How long its samples in `moov` last, in units of the time scale.
+    samples: u64,
+    /// How long a sample of a fragment lasts that does not tell it.
+    default_duration: u32,
     /// As displayed, if it is a picture track.
     size: Option<(u32, u32)>,
     codec: Option<Codec>,
@@ -78,37 +84,60 @@ enum Codec {
 }
 
 impl Movie {
-    /// The tracks that a player takes, when the file's index stands where `is_index_first` says.
+    /// The tracks that are taken, when the file's index stands where `is_index_first` says.
     fn tracks(&self, is_index_first: bool) -> Tracks {
-        let mut found =
-            Tracks { picture: None, sound: None, is_seekable: is_index_first && !self.is_fragmented };
-        for track in self.tracks.iter().rev() {
+        let is_seekable = is_index_first && !self.is_fragmented;
+        let mut found = Tracks { is_seekable, ..Tracks::default() };
+        let (mut videos, mut largest) = (0, 0);
+        for track in &self.tracks {
             match track.codec {
-                Some(Codec::Picture(codec)) => found.picture = Some(codec),
-                Some(Codec::Sound(codec)) => found.sound = Some(codec),
+                Some(Codec::Picture(codec)) => {
+                    let area = track.size.as_ref().map_or(0, area);
+                    if videos == 0 || area > largest {
+                        largest = area;
+                        found.picture = Some(codec);
+                        found.picture_index = videos;
+                    }
+                    videos += 1;
+                }
+                Some(Codec::Sound(codec)) => found.sound = found.sound.or(Some(codec)),
                 None => {}
             }
         }
         found
     }
+
+    /// The longest of its tracks, as `length` tells it of one in units of its time scale.
+    fn longest(&self, length: impl Fn(&Track) -> u64) -> f64 {
+        self.tracks.iter().map(|track| ratio(length(track), track.timescale)).fold(0.0, f64::max)
+    }
 }
 
-/// Size, length and tracks of a film or sound.
+fn area((width, height): &(u32, u32)) -> u64 {
+    u64::from(*width) * u64::from(*height)
+}
+
+/// Size, length and tracks of a video or an audio.
 pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     let whole = 0..source.len();
     let (moov, is_index_first) = index(source, &whole)?;
     let movie = movie(source, &moov);
-    let mut seconds = movie.seconds;
-    if seconds == 0.0 {
-        seconds = movie.tracks.iter().map(|t| ratio(t.duration, t.timescale)).fold(0.0, f64::max);
+    let mut seconds = Some(movie.seconds);
+    if seconds == Some(0.0) {
+        seconds = Some(movie.longest(|track| track.duration));
     }
-    if seconds == 0.0 {
-        seconds = fragments(source, &moov, &movie.tracks).unwrap_or(0.0);
+    if seconds == Some(0.0) {
+        seconds = Some(movie.longest(|track| track.samples));
+    }
+    if movie.is_fragmented {
+        // Without its fragments the length is that of the samples in front of them, or none.
+        let by_fragments = fragments::seconds(source, &moov, &movie.tracks);
+        seconds = by_fragments.map(|by_fragments| by_fragments.max(seconds.unwrap_or(0.0)));
     }
     let (width, height) = movie.size.unwrap_or_default();
     let tracks = movie.tracks(is_index_first);
     let hdr = movie.tracks.iter().find_map(|track| track.hdr);
-    let facts = Facts::of_picture(width, height).lasting(Some(seconds)).made_of(Some(tracks));
+    let facts = Facts::of_picture(width, height).lasting(seconds).made_of(Some(tracks));
     Some(Facts { hdr, ..facts })
 }
 
@@ -127,7 +156,7 @@ fn index(source: &mut Source<'_>, whole: &Range<u64>) -> Option<(Range<u64>, boo
 
 fn movie(source: &mut Source<'_>, moov: &Range<u64>) -> Movie {
     let mut movie = Movie::default();
-    let mut timescale = 0;
+    let (mut timescale, mut defaults) = (0, Vec::new());
     let parts: Vec<Box4> = boxes(source, moov).take(256).collect();
     for part in parts {
         match &part.kind {
@@ -139,6 +168,7 @@ fn movie(source: &mut Source<'_>, moov: &Range<u64>) -> Movie {
             }
             b"mvex" => {
                 movie.is_fragmented = true;
+                defaults = default_durations(source, &part.body);
                 if let Some(duration) = extended_duration(source, &part.body) {
                     movie.seconds = movie.seconds.max(ratio(duration, timescale));
                 }
@@ -147,7 +177,11 @@ fn movie(source: &mut Source<'_>, moov: &Range<u64>) -> Movie {
             _ => {}
         }
     }
-    let area = |(width, height): &(u32, u32)| u64::from(*width) * u64::from(*height);
+    for (id, duration) in defaults {
+        if let Some(track) = movie.tracks.iter_mut().find(|track| track.id == id) {
+            track.default_duration = duration;
+        }
+    }
     movie.size = movie.tracks.iter().filter_map(|track| track.size).max_by_key(area);
     movie
 }
@@ -170,6 +204,31 @@ fn extended_duration(source: &mut Source<'_>, mvex: &Range<u64>) -> Option<u64> 
     if content.first()? == &0 { be32(&content, 4).map(u64::from) } else { be64(&content, 4) }
 }
 
+/// Ids of tracks and how long a sample of each lasts where a fragment does not tell (`trex`).
+fn default_durations(source: &mut Source<'_>, mvex: &Range<u64>) -> Vec<(u32, u32)> {
+    let parts: Vec<Box4> = boxes(source, mvex).take(256).filter(|part| &part.kind == b"trex").collect();
+    let default = |part: &Box4| {
+        let content: [u8; 16] = source.bytes(part.body.start)?;
+        Some((be32(&content, 4)?, be32(&content, 12)?))
+    };
+    parts.iter().filter_map(default).collect()
+}
+
+/// How long the samples last that `moov` itself tells, by their table of times (`stts`).
+fn samples(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<u64> {
+    const MOST_BYTES: u64 = 1 << 20;
+    let minf = find(source, mdia, b"minf")?;
+    let stbl = find(source, &minf, b"stbl")?;
+    let stts = find(source, &stbl, b"stts")?;
+    let content = source.up_to(stts.start, (stts.end - stts.start).min(MOST_BYTES))?;
+    let entries = content.get(8..)?.as_chunks::<8>().0.iter();
+    Some(
+        entries
+            .map(|entry| u64::from(be32(entry, 0).unwrap_or(0)) * u64::from(be32(entry, 4).unwrap_or(0)))
+            .fold(0, u64::saturating_add),
+    )
+}
+
 fn track(source: &mut Source<'_>, trak: &Range<u64>) -> Option<Track> {
     let tkhd = find(source, trak, b"tkhd")?;
     let mdia = find(source, trak, b"mdia")?;
@@ -189,7 +248,8 @@ fn track(source: &mut Source<'_>, trak: &Range<u64>) -> Option<Track> {
         _ => None,
     };
     let hdr = if is_picture { hdr(source, &mdia) } else { None };
-    Some(Track { id, timescale, duration, size, codec, hdr })
+    let samples = samples(source, &mdia).unwrap_or(0);
+    Some(Track { id, timescale, duration, samples, default_duration: 0, size, codec, hdr })
 }
 
 /// What a description of pictures has before its own boxes, in bytes (ISO 14496-12, 12.1.3).
@@ -275,72 +335,6 @@ fn coded(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<(u32, u32)> {
     let Box4 { body, .. } = description(source, mdia)?;
     let [w1, w0, h1, h0] = source.bytes(body.start + SIZE_IN_DESCRIPTION)?;
     Some((u32::from(u16::from_be_bytes([w1, w0])), u32::from(u16::from_be_bytes([h1, h0]))))
-}
-
-/// The length of a fragmented file in seconds: by its segment index, else by the end of its last fragment.
-fn fragments(source: &mut Source<'_>, moov: &Range<u64>, tracks: &[Track]) -> Option<f64> {
-    let after = moov.end..source.len();
-    let mut last = None;
-    for part in boxes(source, &after) {
-        match &part.kind {
-            b"sidx" => return segment_index(source, &part.body),
-            b"moof" => last = Some(part.body),
-            _ => {}
-        }
-    }
-    let parts: Vec<Box4> = boxes(source, &last?).take(64).collect();
-    let ends = parts
-        .iter()
-        .filter(|part| &part.kind == b"traf")
-        .filter_map(|traf| end_of(source, &traf.body, tracks));
-    ends.reduce(f64::max)
-}
-
-/// The sum of the subsegments of a `sidx`.
-fn segment_index(source: &mut Source<'_>, body: &Range<u64>) -> Option<f64> {
-    let content = source.up_to(body.start, (body.end - body.start).min(1 << 20))?;
-    let timescale = be32(&content, 8)?;
-    let entries = if content.first()? == &0 { 24 } else { 32 };
-    let ticks: u64 =
-        content.get(entries..)?.chunks_exact(12).filter_map(|entry| be32(entry, 4)).map(u64::from).sum();
-    Some(ratio(ticks, timescale))
-}
-
-/// When a track's fragment ends, in seconds.
-fn end_of(source: &mut Source<'_>, traf: &Range<u64>, tracks: &[Track]) -> Option<f64> {
-    let tfhd = find(source, traf, b"tfhd")?;
-    let header = source.up_to(tfhd.start, 32)?;
-    let (flags, id) = (be32(&header, 0)? & 0xFF_FFFF, be32(&header, 4)?);
-    let track = tracks.iter().find(|track| track.id == id)?;
-    let tfdt = find(source, traf, b"tfdt")?;
-    let time = source.up_to(tfdt.start, 12)?;
-    let start = if time.first()? == &0 { u64::from(be32(&time, 4)?) } else { be64(&time, 4)? };
-    const BASE_DATA_OFFSET: u32 = 1;
-    const DESCRIPTION_INDEX: u32 = 2;
-    const DEFAULT_DURATION: u32 = 8;
-    let at = 8
-        + if flags & BASE_DATA_OFFSET == 0 { 0 } else { 8 }
-        + if flags & DESCRIPTION_INDEX == 0 { 0 } else { 4 };
-    let default = if flags & DEFAULT_DURATION == 0 { 0 } else { be32(&header, at)? };
-    let runs: Vec<Box4> = boxes(source, traf).filter(|part| &part.kind == b"trun").take(64).collect();
-    let ticks: u64 = runs.iter().filter_map(|run| run_duration(source, &run.body, default)).sum();
-    Some(ratio(start.checked_add(ticks)?, track.timescale))
-}
-
-/// How long the samples of a `trun` last, in units of the track's time scale.
-fn run_duration(source: &mut Source<'_>, trun: &Range<u64>, default: u32) -> Option<u64> {
-    let content = source.up_to(trun.start, (trun.end - trun.start).min(1 << 18))?;
-    let (flags, count) = (be32(&content, 0)?, be32(&content, 4)?);
-    const DATA_OFFSET: u32 = 0x1;
-    const FIRST_FLAGS: u32 = 0x4;
-    const DURATION: u32 = 0x100;
-    const PER_SAMPLE: u32 = 0xF00;
-    if flags & DURATION == 0 {
-        return u64::from(count).checked_mul(u64::from(default));
-    }
-    let first = 8 + 4 * (flags & (DATA_OFFSET | FIRST_FLAGS)).count_ones() as usize;
-    let entry = 4 * (flags & PER_SAMPLE).count_ones() as usize;
-    Some(content.get(first..)?.chunks_exact(entry).filter_map(|sample| be32(sample, 0)).map(u64::from).sum())
 }
 
 fn ratio(ticks: u64, timescale: u32) -> f64 {

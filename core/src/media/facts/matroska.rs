@@ -32,7 +32,9 @@ const BLOCK: u32 = 0xA1;
 const SIMPLE_BLOCK: u32 = 0xA3;
 
 /// How much of the end is searched for the last cluster when the length is not written down, in bytes.
-const TAIL: u64 = 2 << 20;
+const TAIL: u64 = 8 << 20;
+/// In steps of so many bytes.
+const STEP: u64 = 1 << 20;
 
 struct Element {
     id: u32,
@@ -88,23 +90,45 @@ struct Segment {
     duration: Option<f64>,
     size: Option<(u32, u32)>,
     hdr: Option<HighDynamicRange>,
-    /// Codecs of the first picture and the first sound.
-    codecs: Option<(Option<PictureCodec>, Option<SoundCodec>)>,
+    codecs: Option<Tracks>,
 }
 
-/// Size, length and tracks of a film or sound.
+/// Size, length and tracks of a video or an audio.
 pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     let whole = 0..source.len();
     let body = elements(source, &whole).find(|element| element.id == SEGMENT)?.body;
     let segment = segment(source, &body);
-    let units = segment.duration.or_else(|| last_timestamp(source));
     let (width, height) = segment.size.unwrap_or_default();
     // A live recording has neither a length nor an index to seek by.
     let is_seekable = segment.duration.is_some();
-    let tracks = segment.codecs.map(|(picture, sound)| Tracks { picture, sound, is_seekable });
-    let seconds = units.map(|units| units * segment.scale as f64 / 1e9);
+    let tracks = segment.codecs.map(|codecs| Tracks { is_seekable, ..codecs });
+    let seconds = units(source, &segment, &body).map(|units| units * segment.scale as f64 / 1e9);
     let facts = Facts::of_picture(width, height).lasting(seconds).made_of(tracks);
     Some(Facts { hdr: segment.hdr, ..facts })
+}
+
+/// The length in units of time: as it is written down, or else until the last block, in both cases from the first one
+/// on, whose time need not be 0.
+fn units(source: &mut Source<'_>, segment: &Segment, body: &Range<u64>) -> Option<f64> {
+    const A_SECOND: f64 = 1e9;
+    let start = first_timestamp(source, body).unwrap_or(0) as f64;
+    let is_late = start * segment.scale as f64 >= A_SECOND;
+    match segment.duration {
+        // Some writers count from 0 on, others from the first block on: the last one tells.
+        Some(written) if is_late => {
+            let last = last_timestamp(source).unwrap_or(start);
+            Some(if written < last { written } else { written - start })
+        }
+        Some(written) => Some(written),
+        None => last_timestamp(source).map(|last| if is_late { last - start } else { last }),
+    }
+}
+
+/// The time of the first cluster, in units of time.
+fn first_timestamp(source: &mut Source<'_>, body: &Range<u64>) -> Option<u64> {
+    let cluster = elements(source, body).take(64).find(|element| element.id == CLUSTER)?;
+    let time = elements(source, &cluster.body).take(4).find(|element| element.id == TIMESTAMP)?;
+    unsigned(source, &time.body)
 }
 
 fn segment(source: &mut Source<'_>, body: &Range<u64>) -> Segment {
@@ -143,27 +167,32 @@ fn info(source: &mut Source<'_>, body: &Range<u64>, found: &mut Segment) {
     }
 }
 
-/// The largest picture of the tracks, and how the first ones are coded.
+/// The largest video of the tracks and the first audio.
 fn tracks(source: &mut Source<'_>, body: &Range<u64>, found: &mut Segment) {
     let entries: Vec<Element> =
         elements(source, body).filter(|part| part.id == TRACK_ENTRY).take(64).collect();
-    let (mut picture, mut sound) = (None, None);
+    let (mut tracks, mut videos, mut largest) = (Tracks::default(), 0, 0);
     for entry in &entries {
         let codec = codec_id(source, &entry.body).unwrap_or_default();
         match codec.get(..2) {
-            Some(b"V_") => picture = picture.or_else(|| Some(picture_codec(source, &entry.body, &codec))),
-            Some(b"A_") => sound = sound.or_else(|| Some(sound_codec(&codec))),
+            Some(b"V_") => {
+                let video = elements(source, &entry.body).find(|part| part.id == VIDEO);
+                let size = video.as_ref().and_then(|video| displayed(source, &video.body));
+                let area = size.map_or(0, |(width, height)| u64::from(width) * u64::from(height));
+                if videos == 0 || area > largest {
+                    largest = area;
+                    tracks.picture = Some(picture_codec(source, &entry.body, &codec));
+                    tracks.picture_index = videos;
+                    found.size = size;
+                    found.hdr = video.and_then(|video| hdr(source, &video.body));
+                }
+                videos += 1;
+            }
+            Some(b"A_") => tracks.sound = tracks.sound.or_else(|| Some(sound_codec(&codec))),
             _ => {}
         }
     }
-    found.codecs = Some((picture, sound));
-    let videos: Vec<Element> = entries
-        .iter()
-        .filter_map(|entry| elements(source, &entry.body).find(|part| part.id == VIDEO))
-        .collect();
-    found.hdr = videos.iter().find_map(|video| hdr(source, &video.body));
-    let sizes = videos.iter().filter_map(|video| displayed(source, &video.body));
-    found.size = sizes.max_by_key(|(width, height)| u64::from(*width) * u64::from(*height));
+    found.codecs = Some(tracks);
 }
 
 /// The name of a track's codec (RFC 9559, section 5.1.4.1.21; the names are those of the Matroska codec registry).
@@ -234,16 +263,38 @@ fn rolls_a_quarter(source: &mut Source<'_>, projection: &Range<u64>) -> bool {
     degrees.is_some_and(|degrees| (degrees.abs() - 90.0).abs() < 1.0)
 }
 
-/// The time of the last block, in units of time, found by searching the end of the file for its last cluster.
+/// The body of the last cluster, searched from the end of the file backwards.
+fn last_cluster(source: &mut Source<'_>) -> Option<Range<u64>> {
+    const ID: [u8; 4] = CLUSTER.to_be_bytes();
+    const CRC_32: u32 = 0xBF;
+    let end = source.len();
+    let mut to = end;
+    while to > 0 && end - to < TAIL {
+        let from = to.saturating_sub(STEP);
+        // The id may lie across the border of two steps.
+        let piece = source.up_to(from, to - from + ID.len() as u64 - 1)?;
+        for at in memchr::memmem::find_iter(&piece, &ID).collect::<Vec<_>>().into_iter().rev() {
+            let cluster = elements(source, &(from + at as u64..end)).next();
+            // Any bytes can look like an id: the time stands first in a cluster.
+            let is_cluster = cluster.as_ref().and_then(|cluster| elements(source, &cluster.body).next());
+            if is_cluster.is_some_and(|first| matches!(first.id, TIMESTAMP | CRC_32)) {
+                return cluster.map(|cluster| cluster.body);
+            }
+        }
+        to = from;
+    }
+    None
+}
+
+/// The time of the last block, in units of time.
 fn last_timestamp(source: &mut Source<'_>) -> Option<f64> {
-    let from = source.len().saturating_sub(TAIL);
-    let tail = source.up_to(from, TAIL)?;
-    let id = CLUSTER.to_be_bytes();
-    let at = tail.windows(4).rposition(|window| window == id)?;
-    let cluster = elements(source, &(from + at as u64..from + tail.len() as u64)).next()?;
+    let cluster = last_cluster(source)?;
     let mut start = 0;
     let mut latest = 0;
-    let parts: Vec<Element> = elements(source, &cluster.body).collect();
+    let parts: Vec<Element> = elements(source, &cluster).collect();
+    if source.is_spent() {
+        return None;
+    }
     for part in parts {
         match part.id {
             TIMESTAMP => start = unsigned(source, &part.body)?,

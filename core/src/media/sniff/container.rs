@@ -20,6 +20,30 @@ const WMV: Sniffed = Sniffed::new("video/x-ms-wmv", "wmv", Class::Video, "Window
 /// Those whose first bytes do not tell whether they hold sound, film or both.
 pub(super) const ALL: [Sniffed; 11] = [MP4, M4V, M4A, MOV, THREE_GP, MKV, WEBM, OGV, OGA, OPUS, WMV];
 
+/// What a container is that proved to hold audio and no video, beside what it is as long as nobody looked inside.
+const AUDIO_ALONE: [(&str, Sniffed); 10] = [
+    (MP4.mime, M4A),
+    (M4V.mime, M4A),
+    (MOV.mime, M4A),
+    (THREE_GP.mime, Sniffed::new("audio/3gpp", "3gp", Class::Audio, "3GP audio")),
+    (MKV.mime, Sniffed::new("audio/x-matroska", "mka", Class::Audio, "Matroska audio")),
+    (WEBM.mime, Sniffed::new("audio/webm", "webm", Class::Audio, "WebM audio")),
+    (WMV.mime, Sniffed::new("audio/x-ms-wma", "wma", Class::Audio, "Windows Media audio")),
+    ("video/mp2t", Sniffed::new("audio/mp2t", "ts", Class::Audio, "MPEG transport stream of audio")),
+    ("video/x-msvideo", Sniffed::new("audio/x-msvideo", "avi", Class::Audio, "AVI audio")),
+    ("video/x-flv", Sniffed::new("audio/x-flv", "flv", Class::Audio, "Flash audio")),
+];
+
+/// What a container that was sniffed as video is if it holds audio alone.
+pub(in crate::media) fn audio_alone(sniffed: &Sniffed) -> Option<Sniffed> {
+    AUDIO_ALONE.iter().find(|(container, _)| *container == sniffed.mime).map(|(_, audio)| *audio)
+}
+
+/// Whether this is the type of a container that holds audio and no video.
+pub(in crate::media) fn is_audio_alone(mime: &str) -> bool {
+    AUDIO_ALONE.iter().any(|(_, audio)| audio.mime == mime)
+}
+
 pub(super) fn sniff(head: &[u8]) -> Option<Sniffed> {
     match head {
         [0x1A, 0x45, 0xDF, 0xA3, ..] => matroska(head),

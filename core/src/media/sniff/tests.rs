@@ -90,11 +90,37 @@ fn content_decides_whatever_the_name_says() {
         ("application/octet-stream", vec![0x80, 0x81, 0, 1, 2]),
         ("application/octet-stream", vec![]),
     ];
+    check(cases);
+}
+
+fn check(cases: Vec<(&str, Vec<u8>)>) {
     for (mime, head) in cases {
         for name in ["x.jpg", "x.json", "x.html", "x"] {
             assert_eq!(sniff(&head, name).mime, mime, "{name}: {:?}", &head[..head.len().min(16)]);
         }
     }
+}
+
+#[test]
+fn audio_and_video_without_a_common_container_are_known_by_their_marks() {
+    check(vec![
+        ("video/mpv", padded(b"\0\0\x01\xB3\x14\0\xF0")),
+        ("video/h264", padded(b"\0\0\0\x01\x67\x64\0\x1F")),
+        ("video/mxf", padded(b"\x06\x0E\x2B\x34\x02\x05\x01\x01\x0D\x01\x02\x01\x01\x02")),
+        ("audio/ac3", padded(b"\x0B\x77\x12\x34\x14\x40")),
+        ("audio/eac3", padded(b"\x0B\x77\x02\xFF\x34\x84")),
+        ("audio/vnd.dts", padded(b"\x7F\xFE\x80\x01\xFC\x3C")),
+        ("audio/basic", padded(b".snd\0\0\0\x18")),
+        ("audio/x-w64", padded(b"riff\x2E\x91\xCF\x11\xA5\xD6\x28\xDB")),
+        ("audio/x-ape", padded(b"MAC \x96\x0F")),
+        ("audio/x-wavpack", padded(b"wvpk\x10\0\0\0")),
+        ("audio/x-tta", padded(b"TTA1\x01\0\x02\0")),
+        ("audio/musepack", padded(b"MPCKSH\x0E")),
+        ("audio/x-musepack", padded(b"MP+\x07\x10\0")),
+        ("audio/flac", padded(b"ID3\x03\0\0\0\0\0\x04\0\0\0\0fLaC\0\0\0\x22")),
+        ("audio/x-ape", padded(b"ID3\x03\0\0\0\0\0\x00MAC \x96\x0F")),
+        ("audio/mpeg", [vec![0; 1500], frames([0xFF, 0xFB, 0x90, 0x00], 417)].concat()),
+    ]);
 }
 
 #[test]
@@ -169,6 +195,11 @@ fn only_the_declared_kind_is_accepted_but_containers_pass_as_sound_or_film() {
         assert!(container.accepts(FileType::Audio) && container.accepts(FileType::Video));
         assert!(!container.accepts(FileType::Image));
     }
+    for mime in ["audio/webm", "audio/x-matroska", "audio/3gpp"] {
+        assert!(mime_accepts(mime, FileType::Video) && mime_accepts(mime, FileType::Audio), "{mime}");
+        assert_eq!(stored_as(mime, FileType::Video), FileType::Audio, "a client only knew its extension");
+    }
+    assert_eq!(stored_as("video/webm", FileType::Audio), FileType::Audio, "a video can be meant as audio");
     let wav = sniff(&padded(b"RIFF\0\0\x01\0WAVEfmt "), "x");
     assert!(wav.accepts(FileType::Audio) && !wav.accepts(FileType::Video));
 }

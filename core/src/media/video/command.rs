@@ -13,28 +13,65 @@ use crate::model::PictureKind;
 /// What ffmpeg is to draw.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Task {
-    /// Frames of a film from `at` seconds on.
-    Frame { at: f64, keyframes_only: bool, hdr: Option<HighDynamicRange> },
+    /// Frames of a video.
+    Frame(Look),
+    /// The image that an audio carries.
+    Cover,
     /// The waveform of a sound.
     Waveform,
     /// A picture whose tiles come as frames: tiles across and down, its size, and the size to bring it to.
     Still { tiles: (u32, u32), size: (u32, u32), scaled: (u32, u32) },
 }
 
-/// How many frames are looked at until one is bright enough to show something.
-const FRAMES: u32 = 4;
+/// Where frames of a video are looked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// From so many seconds on.
+    pub(super) at: f64,
+    /// Which frames are decoded.
+    pub(super) pace: Pace,
+    /// How many other videos come first in the file.
+    pub(super) index: usize,
+    /// How its light is coded.
+    pub(super) hdr: Option<HighDynamicRange>,
+}
+
+/// Which frames of a video are looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Pace {
+    /// Those that stand on their own, which are cheap.
+    Keyframes,
+    /// Each one.
+    All,
+    /// One in so many seconds.
+    Every(f64),
+}
+
+impl Pace {
+    /// How many frames are looked at until one is bright enough to show something.
+    const fn frames(self) -> u32 {
+        match self {
+            Self::Keyframes | Self::All => 4,
+            Self::Every(_) => 16,
+        }
+    }
+}
 
 /// The demuxer for a type, so that ffmpeg never guesses: a guess could take a film for a playlist.
 pub(super) fn demuxer(mime: &str) -> Option<&'static str> {
     Some(match mime {
-        "video/mp4" | "video/quicktime" | "video/x-m4v" | "video/3gpp" | "audio/mp4" => "mov",
-        "video/x-matroska" | "video/webm" => "matroska",
-        "video/x-msvideo" => "avi",
-        "video/mp2t" => "mpegts",
+        "video/mp4" | "video/quicktime" | "video/x-m4v" | "video/3gpp" | "audio/mp4" | "audio/3gpp" => "mov",
+        "video/x-matroska" | "video/webm" | "audio/x-matroska" | "audio/webm" => "matroska",
+        "video/x-msvideo" | "audio/x-msvideo" => "avi",
+        "video/mp2t" | "audio/mp2t" => "mpegts",
         "video/mpeg" => "mpeg",
-        "video/x-flv" => "flv",
+        "video/mpv" => "mpegvideo",
+        "video/h264" => "h264",
+        "video/x-dv" => "dv",
+        "video/mxf" => "mxf",
+        "video/x-flv" | "audio/x-flv" => "flv",
         "video/ogg" | "audio/ogg" => "ogg",
-        "video/x-ms-wmv" => "asf",
+        "video/x-ms-wmv" | "audio/x-ms-wma" => "asf",
         "audio/mpeg" => "mp3",
         "audio/aac" => "aac",
         "audio/wav" => "wav",
@@ -42,6 +79,16 @@ pub(super) fn demuxer(mime: &str) -> Option<&'static str> {
         "audio/aiff" => "aiff",
         "audio/amr" => "amr",
         "audio/x-caf" => "caf",
+        "audio/ac3" => "ac3",
+        "audio/eac3" => "eac3",
+        "audio/vnd.dts" => "dts",
+        "audio/basic" => "au",
+        "audio/x-w64" => "w64",
+        "audio/x-ape" => "ape",
+        "audio/x-wavpack" => "wv",
+        "audio/x-tta" => "tta",
+        "audio/musepack" => "mpc8",
+        "audio/x-musepack" => "mpc",
         _ => return None,
     })
 }
@@ -53,8 +100,8 @@ pub(super) const HEVC_DEMUXER: &str = "hevc";
 pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: PictureKind, limits: &MediaLimits) -> Command {
     let mut ffmpeg = FfmpegCommand::new();
     ffmpeg.hide_banner().args(["-nostdin", "-loglevel", "level+error", "-threads", "1"]);
-    if let Task::Frame { at, keyframes_only, .. } = task {
-        if keyframes_only {
+    if let Task::Frame(Look { at, pace, .. }) = task {
+        if matches!(pace, Pace::Keyframes) {
             ffmpeg.args(["-skip_frame", "nokey", "-noaccurate_seek"]);
         }
         if at > 0.0 {
@@ -68,10 +115,13 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: PictureKind, limits: &Medi
     let input = if matches!(task, Task::Still { .. }) { "pipe:0" } else { "/dev/fd/0" };
     ffmpeg.args(["-protocol_whitelist", "file,pipe"]).format(demuxer).input(input);
     match task {
-        Task::Frame { hdr, .. } => {
-            let filter = frame_filter(kind) + &plain_light(hdr);
-            ffmpeg.no_audio().map("0:V:0").filter(filter).frames(FRAMES);
+        Task::Frame(Look { pace, index, hdr, .. }) => {
+            let filter = paced(pace) + &frame_filter(kind) + &plain_light(hdr);
+            ffmpeg.no_audio().map(format!("0:V:{index}")).filter(filter).frames(pace.frames());
             ffmpeg.args(["-fps_mode", "passthrough"]);
+        }
+        Task::Cover => {
+            ffmpeg.no_audio().map("0:v:0").filter(frame_filter(kind)).frames(1);
         }
         Task::Waveform => {
             ffmpeg.filter_complex(waveform_filter(kind)).map("[picture]").frames(1);
@@ -86,10 +136,11 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: PictureKind, limits: &Medi
     ffmpeg.into()
 }
 
-/// ffmpeg reading a film from its standard input and writing an MP4 to its standard output, which is a file; how far
-/// it is goes to its log.
+/// ffmpeg reading a video from its standard input and writing these two of its streams as an MP4 to its standard output,
+/// which is a file; how far it is goes to its log.
 pub(super) fn conversion(
     demuxer: &str,
+    (video, audio): (&str, Option<&str>),
     conversion: Conversion,
     hdr: Option<HighDynamicRange>,
     limits: &MediaLimits,
@@ -99,7 +150,11 @@ pub(super) fn conversion(
     ffmpeg.hide_banner().args(["-nostdin", "-loglevel", "level+error", "-nostats"]);
     ffmpeg.args(["-progress", "pipe:2", "-stats_period", "1", "-threads", &threads]);
     ffmpeg.args(["-protocol_whitelist", "file,pipe"]).format(demuxer).input("/dev/fd/0");
-    ffmpeg.map("0:V:0").map("0:a:0?").args(["-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"]);
+    ffmpeg.map(video);
+    if let Some(audio) = audio {
+        ffmpeg.map(audio);
+    }
+    ffmpeg.args(["-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"]);
     if conversion.copies_picture {
         ffmpeg.codec_video("copy");
     } else {
@@ -124,6 +179,16 @@ pub(super) fn conversion(
 const WITHIN_720P: &str = "scale=\
     w='2*max(1,round(iw*max(sar,1*not(sar))/2*min(1,min(1280/max(iw*max(sar,1*not(sar)),ih),720/min(iw*max(sar,1*not(sar)),ih)))))':\
     h='2*max(1,round(ih/2*min(1,min(1280/max(iw*max(sar,1*not(sar)),ih),720/min(iw*max(sar,1*not(sar)),ih)))))',setsar=1";
+
+/// The part of a filter that leaves out frames.
+fn paced(pace: Pace) -> String {
+    match pace {
+        Pace::Keyframes | Pace::All => String::new(),
+        Pace::Every(seconds) => {
+            format!("select='isnan(prev_selected_t)+gte(t-prev_selected_t,{seconds:.3})',")
+        }
+    }
+}
 
 /// Square samples, and no more pixels than the variant needs. ffmpeg has applied the rotation before.
 fn frame_filter(kind: PictureKind) -> String {

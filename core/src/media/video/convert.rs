@@ -11,8 +11,9 @@ use std::time::Duration;
 use nix::libc;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
+use super::probe::streams;
 use super::sandbox::{self, Bounds};
-use super::{DAMAGED, MAX_LOG, NO_FRAME, NOT_FOUND, blocking, command, not_started, reason};
+use super::{DAMAGED, MAX_LOG, NO_FRAME, NOT_FOUND, UNSUPPORTED, blocking, command, not_started, reason};
 use crate::media::facts::{HighDynamicRange, facts};
 use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::playback::{self, Conversion};
@@ -31,8 +32,9 @@ pub struct Film<'a> {
     pub hdr: Option<HighDynamicRange>,
 }
 
-/// Writes `film` into `target`, an empty file, as `conversion` asks; what cannot be copied after all is made anew.
-/// `percent` is set to how much is done, and stays as it is where that is not known.
+/// Writes `film` into `target`, an empty file, as `conversion` asks; what cannot be copied after all is made anew. Of
+/// several videos the largest is taken, of several audios the first that can be decoded. `percent` is set to how much is
+/// done, and stays as it is where that is not known. Answers what a person should know about the result.
 ///
 /// # Errors
 /// When the film cannot be decoded, grows too large or takes too long, or ffmpeg is not installed. What `target` holds
@@ -43,17 +45,9 @@ pub async fn convert(
     target: &File,
     percent: &AtomicU8,
     limits: &MediaLimits,
-) -> Result<(), MediaError> {
+) -> Result<Option<&'static str>, MediaError> {
     let work = Work { film, target, percent, limits };
-    let attempts = async {
-        match work.attempt(conversion).await {
-            Err(fault) if !fault.retryable && conversion.copies_picture => {
-                work.attempt(Conversion::ALL).await
-            }
-            done => done,
-        }
-    };
-    match tokio::time::timeout(limits.conversion_wall_clock, attempts).await {
+    match tokio::time::timeout(limits.conversion_wall_clock, work.attempts(conversion)).await {
         Ok(result) => result,
         Err(_) => Err(MediaError::permanent(TOO_LONG)),
     }
@@ -61,6 +55,8 @@ pub async fn convert(
 
 const TOO_LONG: &str = "the film takes too long to convert";
 const TOO_LARGE: &str = "the film would become too large";
+
+const SILENT: &str = "its audio cannot be decoded, so it is silent";
 
 /// What stays the same in every attempt.
 struct Work<'a> {
@@ -71,12 +67,41 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn attempt(&self, conversion: Conversion) -> Result<(), MediaError> {
+    async fn attempts(&self, asked: Conversion) -> Result<Option<&'static str>, MediaError> {
+        const MOST_AUDIOS: usize = 4;
+        let streams = streams(self.film.file, self.film.mime, self.limits).await.unwrap_or_default();
+        let video = streams.video.map_or_else(|| "0:V:0".to_owned(), |index| format!("0:{index}"));
+        let audios = streams.audios.iter().take(MOST_AUDIOS).map(|index| Some(format!("0:{index}")));
+        let audios: Vec<Option<String>> = audios.chain([None]).collect();
+        let mut first_fault = None;
+        let anew = (asked != Conversion::ALL).then_some(Conversion::ALL);
+        for conversion in [asked].into_iter().chain(anew) {
+            for audio in &audios {
+                // What the headers say is about the first one.
+                let is_first = audio == &audios[0] && streams.is_first_audio_known;
+                let conversion =
+                    Conversion { copies_sound: conversion.copies_sound && is_first, ..conversion };
+                let fault = match self.attempt((&video, audio.as_deref()), conversion).await {
+                    Ok(()) => return Ok((audio.is_none() && streams.has_audio).then_some(SILENT)),
+                    Err(fault) if fault.retryable => return Err(fault),
+                    Err(fault) => fault,
+                };
+                let is_codec = fault.reason == UNSUPPORTED;
+                first_fault = first_fault.or(Some(fault));
+                if !is_codec {
+                    break;
+                }
+            }
+        }
+        Err(first_fault.unwrap_or_else(|| MediaError::permanent(NO_FRAME)))
+    }
+
+    async fn attempt(&self, streams: (&str, Option<&str>), conversion: Conversion) -> Result<(), MediaError> {
         let Some(demuxer) = command::demuxer(self.film.mime) else {
             return Err(MediaError::permanent("films of this kind cannot be decoded"));
         };
         let bounds = bounds(self.film.file, self.limits).map_err(not_started)?;
-        let command = command::conversion(demuxer, conversion, self.film.hdr, self.limits);
+        let command = command::conversion(demuxer, streams, conversion, self.film.hdr, self.limits);
         let started = sandbox::start(command, Some(self.film.file), Some(self.target), bounds);
         let mut ffmpeg = started.await.map_err(not_started)?;
         let Some(log) = ffmpeg.child.stderr.take() else {

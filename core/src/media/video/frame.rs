@@ -13,6 +13,16 @@ pub(in crate::media) struct Frame {
 }
 
 impl Frame {
+    /// Whether it shows nothing.
+    pub(super) fn is_dark(&self) -> bool {
+        brightness(self) < DARK
+    }
+
+    /// The brighter one of two.
+    pub(super) fn or_brighter(self, other: Self) -> Self {
+        if brightness(&other) > brightness(&self) { other } else { self }
+    }
+
     /// White on black becomes one colour on another.
     pub(super) fn tinted(mut self, ground: [u8; 3], ink: [u8; 3]) -> Self {
         for pixel in self.data.as_chunks_mut::<3>().0 {

@@ -1,11 +1,13 @@
-//! Size and length of films and sounds whose containers are not read by `facts`, as ffprobe tells them.
+//! Size and length of videos and audio whose headers do not tell them to `facts`, as ffprobe tells them; where it would
+//! guess as well, its packets are counted.
 //! Invariant: ffprobe is confined and bounded as ffmpeg is. Never runs where somebody waits for an answer.
 
 use std::fs::File;
 use std::process::Command;
 
 use serde::Deserialize;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+use tokio::process::ChildStdout;
 
 use super::sandbox::{self, Bounds};
 use super::{command, not_started};
@@ -25,6 +27,9 @@ struct Answer {
 
 #[derive(Deserialize)]
 struct Stream {
+    index: Option<usize>,
+    codec_type: Option<String>,
+    codec_name: Option<String>,
     width: Option<u32>,
     height: Option<u32>,
     sample_aspect_ratio: Option<String>,
@@ -48,7 +53,7 @@ struct Format {
     duration: Option<String>,
 }
 
-/// Asks ffprobe for the size and the length of a film or a sound. `mime` is what `sniff` said.
+/// Asks ffprobe for the size and the length of a video or an audio. `mime` is what `sniff` said.
 ///
 /// # Errors
 /// When there is nothing that can be read, when ffprobe is not installed, or when it does not finish in time.
@@ -60,6 +65,121 @@ pub async fn probe(file: &File, mime: &str, limits: &MediaLimits) -> Result<Fact
 }
 
 async fn ask(file: &File, mime: &str, limits: &MediaLimits) -> Result<Facts, MediaError> {
+    let bytes = file.metadata().map_err(not_started)?.len();
+    const ASKED: &str = "stream=width,height,sample_aspect_ratio:stream_disposition=attached_pic\
+                         :stream_side_data=rotation:format=duration";
+    let told = facts(&answer(file, mime, ASKED, limits).await?);
+    let told = told.believed(bytes);
+    if told.duration_seconds.is_some() && !is_guessed(mime) {
+        return Ok(told);
+    }
+    Ok(told.lasting(count(file, mime, limits).await?))
+}
+
+async fn answer(file: &File, mime: &str, entries: &str, limits: &MediaLimits) -> Result<Answer, MediaError> {
+    let mut answer = Vec::new();
+    let (_ffprobe, output) = start(file, mime, &[entries, "-of", "json"], limits).await?;
+    output.take(MAX_ANSWER).read_to_end(&mut answer).await.map_err(not_started)?;
+    serde_json::from_slice(&answer).map_err(|_| MediaError::permanent("nothing in the file could be read"))
+}
+
+/// The streams of a video that can be converted, by their number in the file.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    /// The largest video that is no cover.
+    pub(super) video: Option<usize>,
+    /// Whether there is any audio.
+    pub(super) has_audio: bool,
+    /// Whether the first audio is of a known codec.
+    pub(super) is_first_audio_known: bool,
+    /// The audios of a known codec.
+    pub(super) audios: Vec<usize>,
+}
+
+/// Which streams a video has.
+///
+/// # Errors
+/// As [`probe`].
+pub(super) async fn streams(file: &File, mime: &str, limits: &MediaLimits) -> Result<Streams, MediaError> {
+    const ASKED: &str = "stream=index,codec_type,codec_name,width,height:stream_disposition=attached_pic";
+    let asked = answer(file, mime, ASKED, limits);
+    let timeout = || MediaError::temporary("looking at the file took too long");
+    let answer = tokio::time::timeout(limits.ffmpeg_wall_clock, asked).await.map_err(|_| timeout())??;
+    let of_type = |wanted| move |stream: &&Stream| stream.codec_type.as_deref() == Some(wanted);
+    let videos = answer.streams.iter().filter(of_type("video")).filter(|stream| !is_cover(stream));
+    let area =
+        |stream: &&Stream| u64::from(stream.width.unwrap_or(0)) * u64::from(stream.height.unwrap_or(0));
+    // The first of the largest ones.
+    let video = videos.rev().max_by_key(area).and_then(|stream| stream.index);
+    let is_known = |stream: &&Stream| stream.codec_name.as_ref().is_some_and(|name| name != "unknown");
+    let mut audios = answer.streams.iter().filter(of_type("audio")).peekable();
+    let (has_audio, is_first_audio_known) = (audios.peek().is_some(), audios.peek().is_some_and(is_known));
+    let audios = audios.filter(is_known).filter_map(|stream| stream.index).collect();
+    Ok(Streams { video, has_audio, is_first_audio_known, audios })
+}
+
+fn is_cover(stream: &Stream) -> bool {
+    stream.disposition.as_ref().is_some_and(|is| is.attached_pic == 1)
+}
+
+/// Whether ffprobe takes the bit rate of the start for that of the whole, or believes a header that is worth nothing.
+/// Who asks about such a file has found nothing in its headers.
+fn is_guessed(mime: &str) -> bool {
+    const GUESSED: [&str; 7] = [
+        "audio/mpeg",
+        "audio/aac",
+        "audio/mp2t",
+        "audio/x-msvideo",
+        "video/x-msvideo",
+        "video/mpv",
+        "video/h264",
+    ];
+    GUESSED.contains(&mime)
+}
+
+/// From the start of the first packet to the end of the last one, in seconds; where they have no times, how long the
+/// packets of the longest stream last together.
+async fn count(file: &File, mime: &str, limits: &MediaLimits) -> Result<Option<f64>, MediaError> {
+    const ASKED: &str = "packet=stream_index,pts_time,dts_time,duration_time";
+    let (_ffprobe, output) = start(file, mime, &[ASKED, "-of", "csv=print_section=0"], limits).await?;
+    packets(output).await.map_err(not_started)
+}
+
+/// Reads lines of a packet each: stream, two times, length. What is not known is `N/A`.
+async fn packets(output: impl AsyncRead + Unpin) -> std::io::Result<Option<f64>> {
+    const LONGEST_LINE: u64 = 4096;
+    const STREAMS: usize = 64;
+    let (mut output, mut line) = (BufReader::new(output), Vec::new());
+    let (mut first, mut last, mut sums) = (f64::INFINITY, f64::NEG_INFINITY, [0.0; STREAMS]);
+    loop {
+        line.clear();
+        if (&mut output).take(LONGEST_LINE).read_until(b'\n', &mut line).await? == 0 {
+            break;
+        }
+        let text = String::from_utf8_lossy(&line);
+        let mut fields = text.trim().split(',');
+        let Some(stream) = fields.next().and_then(|stream| stream.parse::<usize>().ok()) else { continue };
+        let mut number = || fields.next().and_then(|field| field.parse::<f64>().ok());
+        let (shown, decoded, length) = (number(), number(), number().unwrap_or(0.0));
+        if let Some(sum) = sums.get_mut(stream) {
+            *sum += length;
+        }
+        if let Some(time) = shown.or(decoded) {
+            first = first.min(time);
+            last = last.max(time + length);
+        }
+    }
+    let counted = if last > first { last - first } else { sums.into_iter().fold(0.0, f64::max) };
+    Ok((counted > 0.0).then_some(counted))
+}
+
+/// ffprobe that is to show `entries`, and what it answers.
+async fn start(
+    file: &File,
+    mime: &str,
+    entries: &[&str],
+    limits: &MediaLimits,
+) -> Result<(sandbox::Confined, ChildStdout), MediaError> {
     let Some(demuxer) = command::demuxer(mime) else {
         return Err(MediaError::permanent("files of this kind cannot be read"));
     };
@@ -70,29 +190,23 @@ async fn ask(file: &File, mime: &str, limits: &MediaLimits) -> Result<Facts, Med
         niceness: 0,
         may_be_unconfined: limits.may_be_unconfined,
     };
-    let started = sandbox::start(ffprobe(demuxer), Some(file), None, bounds);
+    let started = sandbox::start(ffprobe(demuxer, entries), Some(file), None, bounds);
     let mut ffprobe = started.await.map_err(not_started)?;
-    let Some(mut output) = ffprobe.child.stdout.take() else {
-        return Err(MediaError::temporary("ffprobe has no output"));
-    };
-    let mut answer = Vec::new();
-    (&mut output).take(MAX_ANSWER).read_to_end(&mut answer).await.map_err(not_started)?;
-    let answer = serde_json::from_slice(&answer);
-    Ok(facts(&answer.map_err(|_| MediaError::permanent("nothing in the file could be read"))?))
+    match ffprobe.child.stdout.take() {
+        Some(output) => Ok((ffprobe, output)),
+        None => Err(MediaError::temporary("ffprobe has no output")),
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this room starts the programs")]
-fn ffprobe(demuxer: &str) -> Command {
-    const ASKED: &str = "stream=width,height,sample_aspect_ratio:stream_disposition=attached_pic\
-                         :stream_side_data=rotation:format=duration";
+fn ffprobe(demuxer: &str, entries: &[&str]) -> Command {
     let mut ffprobe = Command::new("ffprobe");
     ffprobe.args(["-v", "quiet", "-protocol_whitelist", "file,pipe", "-f", demuxer, "-i", "/dev/fd/0"]);
-    ffprobe.args(["-show_entries", ASKED, "-of", "json"]);
+    ffprobe.arg("-show_entries").args(entries);
     ffprobe
 }
 
 fn facts(answer: &Answer) -> Facts {
-    let is_cover = |stream: &Stream| stream.disposition.as_ref().is_some_and(|is| is.attached_pic == 1);
     let sizes = answer.streams.iter().filter(|stream| !is_cover(stream)).filter_map(displayed);
     let (width, height) = sizes.max_by_key(|(w, h)| u64::from(*w) * u64::from(*h)).unwrap_or_default();
     let duration = answer.format.as_ref().and_then(|format| format.duration.as_ref());

@@ -97,6 +97,42 @@ async fn a_black_beginning_is_skipped() {
 }
 
 #[tokio::test]
+async fn a_video_that_fades_in_from_black_gives_a_frame_that_shows_something() {
+    for (name, video) in [
+        ("fade.mp4", "-f lavfi -i color=green:size=320x240:duration=8:rate=25 -vf fade=in:0:25"),
+        (
+            "fade.webm",
+            "-f lavfi -i color=green:size=320x240:duration=3:rate=25 -vf fade=in:0:50 -c:v libvpx -g 999",
+        ),
+        (
+            "black.mp4",
+            "-f lavfi -i color=black:size=320x240:duration=5:rate=10 -f lavfi -i color=green:size=320x240:duration=3:rate=10 -filter_complex concat -sc_threshold 0",
+        ),
+    ] {
+        let file = by_ffmpeg(name, &format!("{video} -pix_fmt yuv420p"));
+        let poster = poster_of(&file, PictureKind::Small).await;
+        let [red, green, blue] = poster.get_pixel(100, 100).0;
+        assert!(green > 25 && red < 30 && blue < 30, "{name}: {red} {green} {blue}");
+    }
+}
+
+#[tokio::test]
+async fn of_several_videos_the_largest_is_shown() {
+    for name in ["a.mp4", "a.mkv"] {
+        let videos = "-f lavfi -i color=red:size=64x48:duration=2:rate=10 -f lavfi -i color=green:size=320x240:duration=2:rate=10 \
+                      -map 0 -map 1 -c:v libx264 -pix_fmt yuv420p -movflags +faststart";
+        let file = by_ffmpeg(name, videos);
+        assert_colour(&poster_of(&file, PictureKind::Small).await, (100, 100), [0, 128, 0]);
+        let (sniffed, facts) = examine(&file, &MediaLimits::default()).unwrap();
+        assert_eq!((facts.width, facts.height), (Some(320), Some(240)), "{name}");
+        assert!(
+            super::super::conversion(sniffed.mime, &facts).is_some(),
+            "{name}: players take the first one"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_film_that_is_all_black_gives_black() {
     let file = by_ffmpeg("a.mp4", "-f lavfi -i color=black:size=320x240:duration=1:rate=10 -c:v libx264");
     assert_colour(&poster_of(&file, PictureKind::Small).await, (100, 100), [0, 0, 0]);

@@ -57,10 +57,14 @@ impl Content {
     }
 }
 
-/// What the headers of a file say about it.
-pub(in crate::ops) async fn facts(app: &App, file: std::fs::File, sniffed: Sniffed) -> Result<Facts> {
+/// What a file whose beginning was sniffed is after all, and what its headers say about it.
+pub(in crate::ops) async fn settle(
+    app: &App,
+    file: std::fs::File,
+    sniffed: Sniffed,
+) -> Result<(Sniffed, Facts)> {
     let limits = app.media_limits.clone();
-    let read = tokio::task::spawn_blocking(move || media::facts(&file, &sniffed, &limits)).await;
+    let read = tokio::task::spawn_blocking(move || media::settle(&file, sniffed, &limits)).await;
     read.map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")))
 }
 
@@ -87,7 +91,7 @@ pub(super) async fn record(
     Ok(true)
 }
 
-/// What a file is stored as: as declared if the content allows it, else what the content is.
+/// What a file is stored as by its beginning: as declared if the content allows it, else what the content is.
 pub(super) fn file_type(sniffed: &Sniffed, declared: Option<FileType>) -> Result<FileType> {
     if sniffed.class == Class::Refused {
         return Err(Error::TypeRefused { found: sniffed.label.to_owned() });
@@ -96,6 +100,17 @@ pub(super) fn file_type(sniffed: &Sniffed, declared: Option<FileType>) -> Result
         Some(declared) if sniffed.accepts(declared) => Ok(declared),
         Some(declared) => Err(Error::TypeMismatch { declared, found: sniffed.label.to_owned() }),
         None => Ok(sniffed.file_type().unwrap_or(FileType::Project)),
+    }
+}
+
+impl Content {
+    /// What the file is stored as, now that all of it is here: where it holds audio alone, a client that declared a video
+    /// only knew its extension.
+    pub(super) fn file_type(&self, declared: Option<FileType>) -> Result<FileType> {
+        match file_type(&self.sniffed, declared)? {
+            FileType::Video if self.facts.is_audio_alone() => Ok(FileType::Audio),
+            file_type => Ok(file_type),
+        }
     }
 }
 

@@ -44,7 +44,7 @@ async fn publish(app: &App, session: &Session, open: &Open, staged: Staged) -> R
         return Err(Error::ChecksumMismatch);
     }
     let (content, _locked) = examine(app, session, staged).await?;
-    let file_type = content::file_type(&content.sniffed, session.declared)?;
+    let file_type = content.file_type(session.declared)?;
     let (user, id) = (&session.user_id, session.id);
     let key = content::final_key(user, open.file_id, file_type, &content.sniffed)?;
     if !open.is_finalizing && session.expected_sha256.is_some() {
@@ -84,8 +84,7 @@ async fn examine(app: &App, session: &Session, staged: Staged) -> Result<(Conten
     let (name, limits) = (session.name.clone(), app.media_limits.clone());
     let examined = tokio::task::spawn_blocking(move || {
         let head = staged.head(HEAD_BYTES)?;
-        let sniffed = media::sniff(&head, name.as_str());
-        let facts = media::facts(&staged.file, &sniffed, &limits);
+        let (sniffed, facts) = media::settle(&staged.file, media::sniff(&head, name.as_str()), &limits);
         let Staged { file, size, sha256 } = staged;
         Ok((Content { name, sniffed, size, sha256, facts }, file))
     });

@@ -101,7 +101,8 @@ async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, know
     {
         return Err(Error::TypeMismatch { declared, found: known.mime_type });
     }
-    let file_type = session.declared.unwrap_or(known.file_type);
+    let file_type =
+        session.declared.map_or(known.file_type, |declared| media::stored_as(&known.mime_type, declared));
     let extension = known.file_name.rsplit_once('.').map_or("bin", |(_, extension)| extension);
     let file_name = format!("{}.{extension}", open.file_id);
     let key = BlobKey::new(user.as_str(), Folder::Files(file_type), &file_name)?;

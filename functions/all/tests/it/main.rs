@@ -4,6 +4,7 @@
 
 mod admin;
 mod app;
+mod audio;
 mod auth;
 mod batch;
 mod bodies;
