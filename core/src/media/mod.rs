@@ -17,6 +17,8 @@ mod fixtures;
 mod fuzzed;
 mod heif;
 mod jpeg_header;
+#[cfg(test)]
+mod memory;
 mod mpeg_audio;
 mod sound;
 mod source;
