@@ -284,7 +284,7 @@ async fn new_file(
 async fn commit(app: &App, record: &Record, upload: Option<UploadId>, new: &NewFile) -> Result<()> {
     let mut tx = app.db.begin().await?;
     if let Some(id) = upload
-        && !db::uploads::end(&mut tx, &record.user, id, Ending::Complete).await?.is_some()
+        && db::uploads::end(&mut tx, &record.user, id, Ending::Complete).await?.is_none()
     {
         return Err(Error::Conflict { reason: "The janitor gave the file up meanwhile".to_owned() });
     }

@@ -57,10 +57,7 @@ pub struct New {
 /// [`Error::TooManyUploads`], [`Error::TooManyRequests`]; [`Error::Conflict`] for a key that was used for something else.
 pub async fn create(app: &App, new: New) -> Result<Session> {
     let limits = &app.config.limits;
-    if let Some(length) = new.length.filter(|length| *length > limits.max_file) {
-        tracing::debug!(length_bytes = length.bytes(), "an upload over the limit");
-        return Err(Error::FileTooLarge { max_bytes: limits.max_file });
-    }
+    require_size(new.length, limits.max_file)?;
     let want = new.length.unwrap_or(LAST_STEP.min(limits.max_file));
     app.volume.require_room(want).await?;
     app.rates.upload(&new.user)?;
@@ -93,6 +90,14 @@ pub async fn create(app: &App, new: New) -> Result<Session> {
     let session = lock::load(app, id).await?;
     // Nothing more will come for an empty file.
     if new.length == Some(ByteSize::ZERO) { refresh(app, session).await } else { Ok(session) }
+}
+
+fn require_size(length: Option<ByteSize>, max_bytes: ByteSize) -> Result<()> {
+    if let Some(length) = length.filter(|length| *length > max_bytes) {
+        tracing::debug!(length_bytes = length.bytes(), "an upload over the limit");
+        return Err(Error::FileTooLarge { max_bytes });
+    }
+    Ok(())
 }
 
 /// The upload that was made under this key. One that was given up is forgotten: the key makes another.
