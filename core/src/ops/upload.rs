@@ -24,6 +24,7 @@ use crate::media::{self, Sniffed};
 use crate::model::{ByteSize, File, FileMetadata, FileName, FileType, Usage};
 use bytes::Bytes;
 use content::{Content, file_type, final_key, record};
+use sqlx::PgConnection;
 use std::time::Duration;
 
 /// An upload that is not finished by then is given up, whatever its process says.
@@ -220,7 +221,7 @@ impl Received {
         db::storage::ensure(&mut conn, owner, held.app.config.limits.default_quota).await?;
         if !db::uploads::assign(&mut conn, &moved).await? {
             drop(conn);
-            return Err(no_room(&held.app, owner).await?);
+            return Err(quota_exceeded(&held.app, owner).await?);
         }
         held.user = owner.clone();
         held.is_assigned = true;
@@ -382,18 +383,19 @@ pub async fn cancel(app: &App, user: &UserId, id: UploadId) -> Result<bool> {
 
 async fn reserve(app: &App, new: &NewUpload<'_>) -> Result<ByteSize> {
     let max_files = app.config.limits.max_files_per_user;
-    let mut conn = app.db.conn().await?;
-    if let Some(granted) = db::uploads::create(&mut conn, new, max_files).await? {
+    if let Some(granted) = db::uploads::create(&mut *app.db.conn().await?, new, max_files).await? {
         return Ok(granted);
     }
-    // No row yet, or no room: make the row and ask once more.
-    db::storage::ensure(&mut conn, new.user, app.config.limits.default_quota).await?;
-    match db::uploads::create(&mut conn, new, max_files).await? {
-        Some(granted) => Ok(granted),
-        None => {
-            drop(conn);
-            Err(no_room(app, new.user).await?)
+    // No row yet, or no room: make the row and ask once more, while nobody changes what the answer goes by.
+    let mut tx = app.db.begin().await?;
+    db::storage::ensure(&mut tx, new.user, app.config.limits.default_quota).await?;
+    db::storage::lock(&mut tx, new.user).await?;
+    match db::uploads::create(&mut tx, new, max_files).await? {
+        Some(granted) => {
+            tx.commit().await?;
+            Ok(granted)
         }
+        None => Err(no_room(app, &mut tx, new.user).await?),
     }
 }
 
@@ -408,11 +410,10 @@ async fn quota_exceeded(app: &App, user: &UserId) -> Result<Error> {
     Ok(usage.as_ref().map_or(Error::NotFound, over_quota))
 }
 
-/// Why an upload of this user cannot be reserved.
-async fn no_room(app: &App, user: &UserId) -> Result<Error> {
-    let mut conn = app.db.conn().await?;
-    let Some(usage) = db::storage::get(&mut conn, user).await? else { return Ok(Error::NotFound) };
-    let open = db::uploads::count_files(&mut conn, user).await?;
+/// Why an upload of this user cannot be reserved. The caller holds their row.
+async fn no_room(app: &App, conn: &mut PgConnection, user: &UserId) -> Result<Error> {
+    let Some(usage) = db::storage::get(conn, user).await? else { return Ok(Error::NotFound) };
+    let open = db::uploads::count_files(conn, user).await?;
     Ok(over_file_limit(app, &usage, open).unwrap_or_else(|| over_quota(&usage)))
 }
 

@@ -76,8 +76,7 @@ pub async fn create(app: &App, new: New) -> Result<Session> {
     // A part is no file: the whole is counted when it is joined.
     let max_files = if new.role == UploadRole::Part { i64::MAX } else { limits.max_files_per_user };
     if db::uploads::create(&mut tx, &row, max_files).await?.is_none() {
-        drop(tx);
-        return Err(no_room(app, &new.user).await?);
+        return Err(no_room(app, &mut tx, &new.user).await?);
     }
     sessions::insert(&mut tx, &session_row(&new, id, &[])).await?;
     tx.commit().await?;

@@ -40,7 +40,7 @@ async fn a_users_many_searches_leave_the_database_to_everybody_else(pool: PgPool
         slowest
     };
     let (_, slowest) = tokio::join!(join_all((0..24).map(search)), read);
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!(slowest < Duration::from_secs(4), "{slowest:?}");
     app.ann().get("/api/files?q=name").await.expect(200);
     app.finish_without_blobs().await;
 }
