@@ -19,7 +19,7 @@ pub(super) struct AssetView {
     /// Where a scene plays.
     #[schema(required)]
     scene_location: Option<String>,
-    /// Whether the picture has transparency, as the app says.
+    /// Whether the image has transparency, as the app says.
     #[schema(required)]
     has_alpha_channel: bool,
     /// Length of the audio in seconds, as the app says.

@@ -15,7 +15,7 @@ pub struct AssetDetails {
     pub object_description: Option<String>,
     /// Where a scene plays.
     pub scene_location: Option<String>,
-    /// Whether the picture has transparency, as the app says.
+    /// Whether the image has transparency, as the app says.
     pub has_alpha_channel: bool,
     /// Length of the audio in seconds, as the app says.
     pub audio_duration_seconds: Option<f64>,
@@ -74,7 +74,7 @@ pub enum AssetCategory {
     Audio,
 }
 
-/// What a sound is used as.
+/// What audio is used as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
@@ -117,7 +117,7 @@ pub struct FileMetadata {
     /// Characters that appear.
     #[serde(deserialize_with = "stored_tags")]
     pub character_names: Tags,
-    /// What the sound is used as.
+    /// What the audio is used as.
     pub audio_category: Option<AudioCategory>,
     /// The rest, which nothing filters by.
     pub details: AssetDetails,

@@ -51,8 +51,8 @@ struct Acknowledged {
         (status = 403, description = "The signature does not hold"),
         (status = 404, description = "No webhook is configured")))]
 async fn clerk_webhook(State(app): State<App>, delivery: SignedDelivery) -> Result<Json<Acknowledged>> {
-    let event: Event =
-        serde_json::from_slice(&delivery.body).map_err(|cause| Error::invalid_body(cause.to_string()))?;
+    let event: Event = serde_json::from_slice(&delivery.body)
+        .map_err(|_| Error::invalid_body("it is no event: a JSON object with the text type is expected"))?;
     match event.r#type.as_str() {
         "user.created" => user::created(&app, &delivery.id, &subject(event)?).await?,
         "user.deleted" => user::deleted(&app, &delivery.id, &subject(event)?).await?,
