@@ -180,6 +180,9 @@ pub enum Error {
         /// What to send.
         expected: &'static str,
     },
+    /// A body that is compressed for its way.
+    #[error("The body has a Content-Encoding, which is not supported here: send it as it is.")]
+    UnsupportedEncoding,
     /// Too many requests or uploads for now.
     #[error("Too many requests: try again in {retry_after_seconds} s.")]
     TooManyRequests {
@@ -247,6 +250,7 @@ impl Error {
             Self::TypeMismatch { .. } => "type_mismatch",
             Self::TypeRefused { .. } => "type_refused",
             Self::UnsupportedContentType { .. } => "unsupported_content_type",
+            Self::UnsupportedEncoding => "unsupported_encoding",
             Self::TooManyRequests { .. } => "too_many_requests",
             Self::TooSlow => "too_slow",
             Self::Unavailable { .. } => "unavailable",

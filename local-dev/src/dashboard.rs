@@ -4,13 +4,14 @@
 
 use crate::issuer::Issuer;
 use crate::layout::Layout;
+use crate::own_pages::refuse_other_pages;
 use crate::routes::Routes;
 use crate::seed::seed;
 use crate::token::TokenRequest;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{self, Next};
-use axum::response::{Html, IntoResponse as _, Response};
+use axum::middleware;
+use axum::response::Html;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -72,19 +73,6 @@ pub(crate) fn router(layout: &Layout, routes: Arc<Routes>, sign_in: SignIn) -> R
 /// Where the dashboard's build puts its files.
 pub(crate) fn built(layout: &Layout) -> PathBuf {
     layout.root().join("client/dashboard/dist")
-}
-
-/// A name of another host in `Host` means DNS rebinding; another origin's page sends `Origin`.
-async fn refuse_other_pages(headers: HeaderMap, request: Request, next: Next) -> Response {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
-    let is_loopback = ["127.0.0.1", "localhost", "[::1]"].contains(&name);
-    let origin = headers.get(header::ORIGIN).map(|origin| origin.as_bytes());
-    let is_own = origin.is_none_or(|origin| origin == format!("http://{host}").as_bytes());
-    if is_loopback && is_own {
-        return next.run(request).await;
-    }
-    failure(StatusCode::FORBIDDEN, "Only pages of this installation may ask.").into_response()
 }
 
 async fn how_to_sign_in(State(page): State<Arc<Page>>) -> Json<Value> {

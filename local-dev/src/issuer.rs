@@ -1,12 +1,14 @@
 //! The local token issuer: a key server and a token desk on loopback, in the place of Clerk.
 //! Invariant: the service reaches it as it would reach Clerk, by issuer and key URL alone.
-//! Never listens on anything but loopback.
+//! Never listens on anything but loopback, and never answers a page of another host.
 
 use crate::layout::Layout;
+use crate::own_pages::refuse_other_pages;
 use crate::token::{SigningKey, TokenRequest};
 use anyhow::{Context as _, Result};
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::middleware;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -90,6 +92,7 @@ fn router(issuer: Issuer) -> Router {
         .route("/token", post(issue))
         .route("/rotate", post(rotate))
         .route("/fault", post(misbehave))
+        .layer(middleware::from_fn(refuse_other_pages))
         .with_state(issuer)
 }
 

@@ -8,6 +8,7 @@ mod lambda;
 mod layout;
 mod nginx;
 mod output;
+mod own_pages;
 mod postgres;
 mod router;
 mod routes;

@@ -357,6 +357,8 @@ fn complete_settings(layout: &Layout, options: &Options, settings: &mut Settings
         ("JAM_URL_KEYS", url_key(layout)?),
         ("JAM_TRUSTED_PROXIES", "unix".to_owned()),
         ("PUBLIC_BASE_URL", format!("http://127.0.0.1:{}", options.port)),
+        // Pages of development servers, whatever their ports are.
+        ("CORS_ORIGIN", "http://localhost:*,http://127.0.0.1:*,http://[::1]:*".to_owned()),
     ];
     settings.extend(defaults.into_iter().filter(|(name, _)| given(name).is_none()));
     Ok(())

@@ -15,6 +15,8 @@ const SKEW_SECONDS: i64 = 5;
 const MAX_LIFE_SECONDS: i64 = 24 * 60 * 60;
 /// Longest name of somebody who acts for a user.
 const MAX_ACTOR_CHARS: usize = 128;
+/// How long after its end a token still tells whose request it came with: a computer that slept overnight.
+const LAPSED_SECONDS: i64 = 24 * 3600;
 /// What `sub` of a machine's token starts with; machines have no files.
 const MACHINE_PREFIX: &str = "mch_";
 
@@ -47,6 +49,16 @@ pub(super) fn check(claims: &Map<String, Value>, rules: &AuthConfig, now: i64) -
         impersonator: claims.get("act").map(actor),
     };
     Ok(Session { caller, expires_at })
+}
+
+/// Whose requests those with a refused token are: the user's, if only time or a step of signing in stands against it.
+/// A token that lapsed longer ago is worth nothing, so that whoever finds one cannot spend its user's requests.
+pub(super) fn user_of_refused(claims: &Map<String, Value>, rules: &AuthConfig, now: i64) -> Option<UserId> {
+    check_issuer(claims, rules).ok()?;
+    let expires_at = seconds(claims, "exp").ok()??;
+    check_times(claims, now.min(expires_at)).ok()?;
+    let is_recent = expires_at.saturating_add(LAPSED_SECONDS) > now;
+    subject(claims).ok().filter(|_| is_recent)
 }
 
 fn check_issuer(claims: &Map<String, Value>, rules: &AuthConfig) -> Result<(), Refusal> {

@@ -22,4 +22,4 @@ pub use bearer::bearer_token;
 pub use caller::{Caller, Role};
 pub use signed_url::{Signer, Variant};
 pub use upload_secret::UploadSecret;
-pub use verifier::Verifier;
+pub use verifier::{Refused, Verifier};

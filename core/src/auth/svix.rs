@@ -38,26 +38,43 @@ impl WebhookVerifier {
         Ok(Self { mac, clock })
     }
 
+    /// Refuses a delivery whose headers cannot hold, whatever its body is.
+    ///
+    /// # Errors
+    /// As [`WebhookVerifier::verify`].
+    pub fn require_recent(&self, headers: &HeaderMap) -> Result<()> {
+        header(headers, "svix-signature")?;
+        self.recent(headers).map(drop)
+    }
+
+    /// The delivery's id and its time as they were sent, if the time is near ours.
+    fn recent<'a>(&self, headers: &'a HeaderMap) -> Result<(&'a str, &'a str)> {
+        let (id, timestamp) = (header(headers, "svix-id")?, header(headers, "svix-timestamp")?);
+        let sent_at: i64 = timestamp.parse().map_err(|_| Error::BadSignature)?;
+        if sent_at.abs_diff(self.clock.unix_seconds()) > TOLERANCE_SECONDS {
+            return Err(Error::BadSignature);
+        }
+        Ok((id, timestamp))
+    }
+
     /// Verifies a delivery and gives its id (`svix-id`), which stays the same when it is repeated.
     ///
     /// # Errors
     /// [`Error::BadSignature`] for a missing or malformed header, a time more than five minutes off, or when none
     /// of the signatures is ours.
     pub fn verify<'a>(&self, headers: &'a HeaderMap, body: &[u8]) -> Result<&'a str> {
-        let header =
-            |name| headers.get(name).and_then(|value| value.to_str().ok()).ok_or(Error::BadSignature);
-        let (id, timestamp) = (header("svix-id")?, header("svix-timestamp")?);
-        let sent_at: i64 = timestamp.parse().map_err(|_| Error::BadSignature)?;
-        if sent_at.abs_diff(self.clock.unix_seconds()) > TOLERANCE_SECONDS {
-            return Err(Error::BadSignature);
-        }
+        let (id, timestamp) = self.recent(headers)?;
         let mac = self.mac.clone().chain_update(id).chain_update(".").chain_update(timestamp);
         let mac = mac.chain_update(".").chain_update(body);
-        let signed = header("svix-signature")?
+        let signed = header(headers, "svix-signature")?
             .split(' ')
             .take(MAX_SIGNATURES)
             .filter_map(|signature| STANDARD.decode(signature.strip_prefix("v1,")?).ok())
             .any(|tag| mac.clone().verify_slice(&tag).is_ok());
         if signed { Ok(id) } else { Err(Error::BadSignature) }
     }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).ok_or(Error::BadSignature)
 }

@@ -11,6 +11,7 @@ use super::token::{Refusal, Token};
 use crate::clock::Clock;
 use crate::config::{AuthConfig, KeySource};
 use crate::error::{Error, Result};
+use crate::ids::UserId;
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -24,6 +25,27 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 const REMEMBERED_TOKENS: usize = 8192;
 /// Longest time a verification is reused, and so the longest time a withdrawn key is still believed.
 const REMEMBERED_SECONDS: i64 = 60;
+
+/// A token that does not count, and whose it is if its signature holds and only its time has passed.
+#[derive(Debug)]
+pub struct Refused {
+    /// What its sender is told.
+    pub error: Error,
+    /// Whose requests such tokens count as. Never a caller.
+    pub user: Option<UserId>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, user: None }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Error::from(refusal).into()
+    }
+}
 
 /// Checks session tokens. Clones are cheap and share keys and remembered tokens.
 #[derive(Clone)]
@@ -78,15 +100,23 @@ impl Verifier {
     /// [`Error::Unauthenticated`] whatever is wrong with the token, [`Error::SessionPending`] if nothing is but
     /// the user has a step left, [`Error::Unavailable`] if the issuer's keys cannot be had.
     pub async fn verify(&self, token: &str) -> Result<Caller> {
+        self.identify(token).await.map_err(|refused| refused.error)
+    }
+
+    /// The same, and of a refused token whose it is.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify`].
+    pub async fn identify(&self, token: &str) -> Result<Caller, Refused> {
         match &*self.0 {
             Kind::Clerk(tokens) => tokens.verify(token).await,
-            Kind::Static(callers) => callers.get(token).cloned().ok_or(Error::Unauthenticated),
+            Kind::Static(callers) => callers.get(token).cloned().ok_or(Error::Unauthenticated.into()),
         }
     }
 }
 
 impl SessionTokens {
-    async fn verify(&self, text: &str) -> Result<Caller> {
+    async fn verify(&self, text: &str) -> Result<Caller, Refused> {
         if text.len() > MAX_TOKEN_BYTES {
             return Err(Refusal("over 8 KiB").into());
         }
@@ -103,7 +133,10 @@ impl SessionTokens {
             return Err(Refusal("the signature does not hold").into());
         }
         let now = self.clock.unix_seconds();
-        let session = claims::check(&token.claims, &self.rules, now)?;
+        let session = claims::check(&token.claims, &self.rules, now).map_err(|error| Refused {
+            error,
+            user: claims::user_of_refused(&token.claims, &self.rules, now),
+        })?;
         let usable = now..session.expires_at.min(now + REMEMBERED_SECONDS);
         self.verified.insert(digest, Arc::new(Verified { caller: session.caller.clone(), usable }));
         Ok(session.caller)

@@ -317,7 +317,7 @@ impl Config {
                 Some("nginx") => true,
                 Some(_) => return Err(env.fault("JAM_ACCEL", "is not nginx")),
             },
-            cors_origins: parse::origins(&env, "CORS_ORIGIN")?,
+            cors_origins: parse::origins(&env, "CORS_ORIGIN", production)?,
             may_be_unconfined: match env.text("JAM_SANDBOX")?.as_str() {
                 "required" => false,
                 "best-effort" => true,

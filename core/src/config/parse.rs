@@ -147,9 +147,24 @@ pub(super) fn proxies(env: &Reader<'_>) -> Result<TrustedProxies, ConfigError> {
     Ok(proxies)
 }
 
-pub(super) fn origins(env: &Reader<'_>, name: &'static str) -> Result<Vec<String>, ConfigError> {
+/// Pages that a developer's tools serve; their ports change from start to start.
+const LOOPBACK_ORIGINS: [&str; 3] = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"];
+
+pub(super) fn origins(
+    env: &Reader<'_>,
+    name: &'static str,
+    production: bool,
+) -> Result<Vec<String>, ConfigError> {
     let origins = env.list(name);
     for origin in &origins {
+        if LOOPBACK_ORIGINS.contains(&origin.as_str()) {
+            if production {
+                return Err(
+                    env.fault(name, format!("{origin} is any page of a machine, which production refuses"))
+                );
+            }
+            continue;
+        }
         let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
         if rest.is_none_or(|host| host.is_empty() || host.contains(['/', '*', ' '])) {
             return Err(env.fault(name, format!("{origin} is not an origin such as https://app.example.com")));

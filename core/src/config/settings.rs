@@ -149,7 +149,11 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "`nginx`: nginx in front sends the bytes (X-Accel-Redirect to /_volume/, see infra/hetzner); unset: the service does.",
     ),
-    plain("CORS_ORIGIN", "", "Comma list of exact origins that may call from a browser."),
+    plain(
+        "CORS_ORIGIN",
+        "",
+        "Comma list of exact origins that may call from a browser; outside production also `http://localhost:*` and `http://127.0.0.1:*`.",
+    ),
     plain(
         "RATE_LIMIT_WINDOW_MS",
         "900000",

@@ -5,23 +5,41 @@ use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::model::ByteSize;
 use axum::body::{Body, HttpBody};
+use axum::http::header::CONTENT_ENCODING;
+use axum::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
 use http_body::{Frame, SizeHint};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
-/// After an early answer this much of the body is read and dropped, so that the client sees the answer instead of a
-/// broken pipe.
+/// After an early answer this much of the body is read and dropped, so that the connection stays; of more the connection's
+/// end reads on (`linger`).
 const DRAIN_BYTES: u64 = 16 * 1024 * 1024;
 /// And for no longer than this.
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 /// The minimum rate counts only after this long, so that a slow start is no fault.
 const RATE_GRACE: Duration = Duration::from_secs(30);
+
+/// Whether a connection's client is still sending a body that nobody reads; clones are of the same connection.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unread(Arc<AtomicBool>);
+
+impl Unread {
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, is_unread: bool) {
+        self.0.store(is_unread, Ordering::Relaxed);
+    }
+}
 
 /// A request body that fails when its sender stalls, and is drained when its reader stops early.
 pub(super) struct GuardedBody {
@@ -33,10 +51,11 @@ pub(super) struct GuardedBody {
     received_bytes: u64,
     /// The client waits for `100 Continue`: without it the body never comes, so there is nothing to drain.
     awaits_continue: bool,
+    unread: Unread,
 }
 
 impl GuardedBody {
-    pub(super) fn new(inner: Body, limits: &Limits, awaits_continue: bool) -> Self {
+    pub(super) fn new(inner: Body, limits: &Limits, awaits_continue: bool, unread: Unread) -> Self {
         Self {
             inner: Some(inner),
             idle: Box::pin(tokio::time::sleep(limits.body_idle_timeout)),
@@ -45,7 +64,14 @@ impl GuardedBody {
             started: Instant::now(),
             received_bytes: 0,
             awaits_continue,
+            unread,
         }
+    }
+
+    /// Reads no more, and leaves what still comes to the connection's end.
+    fn give_up(&mut self) {
+        self.inner = None;
+        self.unread.set(true);
     }
 
     fn is_too_slow(&self) -> bool {
@@ -72,7 +98,7 @@ impl HttpBody for GuardedBody {
                 let deadline = Instant::now() + this.idle_timeout;
                 this.idle.as_mut().reset(deadline);
                 if this.is_too_slow() {
-                    this.inner = None;
+                    this.give_up();
                     return Poll::Ready(Some(Err(stalled())));
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -83,7 +109,7 @@ impl HttpBody for GuardedBody {
             }
             Poll::Pending => {
                 if this.idle.as_mut().poll(cx).is_ready() {
-                    this.inner = None;
+                    this.give_up();
                     return Poll::Ready(Some(Err(stalled())));
                 }
                 Poll::Pending
@@ -103,24 +129,30 @@ impl HttpBody for GuardedBody {
 impl Drop for GuardedBody {
     #[expect(clippy::disallowed_methods, reason = "draining goes on after the answer")]
     fn drop(&mut self) {
-        if let Some(inner) = self.inner.take()
-            && !inner.is_end_stream()
-            && !self.awaits_continue
-            && tokio::runtime::Handle::try_current().is_ok()
-        {
-            tokio::spawn(tokio::time::timeout(DRAIN_TIME, drain(inner)));
+        let Some(inner) = self.inner.take().filter(|inner| !inner.is_end_stream()) else { return };
+        self.unread.set(true);
+        if !self.awaits_continue && tokio::runtime::Handle::try_current().is_ok() {
+            let unread = self.unread.clone();
+            tokio::spawn(async move {
+                if tokio::time::timeout(DRAIN_TIME, drain(inner)).await == Ok(true) {
+                    unread.set(false);
+                }
+            });
         }
     }
 }
 
-async fn drain(mut body: Body) {
+/// Whether the body came to its end.
+async fn drain(mut body: Body) -> bool {
     let mut dropped_bytes = 0;
     while dropped_bytes < DRAIN_BYTES {
         match std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
             Some(Ok(frame)) => dropped_bytes += frame.data_ref().map_or(0, Bytes::len) as u64,
-            _ => return,
+            None => return true,
+            Some(Err(_)) => return false,
         }
     }
+    false
 }
 
 fn stalled() -> axum::Error {
@@ -134,6 +166,21 @@ pub(super) fn read_error(cause: &(dyn std::error::Error + 'static)) -> Error {
         cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::TimedOut)
     });
     if timed_out { Error::RequestTimeout } else { Error::IncompleteBody }
+}
+
+/// Refuses a body that is compressed for its way (`Content-Encoding`): its bytes would be kept for the file's.
+///
+/// # Errors
+/// [`Error::UnsupportedEncoding`].
+pub fn require_plain(headers: &HeaderMap) -> Result<()> {
+    let values = headers.get_all(CONTENT_ENCODING).iter();
+    let is_plain = |value: &HeaderValue| {
+        value.as_bytes().split(|byte| *byte == b',').all(|coding| {
+            let coding = coding.trim_ascii();
+            coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+        })
+    };
+    if values.into_iter().all(is_plain) { Ok(()) } else { Err(Error::UnsupportedEncoding) }
 }
 
 /// A body's bytes as they come, for whoever takes them without knowing HTTP.

@@ -6,24 +6,27 @@ use super::lambda::Invocation;
 use super::layers::ClientAddress;
 use crate::app::App;
 use crate::auth::signed_url::SignedRequest;
-use crate::auth::{Caller, bearer_token};
+use crate::auth::{Caller, Refused, bearer_token};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::{ByteSize, DerivativeKind};
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::net::IpAddr;
 
 impl FromRequestParts<App> for Caller {
     type Rejection = Error;
 
-    /// Verifies the request's token and counts the request: for the user, or for the address when the token fails.
+    /// Verifies the request's token and counts the request: for the user whose it is or was, or for the address.
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let verified = match bearer_token(&parts.headers) {
-            Ok(token) => app.verifier.verify(token).await,
-            Err(error) => Err(error),
+            Ok(token) => app.verifier.identify(token).await,
+            Err(error) => Err(error.into()),
         };
         match verified {
             Ok(caller) => {
@@ -34,16 +37,42 @@ impl FromRequestParts<App> for Caller {
                 }
                 Ok(caller)
             }
-            Err(error @ (Error::Unauthenticated | Error::SessionPending)) => {
-                app.rates.anonymous(client_address(parts))?;
-                Err(error)
+            Err(refused) => {
+                refused.count(client_address(parts), app)?;
+                Err(refused.error)
             }
-            Err(error) => Err(error),
         }
     }
 }
 
-pub(super) fn client_address(parts: &Parts) -> Option<std::net::IpAddr> {
+impl Refused {
+    /// Counts a request whose token does not count: for the user whose it was, so that an office behind one address has
+    /// no common budget for tokens that lapsed, or for the address.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`].
+    pub(super) fn count(&self, address: Option<IpAddr>, app: &App) -> Result<()> {
+        match (&self.user, &self.error) {
+            (Some(user), _) => app.rates.request(user),
+            (None, Error::Unauthenticated | Error::SessionPending) => app.rates.anonymous(address),
+            // The keys could not be had: nobody's fault.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Counts a request that needs no caller: for the user whose token it brings, else for its address.
+///
+/// # Errors
+/// [`Error::TooManyRequests`].
+pub(super) async fn count_anyone(parts: &mut Parts, app: &App) -> Result<()> {
+    match Caller::from_request_parts(parts, app).await {
+        Err(error @ Error::TooManyRequests { .. }) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn client_address(parts: &Parts) -> Option<IpAddr> {
     parts.extensions.get::<ClientAddress>().and_then(|address| address.0)
 }
 
@@ -168,10 +197,21 @@ impl FromRequest<App> for SignedDelivery {
 
     async fn from_request(request: Request, app: &App) -> Result<Self> {
         let (parts, body) = request.into_parts();
-        app.rates.anonymous(client_address(&parts))?;
+        // The sender of true deliveries has one address and may have many of them: only others are counted.
+        Self::verified(&parts.headers, body, app).await.or_else(|error| {
+            app.rates.anonymous(client_address(&parts))?;
+            Err(error)
+        })
+    }
+}
+
+impl SignedDelivery {
+    async fn verified(headers: &HeaderMap, body: Body, app: &App) -> Result<Self> {
         let verifier = app.webhooks.as_ref().ok_or(Error::NotFound)?;
+        // What cannot hold is refused before its body is read.
+        verifier.require_recent(headers)?;
         let body = read_small(body, app.config.limits.max_json).await?;
-        let id = verifier.verify(&parts.headers, &body)?.to_owned();
+        let id = verifier.verify(headers, &body)?.to_owned();
         Ok(Self { id, body })
     }
 }

@@ -2,7 +2,7 @@
 //! Invariant: what the library says about a value never reaches a client; each refusal names the field, what was sent
 //! in kind, and what is allowed.
 
-use super::body::read_small;
+use super::body::{read_small, require_plain};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::model::OUR_WORDS;
@@ -31,6 +31,7 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
 }
 
 async fn read_bytes(headers: &HeaderMap, body: Body, app: &App) -> Result<Vec<u8>> {
+    require_plain(headers)?;
     let content_type = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     let bytes = read_small(body, app.config.limits.max_json).await?;
     if bytes.is_empty() {

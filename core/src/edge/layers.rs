@@ -2,7 +2,7 @@
 //! One layer, outermost, so that every answer of every path has the same shape. Never knows a route.
 
 use super::allow;
-use super::body::GuardedBody;
+use super::body::{GuardedBody, Unread};
 use super::deadline;
 use super::lambda::Invocation;
 use super::problem::{self, Failure};
@@ -11,7 +11,8 @@ use crate::error::Error;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -34,7 +35,10 @@ const PREFLIGHT_SECONDS: u64 = 7200;
 const UPLOADS: &str = "/api/uploads";
 
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, Range, Repr-Digest, Tus-Resumable, Upload-Checksum, Upload-Concat, Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, Upload-Proof, X-HTTP-Method-Override, X-Request-Id, X-Requested-With";
+/// What requests may carry: what the service reads, what HTTP clients add by themselves, and what the browser libraries of
+/// tracing and error reporting (W3C, Zipkin, Sentry, Datadog, New Relic, Application Insights and others) add to every
+/// request of a page. One that is missing here ends the page's requests before they are sent.
+const ALLOWED_HEADERS: &str = "Authorization, Cache-Control, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Pragma, Prefer, Range, Repr-Digest, Tus-Resumable, Upload-Checksum, Upload-Concat, Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, Upload-Proof, X-Client-Info, X-CSRF-Token, X-HTTP-Method-Override, X-Request-Id, X-Requested-With, X-XSRF-Token, b3, baggage, Correlation-Context, elastic-apm-traceparent, newrelic, Request-Context, Request-Id, sentry-trace, traceparent, tracestate, uber-trace-id, X-Amzn-Trace-Id, X-B3-Flags, X-B3-ParentSpanId, X-B3-Sampled, X-B3-SpanId, X-B3-TraceId, X-Cloud-Trace-Context, X-Correlation-Id, X-Datadog-Origin, X-Datadog-Parent-Id, X-Datadog-Sampled, X-Datadog-Sampling-Priority, X-Datadog-Tags, X-Datadog-Trace-Id, X-dtpc, X-dtReferer, X-Highlight-Request, X-Honeycomb-Trace, X-Instana-L, X-Instana-S, X-Instana-T, X-NewRelic-ID, X-NewRelic-Transaction, X-OpenReplay-Session-Id, X-PostHog-Distinct-Id, X-PostHog-Session-Id, X-PostHog-Window-Id";
 const EXPOSED_HEADERS: &str = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, Location, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-File-Id, Upload-Known, Upload-Length, Upload-Limit, Upload-Metadata, Upload-Offset, X-File-Size, X-Request-Id";
 
 /// Who is at the other end of the connection.
@@ -70,32 +74,35 @@ pub(super) async fn envelope(State(app): State<App>, request: Request, next: Nex
 }
 
 async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Next) -> Response {
-    if let Err(error) = refuse_ambiguous(request.headers(), request.uri()) {
-        return error.into_response();
-    }
-    if request.method() == Method::OPTIONS {
-        let asks_for_the_protocol = request.uri().path().starts_with(UPLOADS);
-        let answer = if asks_for_the_protocol {
-            next.run(request).await
-        } else {
-            StatusCode::NO_CONTENT.into_response()
-        };
-        return preflight(answer);
-    }
-    let invocation = request.extensions().get::<Invocation>().copied();
-    if let Some(Err(error)) = invocation.map(|how| how.admit_request()) {
-        return error.into_response();
-    }
     let (mut parts, body) = request.into_parts();
-    parts.extensions.insert(ClientAddress(address));
-    let route = parts.extensions.get::<MatchedPath>();
-    let deadline = deadline::of(&parts.method, route.map(MatchedPath::as_str), &app.config.limits);
     let awaits_continue = parts.headers.contains_key(header::EXPECT);
+    let unread = parts.extensions.get::<Unread>().cloned().unwrap_or_default();
     let body = if http_body::Body::is_end_stream(&body) {
         body
     } else {
-        Body::new(GuardedBody::new(body, &app.config.limits, awaits_continue))
+        Body::new(GuardedBody::new(body, &app.config.limits, awaits_continue, unread))
     };
+    if let Err(error) = refuse_ambiguous(&parts) {
+        return error.into_response();
+    }
+    if parts.method == Method::OPTIONS {
+        let asks_for_the_protocol = parts.uri.path().starts_with(UPLOADS);
+        let path = parts.extensions.get::<MatchedPath>();
+        let methods = path.and_then(|path| allow::allow_with_options(path.as_str()));
+        let answer = if asks_for_the_protocol {
+            next.run(Request::from_parts(parts, body)).await
+        } else {
+            StatusCode::NO_CONTENT.into_response()
+        };
+        return preflight(answer, methods);
+    }
+    let invocation = parts.extensions.get::<Invocation>().copied();
+    if let Some(Err(error)) = invocation.map(|how| how.admit_request()) {
+        return error.into_response();
+    }
+    parts.extensions.insert(ClientAddress(address));
+    let route = parts.extensions.get::<MatchedPath>();
+    let deadline = deadline::of(&parts.method, route.map(MatchedPath::as_str), &app.config.limits);
     let handling = AssertUnwindSafe(next.run(Request::from_parts(parts, body))).catch_unwind();
     let handled = match deadline {
         Some(deadline) => match tokio::time::timeout(deadline, handling).await {
@@ -141,14 +148,16 @@ fn bare_failure(response: &Response) -> Option<Failure> {
 }
 
 /// Requests that two servers could read differently are refused: no host or two, two lengths, escaped separators in
-/// the path. hyper lets them pass.
-fn refuse_ambiguous(headers: &HeaderMap, uri: &Uri) -> Result<(), Error> {
+/// the path. hyper lets them pass. HTTP/1.0 knows no Host, and load balancers ask for health in it.
+fn refuse_ambiguous(parts: &Parts) -> Result<(), Error> {
+    let (headers, uri) = (&parts.headers, &parts.uri);
     let header_bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if header_bytes > MAX_HEADER_BYTES {
         return Err(Error::HeadersTooLarge);
     }
+    let needs_host = parts.version > Version::HTTP_10;
     if headers.get_all(header::HOST).iter().count() > 1
-        || (!headers.contains_key(header::HOST) && uri.host().is_none())
+        || (needs_host && !headers.contains_key(header::HOST) && uri.host().is_none())
     {
         return Err(Error::invalid_body("exactly one Host header is needed"));
     }
@@ -164,9 +173,12 @@ fn refuse_ambiguous(headers: &HeaderMap, uri: &Uri) -> Result<(), Error> {
     Ok(())
 }
 
-fn preflight(mut response: Response) -> Response {
+/// Completes the answer to OPTIONS: what this path has, and what any page of an allowed origin may send anywhere.
+fn preflight(mut response: Response, methods: Option<HeaderValue>) -> Response {
     let headers = response.headers_mut();
-    headers.insert(header::ALLOW, HeaderValue::from_static(ALLOWED_METHODS));
+    if let Some(methods) = methods {
+        headers.insert(header::ALLOW, methods);
+    }
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(ALLOWED_METHODS));
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from(PREFLIGHT_SECONDS));
@@ -176,8 +188,18 @@ fn preflight(mut response: Response) -> Response {
 /// The request's origin if it is one of the configured ones; never reflected otherwise.
 fn allowed_origin(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
     let origin = headers.get(header::ORIGIN)?;
-    let known = app.config.cors_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes());
+    let known = app.config.cors_origins.iter().any(|allowed| is_origin(allowed, origin.as_bytes()));
     known.then(|| origin.clone())
+}
+
+/// Whether an origin is the configured one, whose port `*` is any port.
+fn is_origin(allowed: &str, origin: &[u8]) -> bool {
+    let Some(host) = allowed.strip_suffix(":*") else { return allowed.as_bytes() == origin };
+    match origin.strip_prefix(host.as_bytes()) {
+        Some([]) => true,
+        Some([b':', port @ ..]) => !port.is_empty() && port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
 }
 
 fn finish_headers(response: &mut Response, request_id: &str, origin: Option<HeaderValue>) {
@@ -236,11 +258,52 @@ fn client_address(app: &App, peer: Option<Peer>, headers: &HeaderMap) -> Option<
 fn record(span: &tracing::Span, method: &Method, route: &str, response: &Response, started: Instant) {
     let status = response.status().as_u16();
     let elapsed = started.elapsed();
-    let labels =
-        [("method", method.to_string()), ("route", route.to_owned()), ("status", status.to_string())];
+    let method = known_method(method);
+    let labels = [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.to_string())];
     metrics::counter!("jam_http_requests_total", &labels).increment(1);
     metrics::histogram!("jam_http_request_seconds", "route" => route.to_owned())
         .record(elapsed.as_secs_f64());
     let duration_ms = elapsed.as_micros() as f64 / 1000.0;
-    span.in_scope(|| tracing::info!(%method, route, status, duration_ms, "answered"));
+    span.in_scope(|| tracing::info!(method, route, status, duration_ms, "answered"));
+}
+
+/// A method's name if HTTP has it: whoever invents names must not make a time series of each.
+fn known_method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::TRACE => "TRACE",
+        Method::CONNECT => "CONNECT",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_origin;
+
+    #[test]
+    fn an_origin_is_known_exactly_or_with_any_port() {
+        let any = "http://localhost:*";
+        for origin in ["http://localhost", "http://localhost:5173", "http://localhost:80"] {
+            assert!(is_origin(any, origin.as_bytes()), "{origin}");
+        }
+        for foreign in [
+            "http://localhost.evil.example",
+            "http://localhost:",
+            "http://localhost:80.evil.example",
+            "http://localhost:80/",
+            "https://localhost:80",
+            "http://localhosts",
+        ] {
+            assert!(!is_origin(any, foreign.as_bytes()), "{foreign}");
+        }
+        assert!(is_origin("https://a.example", b"https://a.example"));
+        assert!(!is_origin("https://a.example", b"https://a.example:443"));
+    }
 }

@@ -1,7 +1,10 @@
 //! Our own accept loop over hyper, because `axum::serve` has no timeouts at all: bounds on connections, on the time for
 //! headers and for a stalled reader, and a drain that lets open requests finish. Never knows a route.
 
+use super::body::Unread;
+use super::compress;
 use super::layers::Peer;
+use super::linger::Lingering;
 use crate::config::{Limits, ListenAddress};
 use axum::Router;
 use axum::body::Body;
@@ -152,12 +155,19 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + 'static,
 {
     let lingered = linger(stop.clone());
+    let unread = Unread::default();
+    let of_requests = unread.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(of_requests.clone());
+        let accepts_gzip = compress::accepts_gzip(request.headers());
         let (answering, stop) = (router.clone().oneshot(request), stop.clone());
         async move {
             let mut response = answering.await?;
+            if let Peer::Address(_) = peer {
+                response = compress::json(response, accepts_gzip).await;
+            }
             if stop.is_cancelled() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -170,7 +180,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+        .serve_connection(TokioIo::new(Lingering::new(Box::pin(stream), unread)), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::model::{ByteSize, FileType};
 use axum::body::Body;
 use axum::http::header::{
-    ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -63,9 +63,10 @@ pub fn status(error: &Error) -> StatusCode {
         Error::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
         Error::UploadLocked => StatusCode::LOCKED,
         Error::ChecksumMismatch => checksum_mismatch(),
-        Error::TypeMismatch { .. } | Error::TypeRefused { .. } | Error::UnsupportedContentType { .. } => {
-            StatusCode::UNSUPPORTED_MEDIA_TYPE
-        }
+        Error::TypeMismatch { .. }
+        | Error::TypeRefused { .. }
+        | Error::UnsupportedContentType { .. }
+        | Error::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Error::TooManyRequests { .. } | Error::TooManyUploads { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -103,6 +104,9 @@ pub(super) fn render(error: &Error, request_id: &str, mut headers: HeaderMap) ->
         }
         Error::OffsetMismatch { offset } => {
             headers.insert(UPLOAD_OFFSET, HeaderValue::from(offset.bytes()));
+        }
+        Error::UnsupportedEncoding => {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         Error::UnsupportedVersion { supported } => {
             headers.insert(TUS_VERSION, HeaderValue::from_static(supported));
@@ -181,6 +185,7 @@ fn examples() -> Vec<Error> {
         Error::TypeMismatch { declared: FileType::Image, found: "a PDF document".to_owned() },
         Error::TypeRefused { found: "an HTML page".to_owned() },
         Error::UnsupportedContentType { expected: "application/json" },
+        Error::UnsupportedEncoding,
         Error::TooManyRequests { retry_after_seconds: 9 },
         Error::HeadersTooLarge,
         Error::Internal(anyhow::anyhow!("the cause is in the log")),

@@ -1,12 +1,14 @@
 //! One entry point for every function's binary: configuration, logs, the application, sockets or Lambda, signals, drain.
 //! The environment alone decides between them. Never knows which function it runs.
 
+use super::extract::count_anyone;
 use super::{Listener, health, lambda, layers, metrics, serve_connections};
 use crate::app::App;
 use crate::config::{Config, LambdaConfig, ListenAddress};
 use crate::error::Error;
 use anyhow::Context as _;
 use axum::Router;
+use axum::extract::{Request, State};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
@@ -181,9 +183,15 @@ pub fn with_health(routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
 pub fn router(app: App, routes: OpenApiRouter<App>) -> Router {
     let (routes, _) = with_health(routes).split_for_parts();
     routes
-        .fallback(async || Error::NotFound)
+        .fallback(unknown_path)
         .layer(axum::middleware::from_fn_with_state(app.clone(), layers::envelope))
         .with_state(app)
+}
+
+/// Guesses count like everything else that a caller asks for.
+async fn unknown_path(State(app): State<App>, request: Request) -> Error {
+    let (mut parts, _) = request.into_parts();
+    count_anyone(&mut parts, &app).await.err().unwrap_or(Error::NotFound)
 }
 
 fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {

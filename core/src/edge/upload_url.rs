@@ -9,10 +9,12 @@ use crate::ids::UploadId;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// Who asks for which upload: whoever knows its secret, or a caller with a token.
 ///
-/// These requests are not counted: a client that hears 429 gives its upload up, and what counts are creations and bytes.
+/// Requests for an upload that is there are not counted: a client that hears 429 gives its upload up, and what counts are
+/// creations and bytes. Guesses are.
 #[derive(Debug)]
 pub struct UploadUrl {
     /// The upload.
@@ -21,6 +23,7 @@ pub struct UploadUrl {
     pub secret: Option<UploadSecret>,
     /// Whose token came with it; `None` without one, or with one that has lapsed.
     pub caller: Option<Caller>,
+    address: Option<IpAddr>,
 }
 
 impl UploadUrl {
@@ -34,6 +37,17 @@ impl UploadUrl {
             None => secret.is_empty().then_some((id, None)),
         }
     }
+
+    /// Counts a URL that led nowhere: for its caller, or for the address of whoever has no token.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`].
+    pub fn count_guess(&self, app: &App) -> Result<()> {
+        match &self.caller {
+            Some(caller) => app.rates.request(&caller.user),
+            None => app.rates.anonymous(self.address),
+        }
+    }
 }
 
 impl FromRequestParts<App> for UploadUrl {
@@ -44,17 +58,21 @@ impl FromRequestParts<App> for UploadUrl {
             Path::from_request_parts(parts, app).await.map_err(|_| Error::NotFound)?;
         let named = named.get("upload").and_then(|text| Self::parse(text));
         let verified = match bearer_token(&parts.headers) {
-            Ok(token) => app.verifier.verify(token).await,
-            Err(error) => Err(error),
+            Ok(token) => app.verifier.identify(token).await,
+            Err(error) => Err(error.into()),
         };
+        let address = client_address(parts);
         match (named, verified) {
-            (Some((id, secret)), Ok(caller)) => Ok(Self { id, secret, caller: Some(caller) }),
+            (Some((id, secret)), Ok(caller)) => Ok(Self { id, secret, caller: Some(caller), address }),
             // Tokens lapse within a minute, uploads take hours: the secret is enough.
-            (Some((id, secret @ Some(_))), Err(_)) => Ok(Self { id, secret, caller: None }),
-            (None, Ok(_)) => Err(Error::NotFound),
-            (_, Err(error)) => {
-                app.rates.anonymous(client_address(parts))?;
-                Err(error)
+            (Some((id, secret @ Some(_))), Err(_)) => Ok(Self { id, secret, caller: None, address }),
+            (None, Ok(caller)) => {
+                app.rates.request(&caller.user)?;
+                Err(Error::NotFound)
+            }
+            (_, Err(refused)) => {
+                refused.count(address, app)?;
+                Err(refused.error)
             }
         }
     }

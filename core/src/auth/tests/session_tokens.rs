@@ -327,3 +327,24 @@ fn a_key_that_is_short_or_private_or_no_key_stops_the_start() {
         assert!(Verifier::new(&config(KeySource::Pem(pem)), Clock::System).is_err());
     }
 }
+
+#[tokio::test]
+async fn a_refused_token_tells_whose_request_it_was_if_only_its_time_has_passed() {
+    let (verifier, clock) = pem_verifier();
+    let now = clock.unix_seconds();
+    let user_of = async |key: &super::SigningKey, changes: Value| {
+        let refused = verifier.identify(&key.token(&claims_with(now, changes))).await.unwrap_err();
+        refused.user.map(|user| user.to_string())
+    };
+    let lapsed = json!({ "iat": now - 3600, "nbf": now - 3610, "exp": now - 3540 });
+    assert_eq!(user_of(&FIRST, lapsed.clone()).await.as_deref(), Some("user_a"));
+    assert_eq!(user_of(&FIRST, json!({ "sts": "pending" })).await.as_deref(), Some("user_a"));
+    let long_ago = json!({ "iat": now - 200_000, "nbf": now - 200_000, "exp": now - 90_000 });
+    assert_eq!(user_of(&FIRST, long_ago).await, None);
+    assert_eq!(user_of(&SECOND, lapsed.clone()).await, None);
+    for more in
+        [json!({ "iss": "https://evil.example" }), json!({ "sub": "mch_1" }), json!({ "azp": "https://x" })]
+    {
+        assert_eq!(user_of(&FIRST, changed(lapsed.clone(), more.clone())).await, None, "{more}");
+    }
+}

@@ -239,3 +239,68 @@ async fn tokens_of_two_users_on_one_connection_are_told_apart(pool: PgPool) {
     }
     app.finish().await;
 }
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn an_instrumented_page_may_send_what_its_libraries_add(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let request = app.nobody().request(Method::OPTIONS, "/api/files").header("origin", ORIGIN);
+    let answer = send(request.header("access-control-request-method", "GET")).await.expect(204);
+    let allowed = answer.header("access-control-allow-headers").unwrap().to_ascii_lowercase();
+    let allowed: BTreeSet<&str> = allowed.split(", ").collect();
+    for header in [
+        "sentry-trace",
+        "baggage",
+        "traceparent",
+        "tracestate",
+        "x-datadog-origin",
+        "x-datadog-parent-id",
+        "x-datadog-sampling-priority",
+        "x-datadog-trace-id",
+        "cache-control",
+        "pragma",
+        "b3",
+        "x-b3-traceid",
+        "newrelic",
+        "x-requested-with",
+        "if-match",
+        "idempotency-key",
+        "prefer",
+        "request-id",
+    ] {
+        assert!(allowed.contains(header), "{header}");
+    }
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn options_tells_the_methods_that_a_path_has(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    for (path, methods) in [
+        ("/api/files", Some("GET,HEAD,OPTIONS")),
+        ("/api/files/upload", Some("OPTIONS,POST")),
+        ("/api/files/x", Some("DELETE,GET,HEAD,OPTIONS,PATCH")),
+        ("/api/uploads", Some("GET,HEAD,OPTIONS,POST")),
+        ("/nowhere", None),
+    ] {
+        let answer = send(app.nobody().request(Method::OPTIONS, path)).await.expect(204);
+        assert_eq!(answer.header("allow"), methods, "{path}");
+    }
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn pages_of_this_machine_may_call_whatever_their_port_is_where_that_is_set(pool: PgPool) {
+    let app = TestApp::with(pool, |config| {
+        config.cors_origins = vec!["http://localhost:*".to_owned(), "http://127.0.0.1:*".to_owned()];
+    })
+    .await;
+    for origin in ["http://localhost:5173", "http://127.0.0.1:3000", "http://localhost"] {
+        assert_allows_origin(&app.ann().get_with("/api/files", "origin", origin).await, Some(origin));
+    }
+    for origin in
+        ["https://localhost:5173", "http://localhost.evil.example:80", "http://127.0.0.1.evil.example"]
+    {
+        assert_allows_origin(&app.ann().get_with("/api/files", "origin", origin).await, None);
+    }
+    app.finish().await;
+}

@@ -1,6 +1,7 @@
 //! Requests that no library would send, senders that stall, and too many of them: each has its answer and costs nothing.
 
-use crate::app::{ANN, Answer, Form, Raw, TestApp, eventually, media, token};
+use crate::app::{ANN, Answer, Form, Raw, TestApp, eventually, media, send, token};
+use jam_core::model::ByteSize;
 use reqwest::Method;
 use serde_json::json;
 use sqlx::PgPool;
@@ -158,5 +159,96 @@ async fn a_refusal_does_not_cost_the_connection(pool: PgPool) {
         raw.send(request.as_bytes()).await.unwrap();
         raw.answer().await.expect(status);
     }
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_request_of_http_1_0_needs_no_host(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let mut raw = Raw::connect(&app, &Method::GET, "/health").await;
+    raw.send(b"GET /health HTTP/1.0\r\n\r\n").await.unwrap();
+    assert_eq!(raw.answer().await.expect(200).json()["status"], "healthy");
+    assert!(raw.is_closed().await);
+    app.finish().await;
+}
+
+/// Sends all of a large body before the answer is looked at, as a browser does.
+async fn answer_after_all(app: &TestApp, token: &str, headers: &str) -> Answer {
+    const BODY_BYTES: usize = 48 << 20;
+    let mut raw = Raw::connect(app, &Method::POST, "/api/files/upload").await;
+    let head = format!(
+        "POST /api/files/upload HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
+         Content-Length: {BODY_BYTES}\r\n{headers}\r\n"
+    );
+    raw.send(head.as_bytes()).await.unwrap();
+    let start = Form::new().file("a.bin", b"").into_body();
+    let start = &start[..start.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4];
+    raw.send(start).await.unwrap();
+    let piece = media::bytes(1, 1 << 20);
+    let mut left = BODY_BYTES - start.len();
+    while left > 0 {
+        let bytes = left.min(piece.len());
+        raw.send(&piece[..bytes]).await.expect("what is sent is read");
+        left -= bytes;
+    }
+    let answer = raw.answer().await;
+    assert!(raw.is_closed().await);
+    answer
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn an_early_refusal_reaches_a_client_that_sends_all_first(pool: PgPool) {
+    let app = TestApp::with(pool, |config| config.limits.max_file = ByteSize::new(1000)).await;
+    let form = format!("Content-Type: {}\r\n", Form::CONTENT_TYPE);
+    let ann = token(ANN);
+    answer_after_all(&app, "nobody", &form).await.refused(401, "unauthenticated");
+    answer_after_all(&app, &ann, &form).await.refused(413, "file_too_large");
+    answer_after_all(&app, &ann, "Content-Type: application/json\r\n")
+        .await
+        .refused(415, "unsupported_content_type");
+    answer_after_all(&app, &ann, &format!("{form}Host: b\r\n")).await.refused(400, "invalid_body");
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn that_the_volume_is_full_reaches_a_client_that_sends_all_first(pool: PgPool) {
+    let app = TestApp::with(pool, |config| config.limits.volume_floor = ByteSize::new(1 << 60)).await;
+    let form = format!("Content-Type: {}\r\n", Form::CONTENT_TYPE);
+    answer_after_all(&app, &token(ANN), &form).await.refused(507, "volume_full");
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn guesses_count_and_what_is_known_does_not(pool: PgPool) {
+    let app = TestApp::with(pool, |config| {
+        config.limits.anonymous_requests = Some(3);
+        config.trusted_proxies.addresses = vec!["127.0.0.1".parse().unwrap()];
+    })
+    .await;
+    let url = app.ann().create("a.bin", 10).await;
+    let guess = format!("{}-{}", &url[..url.len() - 33], "0".repeat(32));
+    let ask = async |address: &str, method: Method, target: &str| {
+        let request = app.nobody().tus(method, target).header("x-forwarded-for", address);
+        send(request).await.status
+    };
+    for (address, method, target, status) in [
+        ("192.0.2.1", Method::GET, "/nowhere", 404),
+        ("192.0.2.2", Method::POST, "/.env", 404),
+        ("192.0.2.3", Method::HEAD, guess.as_str(), 404),
+        ("192.0.2.4", Method::GET, "/health", 200),
+    ] {
+        for _ in 0..3 {
+            assert_eq!(ask(address, method.clone(), target).await, status, "{target}");
+        }
+        assert_eq!(ask(address, method, target).await, 429, "{target}");
+    }
+    for _ in 0..5 {
+        // Whoever has the secret, a watcher of the installation, and a user with a token.
+        assert_eq!(ask("192.0.2.1", Method::HEAD, &url).await, 200);
+        assert_eq!(ask("10.0.0.5", Method::GET, "/health").await, 200);
+        let known = app.ann().request(Method::GET, "/nowhere").header("x-forwarded-for", "192.0.2.1");
+        send(known).await.refused(404, "not_found");
+    }
+    app.ann().cancel(&url).await.expect(204);
     app.finish().await;
 }

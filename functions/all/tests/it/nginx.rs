@@ -243,6 +243,34 @@ async fn a_process_that_is_replaced_behind_nginx_fails_no_request(pool: PgPool) 
     site.assert_clean().await;
 }
 
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn nginx_compresses_json_and_never_a_file(pool: PgPool) {
+    let site = Site::new(pool);
+    let nginx = Nginx::start(&site).await;
+    let ann = nginx.user(ANN);
+    let scene = json!({ "scene": "x".repeat(5000) }).to_string();
+    let name = format!("{}.json", "long ".repeat(45));
+    let form = (0..10).fold(Form::new().file(&name, scene.as_bytes()), |form, number| {
+        form.file(&format!("{number}.txt"), b"text")
+    });
+    let id = ann.upload(form).await.expect(200).json()["files"][0]["id"].as_str().unwrap().to_owned();
+    let listing = ann.get_with("/api/files", "accept-encoding", "gzip").await.expect(200);
+    assert_eq!(listing.header("content-encoding"), Some("gzip"));
+    assert!(listing.header_values("vary").contains(&"Accept-Encoding"));
+    assert_eq!(ann.get("/api/files").await.expect(200).header("content-encoding"), None);
+    let path = format!("/api/files/{id}");
+    let sent = ann.get_with(&format!("{path}/download"), "accept-encoding", "gzip").await.expect(200);
+    assert_eq!((sent.header("content-encoding"), &*sent.body), (None, scene.as_bytes()));
+    let tag = ann.get_with(&path, "accept-encoding", "gzip").await.expect(200);
+    let tag = tag.header("etag").unwrap();
+    assert!(tag.starts_with("W/"), "{tag}");
+    let change = ann.request(Method::PATCH, &path).header("if-match", tag);
+    send(change.json(&json!({ "originalName": "b.json" }))).await.expect(200);
+    drop(ann);
+    nginx.stop().await;
+    site.assert_clean().await;
+}
+
 /// Does what the worker would do, until nothing is due.
 async fn run_jobs(site: &Site) {
     let app = site.app();

@@ -1,8 +1,9 @@
 //! The process as its operator meets it: what it says when it cannot start, what it logs, what it counts.
 
 use crate::app::media::png;
-use crate::app::process::{Site, client_over, session_token};
-use crate::app::{ANN, As, Form};
+use crate::app::process::{Site, client_over, lapsed_token, session_token};
+use crate::app::{ANN, As, BOB, Form, send};
+use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::collections::BTreeSet;
@@ -126,4 +127,30 @@ fn metric_names(text: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
     let words = text.split(|c| !is_part(c)).filter(|word| word.starts_with("jam_"));
     words.map(str::to_owned).collect()
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn lapsed_tokens_of_an_office_count_for_their_users_and_not_for_its_address(pool: PgPool) {
+    let site = Site::new(pool);
+    let settings = [("RATE_LIMIT_MAX_REQUESTS", "2"), ("JAM_TRUSTED_PROXIES", "unix")];
+    let process = site.start("jam-all", &settings).await;
+    let ask = async |path: &str, token: &str| {
+        let request = As::new(&process, None).request(Method::GET, path).bearer_auth(token);
+        send(request.header("x-forwarded-for", "192.0.2.1")).await.status
+    };
+    for user in [ANN, BOB, ANN, BOB] {
+        assert_eq!(ask("/api/files", &lapsed_token(user)).await, 401);
+        assert_eq!(ask("/api/uploads/nothing", &lapsed_token(user)).await, 401);
+    }
+    let forged = format!("{}x", lapsed_token(ANN));
+    let of_nobody = [
+        ask("/api/files", &forged).await,
+        ask("/api/files", &forged).await,
+        ask("/api/files", &forged).await,
+    ];
+    assert_eq!(of_nobody, [401, 401, 429]);
+    assert_eq!(ask("/api/files", &lapsed_token(ANN)).await, 401);
+    assert_eq!(ask("/api/files", &session_token(ANN)).await, 200);
+    process.stop().await;
+    site.assert_clean().await;
 }

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jam_core::config::Secret;
 use jam_core::db;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use sqlx::PgPool;
@@ -23,12 +23,16 @@ pub(crate) async fn listening(pool: PgPool) -> TestApp {
 
 /// Delivers an event as the provider does.
 pub(crate) async fn deliver(app: &TestApp, id: &str, event: &Value) -> Answer {
+    send(delivery(app, id, event)).await
+}
+
+fn delivery(app: &TestApp, id: &str, event: &Value) -> RequestBuilder {
     let (body, sent_at) = (event.to_string(), app.app.clock.unix_seconds());
     let mac = Hmac::<Sha256>::new_from_slice(KEY).unwrap();
     let mac = mac.chain_update(format!("{id}.{sent_at}.{body}")).finalize().into_bytes();
     let request = app.nobody().request(Method::POST, "/api/webhooks/clerk").body(body);
     let request = request.header("svix-id", id).header("svix-timestamp", sent_at);
-    send(request.header("svix-signature", format!("v1,{}", STANDARD.encode(mac)))).await
+    request.header("svix-signature", format!("v1,{}", STANDARD.encode(mac)))
 }
 
 pub(crate) fn event(kind: &str) -> Value {
@@ -129,5 +133,42 @@ async fn what_is_not_signed_is_not_believed(pool: PgPool) {
 async fn without_a_secret_there_is_no_webhook(pool: PgPool) {
     let app = TestApp::new(pool).await;
     deliver(&app, "msg_1", &event("user.deleted")).await.expect(404);
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn true_deliveries_are_not_counted_and_others_are(pool: PgPool) {
+    let app = TestApp::with(pool, |config| {
+        config.clerk_webhook_secret = Some(Secret::new(format!("whsec_{}", STANDARD.encode(KEY))));
+        config.limits.anonymous_requests = Some(3);
+    })
+    .await;
+    let forged = async || {
+        let forged = delivery(&app, "msg_1", &event("session.created")).header("svix-signature", "v1,AAAA");
+        let unsigned = app.nobody().request(Method::POST, "/api/webhooks/clerk").body("{}");
+        [send(forged.body("{}")).await.status, send(unsigned).await.status]
+    };
+    assert_eq!([forged().await, forged().await].concat(), [403, 403, 403, 429]);
+    for number in 0..20 {
+        deliver(&app, &format!("msg_{number}"), &event("session.created")).await.expect(200);
+    }
+    assert_eq!(forged().await, [429, 429]);
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn an_event_that_is_not_for_us_is_acknowledged_whatever_it_holds(pool: PgPool) {
+    let app = listening(pool).await;
+    for data in [json!([]), json!(null), json!("text"), json!(7), json!({ "id": 7 }), json!([{ "id": "x" }])]
+    {
+        let event = json!({ "type": "organizationDomain.created", "data": data });
+        deliver(&app, "msg_1", &event).await.expect(200);
+    }
+    deliver(&app, "msg_1", &json!({ "type": "email.created" })).await.expect(200);
+    for data in [json!([]), json!(null), json!({ "id": 7 })] {
+        let event = json!({ "type": "user.deleted", "data": data });
+        let error = deliver(&app, "msg_2", &event).await.refused(400, "invalid_body");
+        assert!(error["error"].as_str().unwrap().contains("data.id"), "{error}");
+    }
     app.finish().await;
 }

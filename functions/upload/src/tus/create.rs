@@ -65,6 +65,7 @@ pub(super) async fn create_upload(
 ) -> Result<Response> {
     let (parts, body) = request.into_parts();
     headers::require_version(&parts.headers)?;
+    edge::require_plain(&parts.headers)?;
     let has_body = !body.is_end_stream();
     if has_body && !headers::has_bytes_type(&parts.headers) {
         return Err(Error::UnsupportedContentType { expected: headers::BYTES });

@@ -141,6 +141,7 @@ pub(super) async fn append_upload(
 
 async fn append(app: &App, url: &UploadUrl, request: Request) -> Result<Response> {
     let (parts, body) = request.into_parts();
+    edge::require_plain(&parts.headers)?;
     if !headers::has_bytes_type(&parts.headers) {
         return Err(Error::UnsupportedContentType { expected: headers::BYTES });
     }
@@ -219,5 +220,9 @@ pub(super) async fn override_upload_method(
 
 async fn find(app: &App, url: &UploadUrl) -> Result<Session> {
     let secret_hash = url.secret.as_ref().map(jam_core::auth::UploadSecret::hash);
-    session::find(app, url.id, secret_hash, url.caller.as_ref().map(|caller| &caller.user)).await
+    let found = session::find(app, url.id, secret_hash, url.caller.as_ref().map(|caller| &caller.user)).await;
+    if let Err(Error::NotFound) = found {
+        url.count_guess(app)?;
+    }
+    found
 }

@@ -38,10 +38,19 @@ static KEY: LazyLock<RsaPrivateKey> =
 
 /// A session token of this user for the next hour.
 pub(crate) fn session_token(user: &str) -> String {
-    let now = Clock::System.unix_seconds();
+    token_until(user, Clock::System.unix_seconds() + 3600)
+}
+
+/// A session token of this user that ended a minute ago.
+pub(crate) fn lapsed_token(user: &str) -> String {
+    token_until(user, Clock::System.unix_seconds() - 60)
+}
+
+fn token_until(user: &str, end: i64) -> String {
+    let start = end - 3600;
     let role = if user == ADMIN { "admin" } else { "user" };
     let claims = json!({
-        "iss": ISSUER, "sub": user, "sid": "sess_1", "sts": "active", "iat": now, "nbf": now - 10, "exp": now + 3600,
+        "iss": ISSUER, "sub": user, "sid": "sess_1", "sts": "active", "iat": start, "nbf": start - 10, "exp": end,
         "metadata": { "role": role },
     });
     let pem = KEY.to_pkcs8_pem(LineEnding::LF).unwrap();
