@@ -153,13 +153,27 @@ fn fault(doing: &'static str, cause: io::Error) -> Error {
             tracing::error!(error = %cause, doing, "volume does not answer");
             Error::Unavailable { part: "volume" }
         }
+        Some(Errno::EACCES | Errno::EPERM) => {
+            tracing::error!(error = %cause, doing, "volume refuses access: the service's user must own all that is in it");
+            Error::Unavailable { part: "volume" }
+        }
         _ => Error::Internal(anyhow::Error::new(cause).context(doing)),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::BlobKey;
+    use super::{BlobKey, fault};
+    use crate::error::Error;
+    use nix::errno::Errno;
+
+    #[test]
+    fn a_volume_that_refuses_access_does_not_answer() {
+        for errno in [Errno::EACCES, Errno::EPERM, Errno::EROFS] {
+            assert!(matches!(fault("writing", errno.into()), Error::Unavailable { part: "volume" }));
+        }
+        assert!(matches!(fault("writing", Errno::ENOSPC.into()), Error::VolumeFull));
+    }
 
     #[test]
     fn a_key_cannot_leave_the_storage_root() {

@@ -14,6 +14,8 @@ pub(super) use staging::Ahead;
 pub use staging::{Boot, Lock, Locked, Recovered};
 pub use take_over::{Head, Source, Taken};
 
+use mount::{refuse_root, require_mounted, require_sentinel};
+
 use super::soundness::Soundness;
 use super::{BlobKey, ByteStream, blocking, fault, forcing, reader};
 use crate::error::{Error, Result};
@@ -26,7 +28,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag};
 use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
 use nix::sys::statvfs::fstatvfs;
-use nix::unistd::{UnlinkatFlags, fsync, geteuid, linkat, unlinkat};
+use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -124,16 +126,13 @@ impl Volume {
     /// [`Error::Unavailable`] when it is not.
     pub async fn check(&self) -> Result<()> {
         let inner = Arc::clone(&self.inner);
-        blocking("checking the volume", move || {
-            let now = open_root(&inner.path)?;
-            let (held, found) = (fstat(&inner.root)?, fstat(&now)?);
-            if (held.st_dev, held.st_ino) != (found.st_dev, found.st_ino) {
-                return Err(Errno::ESTALE.into());
+        blocking("checking the volume", move || require_mounted(&inner)).await.map_err(|error| match error {
+            Error::Unavailable { .. } => error,
+            other => {
+                tracing::error!(error = %other, "volume does not answer");
+                Error::Unavailable { part: "volume" }
             }
-            require_sentinel(&now, &inner.path)
         })
-        .await
-        .map_err(|_| Error::Unavailable { part: "volume" })
     }
 
     /// Free and total room.
@@ -151,12 +150,13 @@ impl Volume {
         self.inner.soundness.holds()
     }
 
-    /// Refuses new bytes when the disk failed to keep some.
+    /// Refuses new bytes when the disk failed to keep some, or when the volume is no longer where it was mounted: the
+    /// directory that is held would still take them, and nobody would find them.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub fn require_sound(&self) -> Result<()> {
-        if self.is_sound() { Ok(()) } else { Err(Error::Unavailable { part: "volume" }) }
+    pub async fn require_sound(&self) -> Result<()> {
+        if self.is_sound() { self.check().await } else { Err(Error::Unavailable { part: "volume" }) }
     }
 
     /// Refuses when `bytes` more would take the volume below its floor, or it must not be given more at all.
@@ -164,7 +164,7 @@ impl Volume {
     /// # Errors
     /// [`Error::VolumeFull`]; as [`Volume::require_sound`].
     pub async fn require_room(&self, bytes: ByteSize) -> Result<()> {
-        self.require_sound()?;
+        self.require_sound().await?;
         let free = self.space().await?.free;
         if free < self.inner.floor.saturating_add(bytes) { Err(Error::VolumeFull) } else { Ok(()) }
     }
@@ -177,6 +177,7 @@ impl Volume {
     pub async fn publish(&self, from: &BlobKey, to: &BlobKey) -> Result<bool> {
         let (inner, from, to) = (Arc::clone(&self.inner), from.clone(), to.clone());
         forcing(&self.inner.soundness, "publishing a file", move || {
+            require_mounted(&inner)?;
             let source = open_or_make_directory(&inner.root, from.split().0)?;
             let target = open_or_make_directory(&inner.root, to.split().0)?;
             match rename_no_replace(&source, from.split().1, &target, to.split().1) {
@@ -346,28 +347,6 @@ fn lock_name(instance: InstanceId) -> String {
 
 fn open_root(path: &Path) -> io::Result<OwnedFd> {
     Ok(nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?)
-}
-
-fn require_sentinel(root: &OwnedFd, path: &Path) -> io::Result<()> {
-    if exists(root, SENTINEL)? {
-        return Ok(());
-    }
-    let text = format!(
-        "{} has no {SENTINEL}: the volume is not mounted, or was never set up (jam-admin init-volume)",
-        path.display()
-    );
-    Err(io::Error::new(io::ErrorKind::NotFound, text))
-}
-
-/// What root made here the service, which runs as another user, could neither lock nor sweep nor move.
-fn refuse_root(instances: &OwnedFd, path: &Path) -> io::Result<()> {
-    let owner = fstat(instances)?.st_uid;
-    if !geteuid().is_root() || owner == 0 {
-        return Ok(());
-    }
-    let text =
-        format!("{} is the volume of user {owner}: run this as that user, not as root", path.display());
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
 }
 
 fn exists(directory: &OwnedFd, name: &str) -> io::Result<bool> {

@@ -2,7 +2,7 @@
 //! Invariant: what has a name is complete; what a dead process was writing has none, and is swept.
 //! Never knows what they are made from.
 
-use super::{OWN, TEMPORARY, Volume, create_new, open_or_make_directory, unlink};
+use super::{OWN, TEMPORARY, Volume, create_new, open_or_make_directory, require_mounted, unlink};
 use crate::blob::{BlobKey, blocking, forcing};
 use crate::error::Result;
 use crate::ids::InstanceId;
@@ -31,6 +31,7 @@ impl Volume {
     pub async fn put(&self, key: &BlobKey, bytes: Vec<u8>) -> Result<()> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
         forcing(&self.inner.soundness, "writing a derivative", move || {
+            require_mounted(&inner)?;
             let mut draft = Draft::new(&inner.root, inner.instance)?;
             let kept = draft.file.write_all(&bytes).and_then(|()| draft.keep(&inner.root, &key));
             if kept.is_err() {
@@ -58,7 +59,7 @@ impl Volume {
     pub async fn keep(&self, draft: Draft, key: &BlobKey) -> Result<ByteSize> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
         forcing(&self.inner.soundness, "keeping a derivative", move || {
-            let kept = draft.keep(&inner.root, &key);
+            let kept = require_mounted(&inner).and_then(|()| draft.keep(&inner.root, &key));
             if kept.is_err() {
                 draft.discard()?;
             }

@@ -111,7 +111,7 @@ async fn run(
     piece: Piece,
     mut chunks: Chunks,
 ) -> Result<Session> {
-    app.volume.require_sound()?;
+    app.volume.require_sound().await?;
     let start = writer.durable().clone();
     let epoch = lock::claim(app, &session, &open, &writer, piece.checksum.is_none()).await?;
     crash::point("append.claimed");

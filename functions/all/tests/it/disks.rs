@@ -157,3 +157,35 @@ async fn bytes_that_the_disk_failed_to_keep_are_never_acknowledged_and_it_is_giv
     process.stop().await;
     site.assert_clean().await;
 }
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+#[expect(clippy::disallowed_methods, reason = "takes the volume away, as an operator may")]
+async fn a_volume_that_is_no_longer_mounted_takes_nothing(pool: PgPool) {
+    let site = Site::new(pool);
+    let process = site.start("jam-all", &[]).await;
+    let (ann, content) = (process.user(ANN), bytes(1, 700_000));
+    let kept = ann.store_id("kept.bin", &content).await;
+    let begun = ann.create("a.bin", BYTES).await;
+    let aside = site.path("aside");
+    std::fs::rename(site.root(), &aside).unwrap();
+    std::fs::create_dir(site.root()).unwrap();
+    let form = Form::new().file("lost.bin", &content);
+    for answer in [
+        ann.upload(form.clone()).await,
+        send(ann.creation(BYTES)).await,
+        ann.append(&begun, 0, &content).await,
+        ann.get("/health").await,
+    ] {
+        assert_eq!(answer.refused(503, "unavailable")["part"], "volume");
+    }
+    std::fs::remove_dir(site.root()).unwrap();
+    ann.upload(form.clone()).await.refused(503, "unavailable");
+    std::fs::rename(&aside, site.root()).unwrap();
+    assert_stored(&process, &kept, &content).await;
+    ann.upload(form).await.expect(200);
+    ann.append(&begun, 0, &content).await.expect(204);
+    ann.cancel(&begun).await.expect(204);
+    drop(ann);
+    process.stop().await;
+    site.assert_clean().await;
+}
