@@ -2,6 +2,13 @@
 //! Own code, because an exact reservation needs the offset of a part within the body, and because part headers and the
 //! number of parts must be bounded. Never stores anything.
 
+mod boundary;
+mod head;
+
+pub use head::PartHead;
+
+use self::boundary::Boundary;
+use super::body::require_plain;
 use crate::error::{Error, Result};
 use crate::model::ByteSize;
 use axum::body::{Body, BodyDataStream};
@@ -13,10 +20,8 @@ use memchr::memmem::Finder;
 
 /// Longest header block of a part.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
-/// Most header lines of a part.
-const MAX_HEADERS: usize = 16;
-/// Longest boundary (RFC 2046 section 5.1.1).
-const MAX_BOUNDARY_BYTES: usize = 70;
+/// Longest name of a field that a refusal repeats.
+const MAX_SHOWN_CHARS: usize = 64;
 
 /// A multipart body being read.
 pub struct Multipart {
@@ -29,6 +34,8 @@ pub struct Multipart {
     /// CRLF, two dashes, the boundary.
     delimiter: Vec<u8>,
     finder: Finder<'static>,
+    /// Whether names are known to be written as WHATWG says.
+    is_of_a_browser: bool,
     place: Place,
     parts_left: usize,
 }
@@ -45,32 +52,18 @@ enum Place {
     End,
 }
 
-/// The headers of a part.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartHead {
-    /// The field's name.
-    pub name: String,
-    /// The file's name as sent; a part with one is a file.
-    pub file_name: Option<String>,
-}
-
 impl Multipart {
     /// Starts reading a request's body, of at most `max_parts` parts.
     ///
     /// # Errors
-    /// [`Error::UnsupportedContentType`] when it is not multipart, [`Error::InvalidBody`] for a bad boundary.
+    /// [`Error::UnsupportedContentType`] when it is not multipart, [`Error::UnsupportedEncoding`] when it is compressed,
+    /// [`Error::InvalidBody`] for a bad boundary.
     pub fn new(headers: &HeaderMap, body: Body, max_parts: usize) -> Result<Self> {
+        require_plain(headers)?;
         let content_type =
             headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let parsed: Option<mime::Mime> = content_type.parse().ok();
-        let parsed = parsed
-            .filter(|parsed| parsed.essence_str() == "multipart/form-data")
-            .ok_or(Error::UnsupportedContentType { expected: "multipart/form-data" })?;
-        let boundary = parsed.get_param(mime::BOUNDARY).map(|boundary| boundary.as_str().to_owned());
-        let boundary = boundary
-            .filter(|boundary| (1..=MAX_BOUNDARY_BYTES).contains(&boundary.len()))
-            .ok_or_else(|| Error::invalid_body("the content type has no valid boundary"))?;
-        let delimiter = format!("\r\n--{boundary}").into_bytes();
+        let boundary = Boundary::of(content_type)?;
+        let delimiter = boundary.delimiter();
         let content_length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         Ok(Self {
             stream: body.into_data_stream(),
@@ -79,6 +72,7 @@ impl Multipart {
             content_length,
             finder: Finder::new(&delimiter).into_owned(),
             delimiter,
+            is_of_a_browser: boundary.is_of_a_browser(),
             place: Place::Preamble,
             parts_left: max_parts,
         })
@@ -128,11 +122,11 @@ impl Multipart {
         Ok(None)
     }
 
-    /// The current part's content as text of at most `max` bytes.
+    /// The content of the current part, which is the field `name`, as text of at most `max` bytes.
     ///
     /// # Errors
     /// [`Error::BodyTooLarge`] when it is longer, [`Error::InvalidBody`] when it is not UTF-8.
-    pub async fn text(&mut self, max: ByteSize) -> Result<String> {
+    pub async fn text(&mut self, name: &str, max: ByteSize) -> Result<String> {
         let mut bytes = Vec::new();
         while let Some(chunk) = self.chunk().await? {
             if (bytes.len() + chunk.len()) as u64 > max.bytes() {
@@ -140,7 +134,12 @@ impl Multipart {
             }
             bytes.extend_from_slice(&chunk);
         }
-        String::from_utf8(bytes).map_err(|_| Error::invalid_body("a field is not UTF-8"))
+        String::from_utf8(bytes).map_err(|_| {
+            let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_CHARS).collect();
+            Error::invalid_body(format!(
+                "the field {name} is not UTF-8 text; a part with a file needs a filename or a Content-Type"
+            ))
+        })
     }
 
     /// How many bytes the current part holds if it is the last one of the body; only right after [`Multipart::next_part`].
@@ -189,10 +188,11 @@ impl Multipart {
     }
 
     async fn read_head(&mut self) -> Result<PartHead> {
-        // Spaces may pad the delimiter's line (RFC 2046).
         let end = loop {
-            if let Some(end) = memchr::memmem::find(&self.buffer, b"\r\n\r\n") {
-                break end + 4;
+            let end = memchr::memmem::find(&self.buffer, b"\r\n\r\n").map(|end| end + 4);
+            self.refuse_bare_line_ends(end)?;
+            if let Some(end) = end {
+                break end;
             }
             if self.buffer.len() > MAX_HEADER_BYTES {
                 return Err(Error::invalid_body("the headers of a part are too long"));
@@ -204,7 +204,16 @@ impl Multipart {
         }
         let head = self.take(end);
         self.place = Place::Content;
-        parse_head(&head)
+        head::parse(&head, self.is_of_a_browser)
+    }
+
+    /// Lines that end with LF alone: where a file ends would be a guess, because a CR before it could be the file's.
+    fn refuse_bare_line_ends(&self, end: Option<usize>) -> Result<()> {
+        let head = &self.buffer[..end.unwrap_or(self.buffer.len())];
+        if memchr::memchr_iter(b'\n', head).any(|at| at == 0 || head[at - 1] != b'\r') {
+            return Err(Error::invalid_body("the lines of a form end with CRLF, and here is a LF alone"));
+        }
+        Ok(())
     }
 
     /// Receives until at least `bytes` are at hand.
@@ -236,66 +245,6 @@ impl Multipart {
         self.position += bytes as u64;
         self.buffer.split_to(bytes)
     }
-}
-
-fn parse_head(head: &[u8]) -> Result<PartHead> {
-    let malformed = || Error::invalid_body("the headers of a part are malformed");
-    let start = memchr::memmem::find(head, b"\r\n").ok_or_else(malformed)?;
-    if head[..start].iter().any(|byte| !matches!(byte, b' ' | b'\t')) {
-        return Err(malformed());
-    }
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let (_, headers) = match httparse::parse_headers(&head[start + 2..], &mut headers) {
-        Ok(httparse::Status::Complete(parsed)) => parsed,
-        _ => return Err(malformed()),
-    };
-    let mut dispositions =
-        headers.iter().filter(|header| header.name.eq_ignore_ascii_case("content-disposition"));
-    let (Some(disposition), None) = (dispositions.next(), dispositions.next()) else {
-        return Err(malformed());
-    };
-    let disposition = std::str::from_utf8(disposition.value).map_err(|_| malformed())?;
-    let parameters = disposition_parameters(disposition).ok_or_else(malformed)?;
-    let find =
-        |wanted: &str| parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
-    Ok(PartHead { name: find("name").ok_or_else(malformed)?, file_name: find("filename") })
-}
-
-/// `form-data; name="..."; filename="..."` as browsers write it (WHATWG: `%22`, `%0D`, `%0A`) and as curl does (`\"`).
-fn disposition_parameters(text: &str) -> Option<Vec<(String, String)>> {
-    let mut rest = text.trim_start().strip_prefix("form-data")?.trim_start();
-    let mut parameters = Vec::new();
-    while let Some(after) = rest.strip_prefix(';') {
-        let (name, value) = after.split_once('=')?;
-        let (value, left) = if let Some(quoted) = value.strip_prefix('"') {
-            unquote(quoted)?
-        } else {
-            let end = value.find(';').unwrap_or(value.len());
-            (value[..end].trim().to_owned(), &value[end..])
-        };
-        parameters.push((name.trim().to_ascii_lowercase(), value));
-        rest = left.trim_start();
-    }
-    rest.is_empty().then_some(parameters)
-}
-
-/// The text up to the closing quote and what follows it.
-fn unquote(quoted: &str) -> Option<(String, &str)> {
-    let mut text = String::new();
-    let mut chars = quoted.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => {
-                let text = text.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n");
-                return Some((text, &quoted[at + 1..]));
-            }
-            '\\' if matches!(chars.peek(), Some((_, '"' | '\\'))) => {
-                text.extend(chars.next().map(|(_, c)| c))
-            }
-            c => text.push(c),
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -339,9 +288,13 @@ mod tests {
     async fn parts_come_out_whole_however_the_bytes_arrive() {
         for step in 1..=BODY.len() {
             let parts = read(BODY, step).await.unwrap();
-            assert_eq!(parts[0].0, PartHead { name: "tags".into(), file_name: None });
+            assert_eq!(
+                parts[0].0,
+                PartHead { name: "tags".into(), file_name: None, has_content_type: false }
+            );
             assert_eq!(parts[0].1, b"[\"a\"]");
-            assert_eq!(parts[1].0, PartHead { name: "files".into(), file_name: Some("a \"b\".bin".into()) });
+            let file_name = Some("a \"b\".bin".into());
+            assert_eq!(parts[1].0, PartHead { name: "files".into(), file_name, has_content_type: true });
             assert_eq!(parts[1].1, b"\r\n--xx\r\r\n--xxA ", "step {step}");
             assert_eq!(parts.len(), 2);
         }
@@ -369,5 +322,17 @@ mod tests {
         assert!(matches!(read(body.as_bytes(), 999).await, Err(Error::InvalidBody { .. })));
         let body = format!("--xxB\r\nContent-Disposition: form-data; name=\"{}", "a".repeat(1 << 20));
         assert!(matches!(read(body.as_bytes(), 4096).await, Err(Error::InvalidBody { .. })));
+    }
+    #[tokio::test]
+    async fn lines_that_end_with_lf_alone_are_refused_in_words() {
+        let all = String::from_utf8(BODY.to_vec()).unwrap().replace("\r\n", "\n");
+        let head = "--xxB\nContent-Disposition: form-data; name=\"a\"\n\nx\r\n--xxB--\r\n";
+        let one = "--xxB\r\nContent-Disposition: form-data; name=\"a\"\nX-A: 1\r\n\r\nx\r\n--xxB--\r\n";
+        for body in [&all, head, one] {
+            for step in [1, 7, 999] {
+                let error = read(body.as_bytes(), step).await.unwrap_err().to_string();
+                assert!(error.contains("CRLF"), "{error}");
+            }
+        }
     }
 }

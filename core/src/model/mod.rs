@@ -3,16 +3,17 @@
 
 mod asset;
 mod derivative;
+mod file_name;
 mod wire;
 
 pub use asset::{AssetCategory, AssetDetails, AudioCategory, FileMetadata, Tags, VoiceoverType};
 pub use derivative::{Derivative, DerivativeKind, DerivativeState, PictureKind};
+pub use file_name::FileName;
 pub use wire::{Document, List, Number, OUR_WORDS, Text, nfc};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use time::OffsetDateTime;
-use unicode_normalization::UnicodeNormalization;
 use utoipa::ToSchema;
 
 use crate::ids::{FileId, UserId};
@@ -127,63 +128,6 @@ impl fmt::Display for FileType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// A file's name as its user gave it: NFC, 1 to 255 bytes of UTF-8, no separators, control or bidi characters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
-#[serde(transparent)]
-#[sqlx(transparent)]
-pub struct FileName(String);
-
-impl FileName {
-    /// Longest name, in bytes of UTF-8.
-    pub const MAX_BYTES: usize = 255;
-
-    /// Makes a name fit: takes the last path component, drops what must not be shown, cuts at 255 bytes
-    /// (keeping the extension). What is left empty becomes `untitled`.
-    #[must_use]
-    pub fn sanitize(text: &str) -> Self {
-        let last = text.rsplit(['/', '\\']).next().unwrap_or_default();
-        let clean: String = last.nfc().filter(|c| !is_unprintable(*c)).collect();
-        let clean = clean.trim();
-        if clean.is_empty() || clean.chars().all(|c| c == '.') {
-            return Self("untitled".to_owned());
-        }
-        if clean.len() <= Self::MAX_BYTES {
-            return Self(clean.to_owned());
-        }
-        let (stem, extension) = match clean.rsplit_once('.') {
-            Some((stem, extension)) if extension.len() <= 16 && !stem.is_empty() => {
-                (stem, format!(".{extension}"))
-            }
-            _ => (clean, String::new()),
-        };
-        let mut end = Self::MAX_BYTES - extension.len();
-        end = end.min(stem.len());
-        while !stem.is_char_boundary(end) {
-            end -= 1;
-        }
-        Self(format!("{}{extension}", &stem[..end]))
-    }
-
-    /// Accepts a name only if nothing about it had to be changed.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let name = Self::sanitize(text);
-        (name.0 == text.nfc().collect::<String>().trim()).then_some(name)
-    }
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Control characters, and the invisible ones that make a name look like another (bidi overrides, zero width).
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{061C}' | '\u{FFFD}')
 }
 
 /// What a resumable upload becomes.
@@ -318,26 +262,12 @@ impl Usage {
 
 #[cfg(test)]
 mod tests {
-    use super::{ByteSize, FileName};
+    use super::ByteSize;
 
     #[test]
     fn sizes_read_as_the_front_end_writes_them() {
         let written =
             [0, 1, 1023, 1024, 1536, 10_737_418_240, 1_234_567].map(|n| ByteSize::new(n).formatted());
         assert_eq!(written, ["0 Bytes", "1 Bytes", "1023 Bytes", "1 KB", "1.5 KB", "10 GB", "1.18 MB"]);
-    }
-
-    #[test]
-    fn a_name_keeps_its_script_and_loses_its_path() {
-        assert_eq!(FileName::sanitize("../../etc/Ünïcode 写真.jpg").as_str(), "Ünïcode 写真.jpg");
-        assert_eq!(FileName::sanitize("C:\\tmp\\a.png").as_str(), "a.png");
-        assert_eq!(FileName::sanitize("evil\u{202E}gpj.exe\r\n").as_str(), "evilgpj.exe");
-        assert_eq!(FileName::sanitize("..").as_str(), "untitled");
-    }
-
-    #[test]
-    fn a_long_name_is_cut_between_characters_and_keeps_its_extension() {
-        let name = FileName::sanitize(&format!("{}.jpeg", "ü".repeat(200)));
-        assert!(name.as_str().len() <= 255 && name.as_str().ends_with("ü.jpeg"));
     }
 }

@@ -7,6 +7,7 @@ use jam_core::app::App;
 use jam_core::config::Limits;
 use jam_core::edge::{FilePatch, Multipart, PartHead};
 use jam_core::ids::UserId;
+use jam_core::media;
 use jam_core::model::{ByteSize, File, FileMetadata, FileName, FileType};
 use jam_core::ops::upload::{self, HEAD_BYTES, Incoming, Owner, Received, Receiving};
 use jam_core::{Error, Result};
@@ -90,7 +91,13 @@ impl Parts {
                 Some(_) if part.name != "files" => {
                     return Err(Error::invalid_body("files must come in parts named files"));
                 }
-                Some(name) => self.receive_file(app, target, multipart, FileName::sanitize(name)).await?,
+                Some(name) => {
+                    self.receive_file(app, target, multipart, Some(FileName::sanitize(name))).await?;
+                }
+                // Some clients name only the content's type.
+                None if part.name == "files" && part.has_content_type => {
+                    self.receive_file(app, target, multipart, None).await?;
+                }
                 None => self.receive_field(&part, multipart, limits).await?,
             }
         }
@@ -106,7 +113,7 @@ impl Parts {
         if self.fields.len() == limits.max_fields {
             return Err(Error::invalid_body("it has too many fields"));
         }
-        let text = multipart.text(limits.max_field).await?;
+        let text = multipart.text(&part.name, limits.max_field).await?;
         self.field_bytes += part.name.len() + text.len();
         if self.field_bytes as u64 > limits.max_form_text.bytes() {
             let most = limits.max_form_text.formatted();
@@ -119,13 +126,14 @@ impl Parts {
         Ok(())
     }
 
-    /// Stages one file. A file that cannot be stored is noted; what makes the whole form fail is an error.
+    /// Stages one file; one without a name gets one by its content. A file that cannot be stored is noted; what makes the
+    /// whole form fail is an error.
     async fn receive_file(
         &mut self,
         app: &App,
         target: &Target,
         multipart: &mut Multipart,
-        name: FileName,
+        name: Option<FileName>,
     ) -> Result<()> {
         let max_files = app.config.limits.max_files_per_upload;
         if self.file_count == max_files {
@@ -141,7 +149,11 @@ impl Parts {
                 None => Owner::Unknown { receiver: admin.clone() },
             },
         };
-        match stage(app, &owner, multipart, name.clone(), declared).await {
+        let bound = multipart.content_bound_bytes().map(ByteSize::new);
+        let start = Start::read(multipart).await?;
+        let name = name.unwrap_or_else(|| start.name());
+        let incoming = Incoming { name: name.clone(), declared, head: &start.head, bound };
+        match stage(app, &owner, incoming, start.chunks, multipart).await {
             Ok(received) => self.received.push((position, received)),
             Err(
                 error @ (Error::TypeRefused { .. }
@@ -242,23 +254,39 @@ impl Parts {
     }
 }
 
-/// Receives the content of the current part.
+/// The first bytes of a part, as they came and as what decides its type.
+struct Start {
+    chunks: Vec<Bytes>,
+    head: Vec<u8>,
+}
+
+impl Start {
+    async fn read(multipart: &mut Multipart) -> Result<Self> {
+        let mut start = Self { chunks: Vec::new(), head: Vec::new() };
+        while start.head.len() < HEAD_BYTES {
+            let Some(chunk) = multipart.chunk().await? else { break };
+            let missing = HEAD_BYTES - start.head.len();
+            start.head.extend_from_slice(&chunk[..chunk.len().min(missing)]);
+            start.chunks.push(chunk);
+        }
+        Ok(start)
+    }
+
+    /// A name for a file that came without one.
+    fn name(&self) -> FileName {
+        FileName::sanitize(&format!("untitled.{}", media::sniff(&self.head, "").extension))
+    }
+}
+
+/// Receives the content of the current part, of which the first chunks are here.
 async fn stage(
     app: &App,
     owner: &Owner,
+    incoming: Incoming<'_>,
+    first: Vec<Bytes>,
     multipart: &mut Multipart,
-    name: FileName,
-    declared: Option<FileType>,
 ) -> Result<Received> {
-    let bound = multipart.content_bound_bytes().map(ByteSize::new);
-    let mut first = Vec::new();
-    let mut head = Vec::new();
-    while head.len() < HEAD_BYTES {
-        let Some(chunk) = multipart.chunk().await? else { break };
-        head.extend_from_slice(&chunk[..chunk.len().min(HEAD_BYTES - head.len())]);
-        first.push(chunk);
-    }
-    let mut receiving = Receiving::start(app, owner, Incoming { name, declared, head: &head, bound }).await?;
+    let mut receiving = Receiving::start(app, owner, incoming).await?;
     match append_all(&mut receiving, first, multipart).await {
         Ok(()) => receiving.finish().await,
         Err(error) => {

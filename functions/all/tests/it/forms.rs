@@ -1,6 +1,7 @@
 //! Forms that are no proper upload: each is refused with a reason, and nothing of it is stored.
 
 use crate::app::media::png;
+use crate::app::tus::BYTES;
 use crate::app::{Form, TestApp, send};
 use reqwest::Method;
 use serde_json::json;
@@ -120,5 +121,61 @@ async fn a_field_that_is_too_long_is_refused(pool: PgPool) {
     let form = Form::new().field("voiceoverScript", &"x".repeat(64 * 1024 + 1)).file("a.png", &png(1, 1));
     let error = app.ann().upload(form).await.refused(413, "body_too_large");
     assert_eq!(error["maxBytes"], 64 * 1024);
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_form_that_cannot_be_read_is_told_why(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let wrong = [
+        (Form::new().part("attachment; name=\"files\"; filename=\"a.txt\"", b"x"), "not form-data"),
+        (Form::new().part("form-data; filename=\"a.txt\"", b"x"), "no name"),
+        (Form::new().part("form-data; name=\"files; filename=a", b"x"), "quotes"),
+        (Form::new().raw_part(b"Content-Type: image/png", b"x"), "no Content-Disposition"),
+        (Form::new().raw_part(b"Content-Disposition: form-data; name=\"a\"\nX-A: 1", b"x"), "CRLF"),
+        (
+            Form::new().raw_part(
+                b"Content-Disposition: form-data; name=\"files\"; filename=\"a\"\r\nContent-Transfer-Encoding: base64",
+                b"eA==",
+            ),
+            "Content-Transfer-Encoding",
+        ),
+    ];
+    for (form, reason) in wrong {
+        let error = app.ann().upload(form).await.refused(400, "invalid_body");
+        assert!(error["error"].as_str().unwrap().contains(reason), "{error}");
+    }
+    let body = Form::new().file("a.txt", b"x").into_body();
+    let lines = String::from_utf8(body).unwrap().replace("\r\n", "\n");
+    let request = app.ann().request(Method::POST, "/api/files/upload");
+    let error = send(request.header("content-type", Form::CONTENT_TYPE).body(lines))
+        .await
+        .refused(400, "invalid_body");
+    assert!(error["error"].as_str().unwrap().contains("CRLF"), "{error}");
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_compressed_body_is_refused_and_never_kept_as_a_file(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let ann = app.ann();
+    let url = ann.create("a.bin", 4).await;
+    let form = || {
+        let request =
+            ann.request(Method::POST, "/api/files/upload").header("content-type", Form::CONTENT_TYPE);
+        request.body(Form::new().file("a.txt", b"text").into_body())
+    };
+    let json = || ann.request(Method::POST, "/api/storage/initialize").json(&json!({}));
+    let creation = || ann.creation(4).header("content-type", BYTES).body("text");
+    for coding in ["gzip", "br", "identity, gzip"] {
+        for request in [form(), json(), creation(), ann.piece(&url, 0, b"text")] {
+            let answer = send(request.header("content-encoding", coding)).await;
+            assert_eq!(answer.header("accept-encoding"), Some("identity"));
+            answer.refused(415, "unsupported_encoding");
+        }
+    }
+    assert_eq!(ann.offset(&url).await, 0);
+    send(form().header("content-encoding", "identity")).await.expect(200);
+    send(ann.piece(&url, 0, b"text").header("content-encoding", "Identity")).await.expect(204);
     app.finish().await;
 }

@@ -34,6 +34,29 @@ impl Form {
         self
     }
 
+    /// A part with this head, as it is.
+    pub(crate) fn raw_part(mut self, head: &[u8], content: &[u8]) -> Self {
+        let start = format!("--{BOUNDARY}\r\n");
+        for bytes in [start.as_bytes(), head, b"\r\n\r\n", content, b"\r\n"] {
+            self.body.extend_from_slice(bytes);
+        }
+        self
+    }
+
+    /// The whole body with another boundary, which no content may hold.
+    pub(crate) fn into_body_with(self, boundary: &str) -> Vec<u8> {
+        let body = self.into_body();
+        let mut changed = Vec::with_capacity(body.len());
+        let mut rest = &body[..];
+        while let Some(at) = rest.windows(BOUNDARY.len()).position(|found| found == BOUNDARY.as_bytes()) {
+            changed.extend_from_slice(&rest[..at]);
+            changed.extend_from_slice(boundary.as_bytes());
+            rest = &rest[at + BOUNDARY.len()..];
+        }
+        changed.extend_from_slice(rest);
+        changed
+    }
+
     /// The whole body.
     pub(crate) fn into_body(mut self) -> Vec<u8> {
         self.body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
