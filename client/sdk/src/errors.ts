@@ -35,6 +35,7 @@ export const ERROR_CODES = [
   "type_mismatch",
   "type_refused",
   "unsupported_content_type",
+  "unsupported_encoding",
   "too_many_requests",
   "headers_too_large",
   "internal",
