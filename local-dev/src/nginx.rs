@@ -25,7 +25,8 @@ pub(crate) fn routes(contract: &str) -> Result<String> {
     for (path, item) in paths.iter().filter(|(path, _)| *path != "/health") {
         let by_function = methods_by_function(item);
         functions.extend(by_function.keys().cloned());
-        let writes = by_function.iter().filter(|(_, methods)| methods.iter().any(|method| method != "GET"));
+        let is_write = |method: &String| method != "GET" && method != "HEAD";
+        let writes = by_function.iter().filter(|(_, methods)| methods.iter().any(is_write));
         writers.extend(writes.map(|(function, _)| function.clone()));
         rows.extend(rows_of(path, &by_function).into_iter().map(|row| (precedence(path), row)));
     }
@@ -99,7 +100,7 @@ mod tests {
         "/api/files/{id}": {"get": {"tags": ["list"]}, "patch": {"tags": ["organize"]}, "delete": {"tags": ["organize"]}},
         "/api/files/upload": {"post": {"tags": ["upload"]}},
         "/f/{id}/{variant}": {"get": {"tags": ["thumbnail"]}},
-        "/f/{id}/stream": {"get": {"tags": ["download"]}},
+        "/f/{id}/stream": {"get": {"tags": ["download"]}, "head": {"tags": ["download"]}},
         "/openapi.json": {"get": {"tags": ["list"]}}
     }}"#;
 

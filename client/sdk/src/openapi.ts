@@ -209,7 +209,8 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        head?: never;
+        /** What GET answers, without the bytes. */
+        head: operations["head_download"];
         patch?: never;
         trace?: never;
     };
@@ -263,7 +264,8 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        head?: never;
+        /** What GET answers, without the bytes. */
+        head: operations["head_stream"];
         patch?: never;
         trace?: never;
     };
@@ -297,7 +299,8 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        head?: never;
+        /** What GET answers, without the bytes. */
+        head: operations["head_thumbnail"];
         patch?: never;
         trace?: never;
     };
@@ -479,7 +482,8 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        head?: never;
+        /** What GET answers, without the bytes. */
+        head: operations["head_download_signed"];
         patch?: never;
         trace?: never;
     };
@@ -496,7 +500,8 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        head?: never;
+        /** What GET answers, without the bytes. */
+        head: operations["head_playback_signed"];
         patch?: never;
         trace?: never;
     };
@@ -513,7 +518,8 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        head?: never;
+        /** What GET answers, without the bytes. */
+        head: operations["head_stream_signed"];
         patch?: never;
         trace?: never;
     };
@@ -530,7 +536,8 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        head?: never;
+        /** What GET answers, without the bytes. */
+        head: operations["head_thumbnail_signed"];
         patch?: never;
         trace?: never;
     };
@@ -585,35 +592,35 @@ export interface components {
         AssetCategory: "character" | "object" | "scene" | "greenscreen" | "background" | "full_video" | "clip" | "template" | "audio";
         /** @description What a media app knows about an asset beyond its bytes. */
         AssetDetails: {
-            /** @description What an object is. */
-            objectDescription: string | null;
-            /** @description Where a scene plays. */
-            sceneLocation: string | null;
-            /** @description Whether the picture has transparency, as the app says. */
-            hasAlphaChannel: boolean;
+            /** @description Whatever the app's models said about the file. */
+            aiMetadata: Record<string, unknown>;
             /**
              * Format: double
              * @description Length of the audio in seconds, as the app says.
              */
             audioDurationSeconds: number | null;
-            /** @description Musical style. */
-            audioStyle: string | null;
-            /** @description Whether somebody sings. */
-            audioVocals: boolean;
+            /** @description Musical key. */
+            audioKey: string | null;
             /** @description Words that are sung. */
             audioLyrics: string | null;
+            /** @description Musical style. */
+            audioStyle: string | null;
             /**
              * Format: double
              * @description Beats per minute.
              */
             audioTempo: number | null;
-            /** @description Musical key. */
-            audioKey: string | null;
-            voiceoverType: components["schemas"]["VoiceoverType"] | null;
+            /** @description Whether somebody sings. */
+            audioVocals: boolean;
+            /** @description Whether the picture has transparency, as the app says. */
+            hasAlphaChannel: boolean;
+            /** @description What an object is. */
+            objectDescription: string | null;
+            /** @description Where a scene plays. */
+            sceneLocation: string | null;
             /** @description Words that are spoken. */
             voiceoverScript: string | null;
-            /** @description Whatever the app's models said about the file. */
-            aiMetadata: Record<string, unknown>;
+            voiceoverType: components["schemas"]["VoiceoverType"] | null;
         };
         /**
          * @description What a sound is used as.
@@ -622,36 +629,47 @@ export interface components {
         AudioCategory: "jingle" | "commercial_song" | "radio_song" | "voiceover" | "sfx" | "background_music";
         /** @description What became of each file. */
         BatchAnswer: {
-            success: boolean;
-            /** @description In the order of the request. */
-            results: components["schemas"]["BatchResult"][];
             /** @description How many were done. */
             count: number;
+            /** @description In the order of the request. */
+            results: components["schemas"]["BatchResult"][];
+            success: boolean;
         };
-        /** @description What to do to which files. An action is refused without what it needs, so that a misspelt field changes nothing. */
+        /**
+         * @description What to do to which files. An action is refused without what it needs, so that a misspelt field changes nothing.
+         * @example {
+         *       "action": "tag",
+         *       "ids": [
+         *         "0198f3a2-7c1e-7d3b-9a4f-2b6c8d0e1f23"
+         *       ],
+         *       "tags": [
+         *         "holiday"
+         *       ]
+         *     }
+         */
         BatchRequest: {
             action: components["schemas"]["ActionName"];
             /** @description Up to 500, each once. */
             ids: string[];
-            /** @description For `tag` and `untag`, which need it. */
-            tags?: string[] | null;
             /** @description For `move`, which needs it: the package, or null for none. */
             packageName?: string | null;
+            /** @description For `tag` and `untag`, which need it. */
+            tags?: string[] | null;
         };
         /** @description What became of one file. */
         BatchResult: {
+            code?: string | null;
+            error?: string | null;
             id: string;
             success: boolean;
-            error?: string | null;
-            code?: string | null;
         };
         /** @description Files outside the trash by type. */
         ByType: {
-            video: components["schemas"]["TypeUsage"];
-            image: components["schemas"]["TypeUsage"];
-            scene: components["schemas"]["TypeUsage"];
-            project: components["schemas"]["TypeUsage"];
             audio: components["schemas"]["TypeUsage"];
+            image: components["schemas"]["TypeUsage"];
+            project: components["schemas"]["TypeUsage"];
+            scene: components["schemas"]["TypeUsage"];
+            video: components["schemas"]["TypeUsage"];
         };
         /**
          * Format: int64
@@ -660,19 +678,19 @@ export interface components {
         ByteSize: number;
         /** @description What is made from a file, after a change. */
         ChangedDerivatives: {
-            success: boolean;
             derivatives: components["schemas"]["DerivativeView"][];
+            success: boolean;
         };
         /** @description A file after a change. */
         ChangedFile: {
-            success: boolean;
             file: components["schemas"]["UserFile"];
+            success: boolean;
         };
         /** @description A file that was deleted. */
         DeletedFile: {
-            success: boolean;
-            message: string;
             deletedFile: components["schemas"]["UserFile"];
+            message: string;
+            success: boolean;
         };
         /**
          * @description A kind of derivative: something made from a file's bytes that can be made again.
@@ -681,8 +699,8 @@ export interface components {
         DerivativeKind: "default" | "small" | "medium" | "large" | "playback";
         /** @description What is made from a file. */
         DerivativeList: {
-            success: boolean;
             derivatives: components["schemas"]["DerivativeView"][];
+            success: boolean;
         };
         /**
          * @description How far a derivative is.
@@ -691,31 +709,31 @@ export interface components {
         DerivativeState: "pending" | "ready" | "failed";
         /** @description Something made from a file. */
         DerivativeView: {
+            /** @description Why it could not be made. */
+            error: string | null;
             kind: components["schemas"]["DerivativeKind"];
-            state: components["schemas"]["DerivativeState"];
             /**
              * Format: int32
              * @description How much of it is made, in percent; null unless it is being made and takes long.
              */
             progress: number | null;
-            /** @description Why it could not be made. */
-            error: string | null;
+            state: components["schemas"]["DerivativeState"];
             url: string | null;
         };
         /** @description How much was removed. */
         EmptiedTrash: {
-            success: boolean;
             /**
              * Format: int64
              * @description Files removed for good.
              */
             deletedCount: number;
+            success: boolean;
         };
         /** @description What happened to whom. Events about anything but users have other fields, and are not for us. */
         Event: {
+            data?: components["schemas"]["Subject"];
             /** @description `user.created`, `user.deleted` or another. */
             type: string;
-            data?: components["schemas"]["Subject"];
         };
         /**
          * Format: uuid
@@ -724,69 +742,53 @@ export interface components {
         FileId: string;
         /** @description A page of files. */
         FileList: {
-            success: boolean;
-            files: components["schemas"]["UserFile"][];
             /** @description Files on this page. */
             count: number;
+            files: components["schemas"]["UserFile"][];
             /** @description Continues this listing, filter and sort included; null on the last page. */
             nextCursor: string | null;
+            success: boolean;
             /**
              * Format: int64
              * @description Files that the filter finds, with `includeTotal=true`.
              */
             total?: number | null;
         };
-        /** @description A change of a file's metadata. */
+        /**
+         * @description A change of a file's metadata.
+         * @example {
+         *       "assetCategory": "clip",
+         *       "originalName": "Sunset.mp4",
+         *       "packageName": null
+         *     }
+         */
         FilePatch: {
-            /**
-             * @description A new name, 1 to 255 bytes.
-             * @default null
-             */
-            originalName: string | null;
-            /** @default null */
-            fileType: components["schemas"]["FileType"] | null;
-            /** @default null */
-            packageName: string | null;
-            /** @default null */
-            tags: string[] | null;
-            /** @default null */
-            assetCategory: components["schemas"]["AssetCategory"] | null;
-            /** @default null */
-            usageTags: string[] | null;
-            /** @default null */
-            characterNames: string[] | null;
-            /** @default null */
-            objectDescription: string | null;
-            /** @default null */
-            sceneLocation: string | null;
-            /** @default null */
-            hasAlphaChannel: boolean | null;
-            /** @default null */
-            audioCategory: components["schemas"]["AudioCategory"] | null;
-            /**
-             * Format: double
-             * @default null
-             */
-            audioDurationSeconds: number | null;
-            /** @default null */
-            audioStyle: string | null;
-            /** @default null */
-            audioVocals: boolean | null;
-            /** @default null */
-            audioLyrics: string | null;
+            aiMetadata?: Record<string, unknown> | null;
+            assetCategory?: components["schemas"]["AssetCategory"] | null;
+            audioCategory?: components["schemas"]["AudioCategory"] | null;
+            /** Format: double */
+            audioDurationSeconds?: number | null;
+            audioKey?: string | null;
+            audioLyrics?: string | null;
+            audioStyle?: string | null;
             /**
              * Format: double
              * @description Beats per minute.
-             * @default null
              */
-            audioTempo: number | null;
-            /** @default null */
-            audioKey: string | null;
-            /** @default null */
-            voiceoverType: components["schemas"]["VoiceoverType"] | null;
-            /** @default null */
-            voiceoverScript: string | null;
-            aiMetadata?: Record<string, unknown> | null;
+            audioTempo?: number | null;
+            audioVocals?: boolean | null;
+            characterNames?: string[] | null;
+            fileType?: components["schemas"]["FileType"] | null;
+            hasAlphaChannel?: boolean | null;
+            objectDescription?: string | null;
+            /** @description A new name, 1 to 255 bytes. */
+            originalName?: string | null;
+            packageName?: string | null;
+            sceneLocation?: string | null;
+            tags?: string[] | null;
+            usageTags?: string[] | null;
+            voiceoverScript?: string | null;
+            voiceoverType?: components["schemas"]["VoiceoverType"] | null;
         };
         /**
          * @description What a file is to its user. Decides its folder on the volume.
@@ -795,12 +797,12 @@ export interface components {
         FileType: "video" | "image" | "scene" | "project" | "audio";
         /** @description How the service is. */
         Health: {
-            success: boolean;
             /**
              * @description `healthy`, or `degraded`: the disk failed, files are served and none are taken. What does not answer at all is a
              *     503 with an error.
              */
             status: string;
+            success: boolean;
             /** Format: date-time */
             timestamp: string;
             /**
@@ -809,35 +811,66 @@ export interface components {
              */
             uptime: number;
         };
-        /** @description What to set up. Only administrators may choose the quota. */
+        /**
+         * @description What to set up. Only administrators may choose the quota.
+         * @example {}
+         */
         Initialize: {
             /** Format: int64 */
             maxBytes?: number | null;
         };
         /** @description A file of the form that is not stored. */
         NotStored: {
-            filename: string;
-            error: string;
             code: string;
+            error: string;
+            filename: string;
         };
         /** @description One file. */
         OneFile: {
-            success: boolean;
             file: components["schemas"]["UserFile"];
+            success: boolean;
         };
         /**
          * @description A named size of the pictures of a file.
          * @enum {string}
          */
         PictureKind: "default" | "small" | "medium" | "large";
-        /** @description Every failure's body; numbers that explain it come beside these fields. */
+        /**
+         * @description Every failure's body, with the numbers that explain it.
+         * @example {
+         *       "code": "not_found",
+         *       "error": "There is nothing here.",
+         *       "requestId": "0198f3a2-7c1e-7d3b-9a4f-2b6c8d0e1f24",
+         *       "success": false
+         *     }
+         */
         Problem: {
-            success: boolean;
-            /** @description One sentence for a person. */
-            error: string;
             /** @description A stable name for a program. */
             code: string;
+            declared?: string;
+            /** @description One sentence for a person. */
+            error: string;
+            fileCount?: number;
+            fileSize?: number;
+            found?: string;
+            maxBytes?: number;
+            maxFiles?: number;
+            maxOpen?: number;
+            parameter?: string;
+            part?: string;
+            reason?: string;
             requestId: string;
+            reservedBytes?: number;
+            /**
+             * Format: int64
+             * @description Seconds after which it is worth trying again.
+             */
+            retryAfter?: number;
+            /** @constant */
+            success: false;
+            totalBytes?: number;
+            uploadLength?: number;
+            uploadOffset?: number;
         };
         /** @enum {string} */
         Purpose: "download" | "stream" | "thumbnail";
@@ -845,71 +878,90 @@ export interface components {
         Revoked: {
             success: boolean;
         };
-        /** @description Whether a file is a favourite; without it the mark is toggled. */
+        /**
+         * @description Whether a file is a favourite; without it the mark is toggled.
+         * @example {
+         *       "favorite": true
+         *     }
+         */
         SetFavorite: {
             favorite?: boolean | null;
         };
-        /** @description A user's new quota. */
+        /**
+         * @description A user's new quota.
+         * @example {
+         *       "maxBytes": 10737418240,
+         *       "userId": "user_2abc"
+         *     }
+         */
         SetQuota: {
-            userId: components["schemas"]["UserId"];
             /** Format: int64 */
             maxBytes: number;
+            userId: components["schemas"]["UserId"];
         };
-        /** @description A file's labels: at most 64 of 64 characters. */
+        /**
+         * @description A file's labels: at most 64 of 64 characters.
+         * @example {
+         *       "tags": [
+         *         "holiday",
+         *         "sea"
+         *       ]
+         *     }
+         */
         SetTags: {
             tags: string[];
         };
         /** @description Sums over all users. */
         Stats: {
-            /** Format: int64 */
-            totalUsers: number;
-            totalUsed: components["schemas"]["ByteSize"];
-            totalQuota: components["schemas"]["ByteSize"];
             avgUsed: components["schemas"]["ByteSize"];
+            avgUsedFormatted: string;
             /** Format: int64 */
             totalFiles: number;
-            totalUsedFormatted: string;
+            totalQuota: components["schemas"]["ByteSize"];
             totalQuotaFormatted: string;
-            avgUsedFormatted: string;
+            totalUsed: components["schemas"]["ByteSize"];
+            totalUsedFormatted: string;
+            /** Format: int64 */
+            totalUsers: number;
         };
         /** @description An answer about all users. */
         StatsAnswer: {
-            success: boolean;
             stats: components["schemas"]["Stats"];
+            success: boolean;
         };
         /** @description An answer about one user's storage. */
         StorageAnswer: {
-            success: boolean;
             storage: components["schemas"]["StorageInfo"];
+            success: boolean;
         };
         /** @description What a user stores and may store. */
         StorageInfo: {
-            userId: components["schemas"]["UserId"];
-            /** @description Stored bytes, trash included. */
-            totalBytes: components["schemas"]["ByteSize"];
-            /** @description The quota. */
-            maxBytes: components["schemas"]["ByteSize"];
+            /** @description What can still be uploaded: quota less stored and promised bytes. */
+            availableBytes: components["schemas"]["ByteSize"];
+            availableFormatted: string;
+            byType: components["schemas"]["ByType"];
             /**
              * Format: int64
              * @description Files outside the trash.
              */
             fileCount: number;
+            limits: components["schemas"]["UploadLimits"];
+            /** @description The quota. */
+            maxBytes: components["schemas"]["ByteSize"];
+            maxFormatted: string;
             /**
              * Format: double
              * @description Of the quota, two decimals.
              */
             percentage: number;
-            totalFormatted: string;
-            maxFormatted: string;
-            /** @description What can still be uploaded: quota less stored and promised bytes. */
-            availableBytes: components["schemas"]["ByteSize"];
-            availableFormatted: string;
             /** @description Bytes promised to uploads under way. */
             reservedBytes: components["schemas"]["ByteSize"];
+            /** @description Stored bytes, trash included. */
+            totalBytes: components["schemas"]["ByteSize"];
+            totalFormatted: string;
             /** @description The part of the stored bytes that is in the trash. */
             trashBytes: components["schemas"]["ByteSize"];
-            byType: components["schemas"]["ByType"];
-            limits: components["schemas"]["UploadLimits"];
+            userId: components["schemas"]["UserId"];
         };
         /** @description Whom an event is about. */
         Subject: {
@@ -927,15 +979,6 @@ export interface components {
         };
         /** @description An upload for a user interface. */
         Upload: {
-            id: components["schemas"]["UploadId"];
-            state: components["schemas"]["UploadState"];
-            fileName: string;
-            fileType: components["schemas"]["FileType"] | null;
-            role: components["schemas"]["UploadRole"];
-            length: components["schemas"]["ByteSize"] | null;
-            /** @description Bytes that are on disk. */
-            offset: components["schemas"]["ByteSize"];
-            fileId: components["schemas"]["FileId"] | null;
             /** Format: date-time */
             createdAt: string;
             /**
@@ -943,6 +986,15 @@ export interface components {
              * @description When it is given up if nothing more comes.
              */
             expiresAt: string | null;
+            fileId: components["schemas"]["FileId"] | null;
+            fileName: string;
+            fileType: components["schemas"]["FileType"] | null;
+            id: components["schemas"]["UploadId"];
+            length: components["schemas"]["ByteSize"] | null;
+            /** @description Bytes that are on disk. */
+            offset: components["schemas"]["ByteSize"];
+            role: components["schemas"]["UploadRole"];
+            state: components["schemas"]["UploadState"];
         };
         /** @description One upload. */
         UploadAnswer: {
@@ -951,14 +1003,74 @@ export interface components {
         };
         /** @description A form with files and what the client says about them. */
         UploadForm: {
+            /** @description JSON text. */
+            aiMetadata?: string;
+            assetCategory?: components["schemas"]["AssetCategory"];
+            audioCategory?: components["schemas"]["AudioCategory"];
+            /** Format: double */
+            audioDurationSeconds?: number;
+            audioKey?: string;
+            audioLyrics?: string;
+            audioStyle?: string;
+            /**
+             * Format: double
+             * @description Beats per minute.
+             */
+            audioTempo?: number;
+            audioVocals?: boolean;
+            /** @description JSON text. */
+            characterNames?: string;
+            /** @description `video`, `image`, `scene`, `project` or `audio`; by the content if it is missing. Once, or once a file. */
+            fileType?: components["schemas"]["FileType"];
             /** @description One part a file. */
             files: string[];
-            /** @description `video`, `image`, `scene`, `project` or `audio`; by the content if it is missing. Once, or once a file. */
-            fileType?: string | null;
+            hasAlphaChannel?: boolean;
+            objectDescription?: string;
             /** @description Once, or once a file, like every asset field of a file. */
-            packageName?: string | null;
+            packageName?: string;
+            sceneLocation?: string;
             /** @description JSON text of a list; for all files. */
-            tags?: string | null;
+            tags?: string;
+            /** @description JSON text. */
+            usageTags?: string;
+            voiceoverScript?: string;
+            voiceoverType?: components["schemas"]["VoiceoverType"];
+        };
+        /** @description A form with files for another user, and what is said about them. */
+        UploadFormForUser: {
+            /** @description JSON text. */
+            aiMetadata?: string;
+            assetCategory?: components["schemas"]["AssetCategory"];
+            audioCategory?: components["schemas"]["AudioCategory"];
+            /** Format: double */
+            audioDurationSeconds?: number;
+            audioKey?: string;
+            audioLyrics?: string;
+            audioStyle?: string;
+            /**
+             * Format: double
+             * @description Beats per minute.
+             */
+            audioTempo?: number;
+            audioVocals?: boolean;
+            /** @description JSON text. */
+            characterNames?: string;
+            /** @description `video`, `image`, `scene`, `project` or `audio`; by the content if it is missing. Once, or once a file. */
+            fileType?: components["schemas"]["FileType"];
+            /** @description One part a file. */
+            files: string[];
+            hasAlphaChannel?: boolean;
+            objectDescription?: string;
+            /** @description Once, or once a file, like every asset field of a file. */
+            packageName?: string;
+            sceneLocation?: string;
+            /** @description JSON text of a list; for all files. */
+            tags?: string;
+            targetUserId: components["schemas"]["UserId"];
+            /** @description JSON text. */
+            usageTags?: string;
+            voiceoverScript?: string;
+            voiceoverType?: components["schemas"]["VoiceoverType"];
         };
         /**
          * Format: uuid
@@ -967,8 +1079,8 @@ export interface components {
         UploadId: string;
         /** @description What one upload may be. */
         UploadLimits: {
-            maxFileBytes: components["schemas"]["ByteSize"];
             maxAppendBytes: components["schemas"]["ByteSize"] | null;
+            maxFileBytes: components["schemas"]["ByteSize"];
             maxFilesPerUpload: number;
             /**
              * Format: int64
@@ -988,94 +1100,100 @@ export interface components {
         UploadState: "open" | "complete";
         /** @description What became of an upload. */
         Uploaded: {
-            success: boolean;
-            /** @description Files that are stored. */
-            files: components["schemas"]["UserFile"][];
             /** @description Files that are not, and why. */
             errors?: components["schemas"]["NotStored"][];
+            /** @description Files that are stored. */
+            files: components["schemas"]["UserFile"][];
+            success: boolean;
         };
         /** @description The caller's open uploads. */
         UploadsAnswer: {
+            count: number;
             success: boolean;
             /** @description The latest first. */
             uploads: components["schemas"]["Upload"][];
-            count: number;
         };
         /** @description A URL that works without a token. */
         UrlAnswer: {
-            success: boolean;
-            url: string;
             /** Format: date-time */
             expiresAt: string;
+            success: boolean;
+            url: string;
         };
-        /** @description What a URL is for. */
+        /**
+         * @description What a URL is for.
+         * @example {
+         *       "expiresIn": 3600,
+         *       "purpose": "stream"
+         *     }
+         */
         UrlRequest: {
-            purpose: components["schemas"]["Purpose"];
             /**
-             * Format: int64
+             * Format: uint64
              * @description Seconds; rounded up to the next quarter of an hour, at most 1 h for a thumbnail and 12 h otherwise.
              */
             expiresIn?: number | null;
+            purpose: components["schemas"]["Purpose"];
             size?: components["schemas"]["PictureKind"] | null;
         };
         /** @description A file in an answer. */
         UserFile: components["schemas"]["AssetDetails"] & {
-            id: components["schemas"]["FileId"];
-            userId: components["schemas"]["UserId"];
+            assetCategory: components["schemas"]["AssetCategory"] | null;
+            audioCategory: components["schemas"]["AudioCategory"] | null;
+            characterNames: string[];
+            /** Format: date-time */
+            createdAt: string;
+            /** Format: date-time */
+            deletedAt: string | null;
+            derivatives: components["schemas"]["DerivativeView"][];
+            downloadUrl: string;
+            /** @description `MM:SS`, from an hour on `HH:MM:SS`. */
+            duration: string | null;
+            /** Format: double */
+            durationSeconds: number | null;
             /** @description Name on the volume. */
             fileName: string;
-            /** @description Name as the user knows it. */
-            originalName: string;
-            fileType: components["schemas"]["FileType"];
-            /** @description Media type as decided by the content. */
-            mimeType: string;
+            /** @description Relative to the storage root; for information. */
+            filePath: string;
             /** @description Bytes. */
             fileSize: components["schemas"]["ByteSize"];
             fileSizeFormatted: string;
-            /** @description Relative to the storage root; for information. */
-            filePath: string;
-            /** @description Relative to the storage root; for information. */
-            thumbnailPath: string | null;
-            /** @description As displayed, such as `1920x1080`. */
-            resolution: string | null;
-            /** @description `MM:SS`, from an hour on `HH:MM:SS`. */
-            duration: string | null;
-            packageName: string | null;
-            tags: string[];
-            isFavorite: boolean;
-            /** Format: date-time */
-            uploadDate: string;
-            /** Format: date-time */
-            createdAt: string;
-            assetCategory: components["schemas"]["AssetCategory"] | null;
-            usageTags: string[];
-            characterNames: string[];
-            audioCategory: components["schemas"]["AudioCategory"] | null;
-            /** @description Hex. */
-            sha256: string;
-            /** Format: int32 */
-            width: number | null;
+            fileType: components["schemas"]["FileType"];
             /** Format: int32 */
             height: number | null;
-            /** Format: double */
-            durationSeconds: number | null;
-            /** Format: date-time */
-            updatedAt: string;
-            /** Format: date-time */
-            deletedAt: string | null;
-            /** @description Base64 of the picture in about 25 bytes (ThumbHash), to be shown until the picture is there. */
-            thumbhash: string | null;
-            /** @description Ready for `<img>`. */
-            thumbnailUrl: string | null;
-            downloadUrl: string;
+            id: components["schemas"]["FileId"];
+            isFavorite: boolean;
+            /** @description Media type as decided by the content. */
+            mimeType: string;
+            /** @description Name as the user knows it. */
+            originalName: string;
+            packageName: string | null;
+            /** @description As displayed, such as `1920x1080`. */
+            resolution: string | null;
+            /** @description Hex. */
+            sha256: string;
             /**
              * @description Ready for `<video>` and `<audio>`: the file, or the `playback` derivative once it is there; null for what a browser
              *     must not show.
              */
             streamUrl: string | null;
-            derivatives: components["schemas"]["DerivativeView"][];
+            tags: string[];
+            /** @description Base64 of the picture in about 25 bytes (ThumbHash), to be shown until the picture is there. */
+            thumbhash: string | null;
+            /** @description Relative to the storage root; for information. */
+            thumbnailPath: string | null;
+            /** @description Ready for `<img>`. */
+            thumbnailUrl: string | null;
             /** @description Fields over 1 KiB, which a listing leaves out (null, or an empty object): `GET /api/files/{id}` has them. */
             truncatedFields?: string[];
+            /** Format: date-time */
+            updatedAt: string;
+            /** Format: date-time */
+            uploadDate: string;
+            usageTags: string[];
+            userId: components["schemas"]["UserId"];
+            /** Format: int32 */
+            width: number | null;
         };
         /**
          * @description A user as the identity provider names them: opaque text of 1 to 64 characters from `[A-Za-z0-9_-]`.
@@ -1085,30 +1203,30 @@ export interface components {
         UserId: string;
         /** @description Everybody an administrator can look at. */
         UserList: {
+            count: number;
             success: boolean;
             users: components["schemas"]["UserView"][];
-            count: number;
         };
         /** @description What a user stores. */
         UserStorage: {
-            totalBytes: components["schemas"]["ByteSize"];
-            reservedBytes: components["schemas"]["ByteSize"];
-            maxBytes: components["schemas"]["ByteSize"];
             /** Format: int64 */
             fileCount: number;
+            maxBytes: components["schemas"]["ByteSize"];
+            reservedBytes: components["schemas"]["ByteSize"];
+            totalBytes: components["schemas"]["ByteSize"];
         };
         /** @description A user. Names are empty and times null where nothing is known: the live front end calls methods of strings on names. */
         UserView: {
-            id: string;
-            email: string;
-            firstName: string;
-            lastName: string;
-            fullName: string;
             /** Format: date-time */
             createdAt: string | null;
+            email: string;
+            firstName: string;
+            fullName: string;
+            id: string;
+            imageUrl: string;
+            lastName: string;
             /** Format: date-time */
             lastSignInAt: string | null;
-            imageUrl: string;
             storage: components["schemas"]["UserStorage"] | null;
         };
         /**
@@ -1120,7 +1238,58 @@ export interface components {
     responses: never;
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description `bytes`. */
+        "Accept-Ranges": string;
+        /** @description Who may keep it for how long. */
+        "Cache-Control": string;
+        /** @description The file's name, and whether it is shown or saved. */
+        "Content-Disposition": string;
+        /** @description Which bytes of how many these are. */
+        "Content-Range": string;
+        /** @description The version, for `If-None-Match`, `If-Match` and `If-Range`. */
+        ETag: string;
+        /** @description When it changed last. */
+        "Last-Modified": string;
+        /** @description The upload's URL, a secret: whoever has it can go on with the upload. */
+        Location: string;
+        /** @description Seconds after which it is worth trying again. */
+        "Retry-After": number;
+        /** @description What `Upload-Checksum` may name. */
+        "Tus-Checksum-Algorithm": string;
+        /** @description Extensions of the protocol that are spoken. */
+        "Tus-Extension": string;
+        /** @description Bytes of the largest upload. */
+        "Tus-Max-Size": number;
+        /** @description The version of the protocol. */
+        "Tus-Resumable": string;
+        /** @description Versions of the protocol that are spoken. */
+        "Tus-Version": string;
+        /** @description What a part or a joined upload is. */
+        "Upload-Concat": string;
+        /** @description `1` while the length is not known. */
+        "Upload-Defer-Length": number;
+        /** @description When it is given up if nothing more comes. */
+        "Upload-Expires": string;
+        /** @description The file that it has become. */
+        "Upload-File-Id": string;
+        /** @description Of content that the user has stored: what a proof is made of. */
+        "Upload-Known": string;
+        /** @description Bytes in all. */
+        "Upload-Length": number;
+        /** @description How large a piece may be, and how many seconds an upload lives. */
+        "Upload-Limit": string;
+        /** @description What was said at the creation. */
+        "Upload-Metadata": string;
+        /** @description Bytes that are on disk. */
+        "Upload-Offset": number;
+        /** @description `Bearer`. */
+        "WWW-Authenticate": string;
+        /** @description Bytes of the whole. */
+        "X-File-Size": number;
+        /** @description Names the request in the service's log; in a failure's body too. */
+        "X-Request-Id": string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -1129,7 +1298,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description `video`, `image`, `scene`, `project` or `audio`. */
-                type?: string;
+                type?: components["schemas"]["FileType"];
                 /** @description Only favourites, or only others. */
                 favorite?: boolean;
                 /** @description Only this package. */
@@ -1137,17 +1306,24 @@ export interface operations {
                 /**
                  * @description Files with any of these: a comma list, the parameter several times, or `tags[]=` and `tags[0]=`, where an entry may
                  *     hold a comma.
+                 * @example [
+                 *       "holiday",
+                 *       "sea"
+                 *     ]
                  */
-                tags?: string;
+                tags?: string[];
                 /** @description Only this asset category. */
-                assetCategory?: string;
+                assetCategory?: components["schemas"]["AssetCategory"];
                 /** @description Files with any of these, as `tags`. */
-                usageTags?: string;
+                usageTags?: string[];
                 /** @description Only this audio category. */
-                audioCategory?: string;
+                audioCategory?: components["schemas"]["AudioCategory"];
                 /** @description Files with any of these, as `tags`. */
-                characterNames?: string;
-                /** @description Part of the name, any case. */
+                characterNames?: string[];
+                /**
+                 * @description Part of the name, any case.
+                 * @example sunset
+                 */
                 q?: string;
                 /** @description The trash instead of the files outside it. */
                 trash?: boolean;
@@ -1158,38 +1334,66 @@ export interface operations {
                 /** @description `nextCursor` of the page before; filter and sort are then taken from it. */
                 cursor?: string;
                 /** @description `upload_date` (default), `created_at`, `original_name`, `file_name`, `file_size`, `duration`, `date`, `name` or `size`. */
-                sortBy?: string;
+                sortBy?: "upload_date" | "created_at" | "original_name" | "file_name" | "file_size" | "duration" | "date" | "name" | "size";
                 /** @description `ASC` or `DESC` (default), any case. */
-                sortOrder?: string;
+                sortOrder?: "ASC" | "DESC";
                 /** @description Add `total`. */
                 includeTotal?: boolean;
             };
             header?: never;
             path: {
-                userId: string;
+                userId: components["schemas"]["UserId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
+            /** @description A user's files, for administrators. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["FileList"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Not an administrator */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1207,24 +1411,52 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Everybody, for administrators. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["UserList"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Not an administrator */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1237,7 +1469,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description `video`, `image`, `scene`, `project` or `audio`. */
-                type?: string;
+                type?: components["schemas"]["FileType"];
                 /** @description Only favourites, or only others. */
                 favorite?: boolean;
                 /** @description Only this package. */
@@ -1245,17 +1477,24 @@ export interface operations {
                 /**
                  * @description Files with any of these: a comma list, the parameter several times, or `tags[]=` and `tags[0]=`, where an entry may
                  *     hold a comma.
+                 * @example [
+                 *       "holiday",
+                 *       "sea"
+                 *     ]
                  */
-                tags?: string;
+                tags?: string[];
                 /** @description Only this asset category. */
-                assetCategory?: string;
+                assetCategory?: components["schemas"]["AssetCategory"];
                 /** @description Files with any of these, as `tags`. */
-                usageTags?: string;
+                usageTags?: string[];
                 /** @description Only this audio category. */
-                audioCategory?: string;
+                audioCategory?: components["schemas"]["AudioCategory"];
                 /** @description Files with any of these, as `tags`. */
-                characterNames?: string;
-                /** @description Part of the name, any case. */
+                characterNames?: string[];
+                /**
+                 * @description Part of the name, any case.
+                 * @example sunset
+                 */
                 q?: string;
                 /** @description The trash instead of the files outside it. */
                 trash?: boolean;
@@ -1266,9 +1505,9 @@ export interface operations {
                 /** @description `nextCursor` of the page before; filter and sort are then taken from it. */
                 cursor?: string;
                 /** @description `upload_date` (default), `created_at`, `original_name`, `file_name`, `file_size`, `duration`, `date`, `name` or `size`. */
-                sortBy?: string;
+                sortBy?: "upload_date" | "created_at" | "original_name" | "file_name" | "file_size" | "duration" | "date" | "name" | "size";
                 /** @description `ASC` or `DESC` (default), any case. */
-                sortOrder?: string;
+                sortOrder?: "ASC" | "DESC";
                 /** @description Add `total`. */
                 includeTotal?: boolean;
             };
@@ -1278,17 +1517,42 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description The caller's files. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["FileList"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1306,42 +1570,76 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "multipart/form-data": components["schemas"]["UploadForm"];
+                "multipart/form-data": components["schemas"]["UploadFormForUser"];
             };
         };
         responses: {
+            /** @description Stores files for the user named by the field `targetUserId`, for administrators. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Uploaded"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Not an administrator */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Over the quota or a limit */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Not of the declared type, or refused */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1363,17 +1661,42 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Does one action to many files, in one transaction. Files that are not there are named in the results. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["BatchAnswer"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1391,17 +1714,42 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Removes everything in the trash for good. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["EmptiedTrash"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1423,38 +1771,73 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Stores the files of a form. 200 when at least one is stored; otherwise the status of the first error. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Uploaded"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Over the quota or a limit */
             413: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Not of the declared type, or refused */
             415: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description The volume is full */
             507: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1466,7 +1849,10 @@ export interface operations {
     get_file: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -1474,24 +1860,62 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description One of the caller's files; for administrators, anybody's. */
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["OneFile"];
                 };
             };
-            /** @description No such file */
-            404: {
+            /** @description Unchanged */
+            304: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such file */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1505,7 +1929,10 @@ export interface operations {
             query?: {
                 permanent?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -1513,31 +1940,62 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Moves a file to the trash, or with `permanent=true` removes it for good, from the trash as well. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["DeletedFile"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No such file */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description The file has changed since (`If-Match`) */
             412: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1549,43 +2007,79 @@ export interface operations {
     patch_file: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["FilePatch"];
+                "application/merge-patch+json": components["schemas"]["FilePatch"];
             };
         };
         responses: {
+            /** @description Changes what is named and leaves the rest (RFC 7396). With `If-Match` only if the file is still as it was read. */
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ChangedFile"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No such file */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description The file has changed since (`If-Match`) */
             412: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1605,24 +2099,52 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What is made from one of the caller's files, and how far it is. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["DerivativeList"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No such file */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1643,31 +2165,65 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /**
+             * @description Cancels the `playback` derivative while it waits or is being made, and removes it when it is ready. Pictures are made
+             *     whenever they are asked for, so they cannot be cancelled.
+             */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ChangedDerivatives"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No such file, or it has no such derivative */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A picture */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1688,31 +2244,62 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Tries again what failed or was cancelled. What waits or is being made stays as it is. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ChangedDerivatives"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No such file, or nothing of this kind can be made from it */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description It is ready */
             409: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1724,7 +2311,20 @@ export interface operations {
     download: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Only these bytes, such as `bytes=0-1023`. */
+                Range?: string;
+                /** @description The range only if the `ETag` or date is still this one; otherwise everything. */
+                "If-Range"?: string;
+                /** @description 304 if it has not changed since. */
+                "If-Modified-Since"?: string;
+                /** @description 412 if it has changed since. */
+                "If-Unmodified-Since"?: string;
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -1735,43 +2335,105 @@ export interface operations {
             /** @description The whole file */
             200: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": unknown;
+                    "*/*": string;
                 };
             };
             /** @description The ranges asked for */
             206: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "*/*": string;
+                };
             };
             /** @description Unchanged */
             304: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description No such file */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed (`If-Match`, `If-Unmodified-Since`) */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description No such range */
             416: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1780,39 +2442,106 @@ export interface operations {
             };
         };
     };
-    set_favorite: {
+    head_download: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description 304 if it has not changed since. */
+                "If-Modified-Since"?: string;
+                /** @description 412 if it has changed since. */
+                "If-Unmodified-Since"?: string;
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SetFavorite"];
-            };
-        };
+        requestBody?: never;
         responses: {
+            /** @description The whole file */
             200: {
                 headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ChangedFile"];
-                };
-            };
-            /** @description No such file */
-            404: {
-                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description The file has changed since (`If-Match`) */
+            /** @description The ranges asked for */
+            206: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unchanged */
+            304: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such file */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It has changed (`If-Match`, `If-Unmodified-Since`) */
             412: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such range */
+            416: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1820,6 +2549,88 @@ export interface operations {
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    set_favorite: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SetFavorite"];
+            };
+        };
+        responses: {
+            /** @description Toggles the favourite mark, or sets it. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangedFile"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such file */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The file has changed since (`If-Match`) */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1839,24 +2650,52 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Takes a file out of the trash. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ChangedFile"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No such file in the trash */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1869,9 +2708,22 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description `playback` */
-                derivative?: string;
+                derivative?: "playback";
             };
-            header?: never;
+            header?: {
+                /** @description Only these bytes, such as `bytes=0-1023`. */
+                Range?: string;
+                /** @description The range only if the `ETag` or date is still this one; otherwise everything. */
+                "If-Range"?: string;
+                /** @description 304 if it has not changed since. */
+                "If-Modified-Since"?: string;
+                /** @description 412 if it has changed since. */
+                "If-Unmodified-Since"?: string;
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -1882,20 +2734,43 @@ export interface operations {
             /** @description The whole file */
             200: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "*/*": string;
+                };
             };
             /** @description The ranges asked for */
             206: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "*/*": string;
+                };
             };
             /** @description Unchanged */
             304: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1903,27 +2778,71 @@ export interface operations {
             /** @description A browser must not show this type in place */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description No such file */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed (`If-Match`, `If-Unmodified-Since`) */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description No such range */
             416: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1932,10 +2851,138 @@ export interface operations {
             };
         };
     };
+    head_stream: {
+        parameters: {
+            query?: {
+                /** @description `playback` */
+                derivative?: "playback";
+            };
+            header?: {
+                /** @description 304 if it has not changed since. */
+                "If-Modified-Since"?: string;
+                /** @description 412 if it has changed since. */
+                "If-Unmodified-Since"?: string;
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The whole file */
+            200: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The ranges asked for */
+            206: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unchanged */
+            304: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A browser must not show this type in place */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such file */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It has changed (`If-Match`, `If-Unmodified-Since`) */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such range */
+            416: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     set_tags: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -1947,31 +2994,63 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Replaces a file's labels. */
             200: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ChangedFile"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No such file */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description The file has changed since (`If-Match`) */
             412: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1984,9 +3063,22 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description `small`, `medium` or `large` */
-                size?: string;
+                size?: components["schemas"]["PictureKind"];
             };
-            header?: never;
+            header?: {
+                /** @description Only these bytes, such as `bytes=0-1023`. */
+                Range?: string;
+                /** @description The range only if the `ETag` or date is still this one; otherwise everything. */
+                "If-Range"?: string;
+                /** @description 304 if it has not changed since. */
+                "If-Modified-Since"?: string;
+                /** @description 412 if it has changed since. */
+                "If-Unmodified-Since"?: string;
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -1997,15 +3089,182 @@ export interface operations {
             /** @description The picture */
             200: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "image/webp": unknown;
+                    "image/jpeg": string;
+                    "image/webp": string;
+                };
+            };
+            /** @description The ranges asked for */
+            206: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
                 };
             };
             /** @description Unchanged */
             304: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such file, or no picture of it (`thumbnail_unavailable`) */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed (`If-Match`, `If-Unmodified-Since`) */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such range */
+            416: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    head_thumbnail: {
+        parameters: {
+            query?: {
+                /** @description `small`, `medium` or `large` */
+                size?: components["schemas"]["PictureKind"];
+            };
+            header?: {
+                /** @description 304 if it has not changed since. */
+                "If-Modified-Since"?: string;
+                /** @description 412 if it has changed since. */
+                "If-Unmodified-Since"?: string;
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The ranges asked for */
+            206: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unchanged */
+            304: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2013,6 +3272,34 @@ export interface operations {
             /** @description No such file, or no picture of it (`thumbnail_unavailable`) */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It has changed (`If-Match`, `If-Unmodified-Since`) */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such range */
+            416: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2020,11 +3307,10 @@ export interface operations {
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
+                content?: never;
             };
         };
     };
@@ -2043,8 +3329,10 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Signs a URL for one of the caller's files. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2054,27 +3342,60 @@ export interface operations {
             /** @description A browser must not show this type in place */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description No such file */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description No signing key is configured */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2094,24 +3415,52 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Revokes every URL given out for a file so far. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Revoked"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description No such file */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2127,30 +3476,58 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["Initialize"];
             };
         };
         responses: {
+            /** @description Sets up the caller's storage; nothing happens if it is. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["StorageAnswer"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A quota from someone who is no administrator */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2172,24 +3549,52 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Sets a user's quota. Below what they store it only blocks new uploads. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["StorageAnswer"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Not an administrator */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2207,24 +3612,52 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Sums over all users, for administrators. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["StatsAnswer"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Not an administrator */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2242,17 +3675,42 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description The caller's storage. A user who never stored anything has zeros and the default quota. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["StorageAnswer"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2270,17 +3728,42 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description The caller's open uploads. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["UploadsAnswer"];
                 };
             };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2294,30 +3777,43 @@ export interface operations {
             query?: never;
             header: {
                 /** @description `1.0.0` */
-                "Tus-Resumable": string;
+                "Tus-Resumable": "1.0.0";
                 /** @description Bytes in all */
-                "Upload-Length"?: number | null;
+                "Upload-Length"?: number;
                 /** @description `1` instead: not known yet */
-                "Upload-Defer-Length"?: number | null;
+                "Upload-Defer-Length"?: 1;
                 /** @description `filename`, `fileType`, `packageName`, `tags`, asset fields */
-                "Upload-Metadata"?: string | null;
+                "Upload-Metadata"?: string;
                 /** @description `partial`, or `final;` and the URLs of parts */
-                "Upload-Concat"?: string | null;
+                "Upload-Concat"?: string;
                 /** @description Of the bytes that come along */
-                "Upload-Checksum"?: string | null;
+                "Upload-Checksum"?: string;
                 /** @description `sha-256=:...:` of the whole content */
-                "Repr-Digest"?: string | null;
+                "Repr-Digest"?: string;
                 /** @description The same key answers the same upload */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        /** @description The first bytes, if they come along. */
+        requestBody?: {
+            content: {
+                "application/offset+octet-stream": string;
+            };
+        };
         responses: {
             /** @description `Location`, `Upload-Expires`, `Upload-Limit`; `Upload-Offset` when bytes came along */
             201: {
                 headers: {
+                    Location: components["headers"]["Location"];
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "Upload-Expires": components["headers"]["Upload-Expires"];
+                    "Upload-File-Id": components["headers"]["Upload-File-Id"];
+                    "Upload-Known": components["headers"]["Upload-Known"];
+                    "Upload-Limit": components["headers"]["Upload-Limit"];
+                    "Upload-Offset": components["headers"]["Upload-Offset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2325,69 +3821,123 @@ export interface operations {
             /** @description A header that cannot be read */
             400: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A part that is not there */
             404: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A part that cannot be joined, or a key used for something else */
             409: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "Upload-Offset": components["headers"]["Upload-Offset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Another version of the protocol */
             412: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "Tus-Version": components["headers"]["Tus-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Over the quota or a limit */
             413: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Not bytes of an upload, or content that is refused */
             415: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Too many uploads */
             429: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description The bytes do not match their checksum */
             460: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description The volume is full */
             507: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2408,13 +3958,34 @@ export interface operations {
             /** @description `Tus-Version`, `Tus-Extension`, `Tus-Max-Size`, `Tus-Checksum-Algorithm`, `Upload-Limit` */
             204: {
                 headers: {
+                    "Tus-Checksum-Algorithm": components["headers"]["Tus-Checksum-Algorithm"];
+                    "Tus-Extension": components["headers"]["Tus-Extension"];
+                    "Tus-Max-Size": components["headers"]["Tus-Max-Size"];
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "Tus-Version": components["headers"]["Tus-Version"];
+                    "Upload-Limit": components["headers"]["Upload-Limit"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A failure */
             default: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2426,7 +3997,18 @@ export interface operations {
     upload_state: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Only these bytes, such as `bytes=0-1023`. */
+                Range?: string;
+                /** @description The range only if the `ETag` or date is still this one; otherwise everything. */
+                "If-Range"?: string;
+                /** @description 304 if it has not changed since. */
+                "If-Modified-Since"?: string;
+                /** @description 412 if it has changed since. */
+                "If-Unmodified-Since"?: string;
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+            };
             path: {
                 /** @description The last part of its `Location`, or its id */
                 upload: string;
@@ -2435,8 +4017,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description An upload for a user interface. Of a finished one its owner gets the file instead, unless `Tus-Resumable` is sent. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2446,13 +4030,27 @@ export interface operations {
             /** @description The ranges of the file that were asked for */
             206: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "*/*": string;
+                };
             };
             /** @description The file is unchanged */
             304: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2460,34 +4058,61 @@ export interface operations {
             /** @description Neither the secret nor a token */
             401: {
                 headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description No such upload */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Cancelled or expired */
             410: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description No such range */
             416: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2501,9 +4126,9 @@ export interface operations {
             query?: never;
             header: {
                 /** @description `1.0.0` */
-                "Tus-Resumable": string;
+                "Tus-Resumable": "1.0.0";
                 /** @description `PATCH`, `DELETE` or `HEAD` */
-                "X-HTTP-Method-Override": string;
+                "X-HTTP-Method-Override": "PATCH" | "DELETE" | "HEAD";
             };
             path: {
                 /** @description The last part of its `Location`, or its id */
@@ -2511,11 +4136,25 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        /** @description The first bytes, if they come along. */
+        requestBody?: {
+            content: {
+                "application/offset+octet-stream": string;
+            };
+        };
         responses: {
             /** @description As HEAD */
             200: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "Upload-Concat": components["headers"]["Upload-Concat"];
+                    "Upload-Defer-Length": components["headers"]["Upload-Defer-Length"];
+                    "Upload-Expires": components["headers"]["Upload-Expires"];
+                    "Upload-File-Id": components["headers"]["Upload-File-Id"];
+                    "Upload-Length": components["headers"]["Upload-Length"];
+                    "Upload-Metadata": components["headers"]["Upload-Metadata"];
+                    "Upload-Offset": components["headers"]["Upload-Offset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2523,6 +4162,11 @@ export interface operations {
             /** @description As PATCH or DELETE */
             204: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "Upload-Expires": components["headers"]["Upload-Expires"];
+                    "Upload-File-Id": components["headers"]["Upload-File-Id"];
+                    "Upload-Offset": components["headers"]["Upload-Offset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2530,34 +4174,66 @@ export interface operations {
             /** @description Neither the secret nor a token */
             401: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description No such upload */
             404: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description No such method */
             405: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Another version of the protocol */
             412: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "Tus-Version": components["headers"]["Tus-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2571,7 +4247,7 @@ export interface operations {
             query?: never;
             header: {
                 /** @description `1.0.0` */
-                "Tus-Resumable": string;
+                "Tus-Resumable": "1.0.0";
             };
             path: {
                 /** @description The last part of its `Location`, or its id */
@@ -2584,6 +4260,8 @@ export interface operations {
             /** @description It is gone */
             204: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2591,27 +4269,55 @@ export interface operations {
             /** @description Neither the secret nor a token */
             401: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description No such upload */
             404: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Another version of the protocol */
             412: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "Tus-Version": components["headers"]["Tus-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2635,13 +4341,34 @@ export interface operations {
             /** @description `Tus-Version`, `Tus-Extension`, `Tus-Max-Size`, `Tus-Checksum-Algorithm`, `Upload-Limit` */
             204: {
                 headers: {
+                    "Tus-Checksum-Algorithm": components["headers"]["Tus-Checksum-Algorithm"];
+                    "Tus-Extension": components["headers"]["Tus-Extension"];
+                    "Tus-Max-Size": components["headers"]["Tus-Max-Size"];
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "Tus-Version": components["headers"]["Tus-Version"];
+                    "Upload-Limit": components["headers"]["Upload-Limit"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A failure */
             default: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2655,7 +4382,7 @@ export interface operations {
             query?: never;
             header: {
                 /** @description `1.0.0` */
-                "Tus-Resumable": string;
+                "Tus-Resumable": "1.0.0";
             };
             path: {
                 /** @description The last part of its `Location`, or its id */
@@ -2668,6 +4395,15 @@ export interface operations {
             /** @description `Upload-Offset`, `Upload-Length` or `Upload-Defer-Length`, `Upload-Metadata`, `Upload-Expires`; `Upload-File-Id` of a finished one */
             200: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "Upload-Concat": components["headers"]["Upload-Concat"];
+                    "Upload-Defer-Length": components["headers"]["Upload-Defer-Length"];
+                    "Upload-Expires": components["headers"]["Upload-Expires"];
+                    "Upload-File-Id": components["headers"]["Upload-File-Id"];
+                    "Upload-Length": components["headers"]["Upload-Length"];
+                    "Upload-Metadata": components["headers"]["Upload-Metadata"];
+                    "Upload-Offset": components["headers"]["Upload-Offset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2675,6 +4411,9 @@ export interface operations {
             /** @description Neither the secret nor a token */
             401: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2682,6 +4421,8 @@ export interface operations {
             /** @description No such upload */
             404: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2689,6 +4430,8 @@ export interface operations {
             /** @description Cancelled or expired */
             410: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2696,6 +4439,9 @@ export interface operations {
             /** @description Another version of the protocol */
             412: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "Tus-Version": components["headers"]["Tus-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2703,6 +4449,8 @@ export interface operations {
             /** @description Content that is refused */
             415: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2710,6 +4458,19 @@ export interface operations {
             /** @description Somebody is sending to it and does not stop */
             423: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2717,6 +4478,8 @@ export interface operations {
             /** @description A failure */
             default: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2728,15 +4491,15 @@ export interface operations {
             query?: never;
             header: {
                 /** @description `1.0.0` */
-                "Tus-Resumable": string;
+                "Tus-Resumable": "1.0.0";
                 /** @description Where the bytes belong: how far the upload is */
                 "Upload-Offset": number;
                 /** @description Bytes in all, if that was not known so far */
-                "Upload-Length"?: number | null;
+                "Upload-Length"?: number;
                 /** @description `sha1` or `sha256` and the digest of these bytes in base64 */
-                "Upload-Checksum"?: string | null;
+                "Upload-Checksum"?: string;
                 /** @description Instead of bytes that are known: see the creation */
-                "Upload-Proof"?: string | null;
+                "Upload-Proof"?: string;
             };
             path: {
                 /** @description The last part of its `Location`, or its id */
@@ -2744,15 +4507,21 @@ export interface operations {
             };
             cookie?: never;
         };
+        /** @description The next bytes. */
         requestBody: {
             content: {
-                "application/offset+octet-stream": number[];
+                "application/offset+octet-stream": string;
             };
         };
         responses: {
             /** @description `Upload-Offset`, `Upload-Expires`; `Upload-File-Id` with the last byte */
             204: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "Upload-Expires": components["headers"]["Upload-Expires"];
+                    "Upload-File-Id": components["headers"]["Upload-File-Id"];
+                    "Upload-Offset": components["headers"]["Upload-Offset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2760,97 +4529,168 @@ export interface operations {
             /** @description A header that cannot be read */
             400: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Neither the secret nor a token */
             401: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description It is joined from parts */
             403: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description No such upload */
             404: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description The bytes stopped coming */
             408: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Not where the upload is; `Upload-Offset` says where that is */
             409: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "Upload-Offset": components["headers"]["Upload-Offset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Cancelled or expired */
             410: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Another version of the protocol */
             412: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "Tus-Version": components["headers"]["Tus-Version"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description More bytes than it was said to have, or over the quota or a limit */
             413: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Not bytes of an upload, or content that is refused */
             415: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Somebody else is sending to it */
             423: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description The bytes do not match their checksum */
             460: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description The volume is full */
             507: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "Tus-Resumable": components["headers"]["Tus-Resumable"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2879,8 +4719,10 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Takes an event of Clerk: `user.created` sets storage up, `user.deleted` removes everything, for good. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2890,27 +4732,48 @@ export interface operations {
             /** @description Not an event */
             400: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description The signature does not hold */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description No webhook is configured */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2921,8 +4784,32 @@ export interface operations {
     };
     download_signed: {
         parameters: {
-            query?: never;
-            header?: never;
+            query: {
+                /** @description When it ends, in seconds since 1970. Take the URL as it was given: nothing in it can be changed. */
+                e: string;
+                /** @description The key that it is signed with. */
+                k: string;
+                /** @description The signature. */
+                s: string;
+                /** @description Whose file it is. */
+                u: string;
+                /** @description The versions that end with a revocation. */
+                v: string;
+            };
+            header?: {
+                /** @description Only these bytes, such as `bytes=0-1023`. */
+                Range?: string;
+                /** @description The range only if the `ETag` or date is still this one; otherwise everything. */
+                "If-Range"?: string;
+                /** @description 304 if it has not changed since. */
+                "If-Modified-Since"?: string;
+                /** @description 412 if it has changed since. */
+                "If-Unmodified-Since"?: string;
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -2933,13 +4820,43 @@ export interface operations {
             /** @description The whole file */
             200: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "*/*": string;
+                };
             };
             /** @description The ranges asked for */
             206: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description Unchanged */
+            304: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2947,20 +4864,60 @@ export interface operations {
             /** @description Not a valid signature, or expired */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Gone or revoked */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed (`If-Match`, `If-Unmodified-Since`) */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such range */
+            416: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2969,10 +4926,158 @@ export interface operations {
             };
         };
     };
+    head_download_signed: {
+        parameters: {
+            query: {
+                /** @description When it ends, in seconds since 1970. Take the URL as it was given: nothing in it can be changed. */
+                e: string;
+                /** @description The key that it is signed with. */
+                k: string;
+                /** @description The signature. */
+                s: string;
+                /** @description Whose file it is. */
+                u: string;
+                /** @description The versions that end with a revocation. */
+                v: string;
+            };
+            header?: {
+                /** @description 304 if it has not changed since. */
+                "If-Modified-Since"?: string;
+                /** @description 412 if it has changed since. */
+                "If-Unmodified-Since"?: string;
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The whole file */
+            200: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The ranges asked for */
+            206: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unchanged */
+            304: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not a valid signature, or expired */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Gone or revoked */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It has changed (`If-Match`, `If-Unmodified-Since`) */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such range */
+            416: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     playback_signed: {
         parameters: {
-            query?: never;
-            header?: never;
+            query: {
+                /** @description When it ends, in seconds since 1970. Take the URL as it was given: nothing in it can be changed. */
+                e: string;
+                /** @description The key that it is signed with. */
+                k: string;
+                /** @description The signature. */
+                s: string;
+                /** @description Whose file it is. */
+                u: string;
+                /** @description The versions that end with a revocation. */
+                v: string;
+            };
+            header?: {
+                /** @description Only these bytes, such as `bytes=0-1023`. */
+                Range?: string;
+                /** @description The range only if the `ETag` or date is still this one; otherwise everything. */
+                "If-Range"?: string;
+                /** @description 304 if it has not changed since. */
+                "If-Modified-Since"?: string;
+                /** @description 412 if it has changed since. */
+                "If-Unmodified-Since"?: string;
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -2983,15 +5088,43 @@ export interface operations {
             /** @description The whole film */
             200: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "video/mp4": unknown;
+                    "video/mp4": string;
                 };
             };
             /** @description The ranges asked for */
             206: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description Unchanged */
+            304: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2999,20 +5132,60 @@ export interface operations {
             /** @description Not a valid signature, or expired */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Gone or revoked */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed (`If-Match`, `If-Unmodified-Since`) */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such range */
+            416: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3021,10 +5194,158 @@ export interface operations {
             };
         };
     };
+    head_playback_signed: {
+        parameters: {
+            query: {
+                /** @description When it ends, in seconds since 1970. Take the URL as it was given: nothing in it can be changed. */
+                e: string;
+                /** @description The key that it is signed with. */
+                k: string;
+                /** @description The signature. */
+                s: string;
+                /** @description Whose file it is. */
+                u: string;
+                /** @description The versions that end with a revocation. */
+                v: string;
+            };
+            header?: {
+                /** @description 304 if it has not changed since. */
+                "If-Modified-Since"?: string;
+                /** @description 412 if it has changed since. */
+                "If-Unmodified-Since"?: string;
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The whole film */
+            200: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The ranges asked for */
+            206: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unchanged */
+            304: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not a valid signature, or expired */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Gone or revoked */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It has changed (`If-Match`, `If-Unmodified-Since`) */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such range */
+            416: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     stream_signed: {
         parameters: {
-            query?: never;
-            header?: never;
+            query: {
+                /** @description When it ends, in seconds since 1970. Take the URL as it was given: nothing in it can be changed. */
+                e: string;
+                /** @description The key that it is signed with. */
+                k: string;
+                /** @description The signature. */
+                s: string;
+                /** @description Whose file it is. */
+                u: string;
+                /** @description The versions that end with a revocation. */
+                v: string;
+            };
+            header?: {
+                /** @description Only these bytes, such as `bytes=0-1023`. */
+                Range?: string;
+                /** @description The range only if the `ETag` or date is still this one; otherwise everything. */
+                "If-Range"?: string;
+                /** @description 304 if it has not changed since. */
+                "If-Modified-Since"?: string;
+                /** @description 412 if it has changed since. */
+                "If-Unmodified-Since"?: string;
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -3035,13 +5356,43 @@ export interface operations {
             /** @description The whole file */
             200: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "*/*": string;
+                };
             };
             /** @description The ranges asked for */
             206: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description Unchanged */
+            304: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3049,20 +5400,60 @@ export interface operations {
             /** @description Not a valid signature, or expired */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description Gone or revoked */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed (`If-Match`, `If-Unmodified-Since`) */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such range */
+            416: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3071,13 +5462,161 @@ export interface operations {
             };
         };
     };
-    thumbnail_signed: {
+    head_stream_signed: {
         parameters: {
-            query?: never;
-            header?: never;
+            query: {
+                /** @description When it ends, in seconds since 1970. Take the URL as it was given: nothing in it can be changed. */
+                e: string;
+                /** @description The key that it is signed with. */
+                k: string;
+                /** @description The signature. */
+                s: string;
+                /** @description Whose file it is. */
+                u: string;
+                /** @description The versions that end with a revocation. */
+                v: string;
+            };
+            header?: {
+                /** @description 304 if it has not changed since. */
+                "If-Modified-Since"?: string;
+                /** @description 412 if it has changed since. */
+                "If-Unmodified-Since"?: string;
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
-                variant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The whole file */
+            200: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The ranges asked for */
+            206: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unchanged */
+            304: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not a valid signature, or expired */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Gone or revoked */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It has changed (`If-Match`, `If-Unmodified-Since`) */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such range */
+            416: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    thumbnail_signed: {
+        parameters: {
+            query: {
+                /** @description When it ends, in seconds since 1970. Take the URL as it was given: nothing in it can be changed. */
+                e: string;
+                /** @description The key that it is signed with. */
+                k: string;
+                /** @description The signature. */
+                s: string;
+                /** @description Whose file it is. */
+                u: string;
+                /** @description The versions that end with a revocation. */
+                v: string;
+            };
+            header?: {
+                /** @description Only these bytes, such as `bytes=0-1023`. */
+                Range?: string;
+                /** @description The range only if the `ETag` or date is still this one; otherwise everything. */
+                "If-Range"?: string;
+                /** @description 304 if it has not changed since. */
+                "If-Modified-Since"?: string;
+                /** @description 412 if it has changed since. */
+                "If-Unmodified-Since"?: string;
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+                variant: "thumbnail" | "thumbnail-small" | "thumbnail-medium" | "thumbnail-large";
             };
             cookie?: never;
         };
@@ -3086,15 +5625,189 @@ export interface operations {
             /** @description The picture */
             200: {
                 headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "image/webp": unknown;
+                    "image/jpeg": string;
+                    "image/webp": string;
                 };
+            };
+            /** @description The ranges asked for */
+            206: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description Unchanged */
+            304: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Not a valid signature, or expired */
             403: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gone, revoked, or no picture */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It has changed (`If-Match`, `If-Unmodified-Since`) */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such range */
+            416: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    head_thumbnail_signed: {
+        parameters: {
+            query: {
+                /** @description When it ends, in seconds since 1970. Take the URL as it was given: nothing in it can be changed. */
+                e: string;
+                /** @description The key that it is signed with. */
+                k: string;
+                /** @description The signature. */
+                s: string;
+                /** @description Whose file it is. */
+                u: string;
+                /** @description The versions that end with a revocation. */
+                v: string;
+            };
+            header?: {
+                /** @description 304 if it has not changed since. */
+                "If-Modified-Since"?: string;
+                /** @description 412 if it has changed since. */
+                "If-Unmodified-Since"?: string;
+                /** @description 304 if the `ETag` is one of these. */
+                "If-None-Match"?: string;
+                /** @description 412 unless the `ETag` is one of these. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+                variant: "thumbnail" | "thumbnail-small" | "thumbnail-medium" | "thumbnail-large";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The ranges asked for */
+            206: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-File-Size": components["headers"]["X-File-Size"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unchanged */
+            304: {
+                headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    "Last-Modified": components["headers"]["Last-Modified"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not a valid signature, or expired */
+            403: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3102,6 +5815,34 @@ export interface operations {
             /** @description Gone, revoked, or no picture */
             404: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It has changed (`If-Match`, `If-Unmodified-Since`) */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No such range */
+            416: {
+                headers: {
+                    "Accept-Ranges": components["headers"]["Accept-Ranges"];
+                    "Content-Range": components["headers"]["Content-Range"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3109,11 +5850,10 @@ export interface operations {
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
-                };
+                content?: never;
             };
         };
     };
@@ -3126,24 +5866,42 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Whether Postgres and the volume answer. */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A part does not answer */
             503: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3164,15 +5922,28 @@ export interface operations {
             /** @description OpenAPI 3.1 */
             200: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": unknown;
                 };
             };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description A failure */
             default: {
                 headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content: {

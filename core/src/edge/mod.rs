@@ -39,7 +39,7 @@ pub use layers::{Peer, X_REQUEST_ID};
 pub use listener::{Listener, serve_connections};
 pub use multipart::{Multipart, PartHead};
 pub use params::Params;
-pub use problem::{catalogue, status};
+pub use problem::{catalogue, explanations, status};
 pub use readable::ReadableFile;
 pub use runtime::{Background, router, run, run_scheduled, run_with, with_health};
 pub use upload_url::UploadUrl;

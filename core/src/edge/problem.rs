@@ -196,6 +196,12 @@ fn examples() -> Vec<Error> {
     ]
 }
 
+/// What explains failures, beside the fields that all have: each name with a value of its kind, for the contract.
+#[must_use]
+pub fn explanations() -> Map<String, Value> {
+    examples().iter().flat_map(numbers).collect()
+}
+
 fn numbers(error: &Error) -> Map<String, Value> {
     let value = match error {
         Error::InvalidParameter { parameter, .. } => json!({ "parameter": parameter }),
