@@ -8,8 +8,8 @@ use crate::config::Secret;
 use crate::error::Result;
 use crate::model::AssetDetails;
 use anyhow::Context as _;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -44,7 +44,9 @@ pub struct ReplacedFile {
     pub file_path: String,
     #[serde(default)]
     pub file_size: i64,
+    #[serde(default, deserialize_with = "text")]
     pub resolution: Option<String>,
+    #[serde(default, deserialize_with = "text")]
     pub duration: Option<String>,
     pub package_name: Option<String>,
     #[serde(default)]
@@ -62,7 +64,7 @@ pub struct ReplacedFile {
     pub created_at: Option<String>,
     pub updated_at: Option<String>,
     pub deleted_at: Option<String>,
-    #[serde(flatten)]
+    #[serde(skip)]
     pub details: AssetDetails,
 }
 
@@ -109,18 +111,58 @@ impl Replaced {
     pub async fn files(&self, after: Uuid, limit: i64) -> Result<Vec<Row<ReplacedFile>>> {
         let sql = "SELECT to_jsonb(f) FROM user_files f WHERE f.id > $1 ORDER BY f.id LIMIT $2";
         let rows: Vec<Value> = sqlx::query_scalar(sql).bind(after).bind(limit).fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(|row| read(row, "id")).collect())
+        Ok(rows.into_iter().map(read_file).collect())
     }
 }
 
-/// Reads a row whose columns are in snake_case; NULL is a field that is not there.
+fn read_file(row: Value) -> Row<ReplacedFile> {
+    let fields = fields(row);
+    let details = details(&fields);
+    read_fields(fields, "id").map(|file: ReplacedFile| ReplacedFile { details, ..file })
+}
+
+/// What is known of an asset. Columns have other types there than here (a tempo is INTEGER): what is a number in a text or
+/// a text of a number is read as such, and the rest is left out. No file stays behind for what describes it.
+fn details(fields: &Map<String, Value>) -> AssetDetails {
+    let one = |name: &str, value: Value| Map::from_iter([(name.to_owned(), value)]);
+    let fits = |one: &Map<String, Value>| serde_json::from_value::<AssetDetails>(one.clone().into()).is_ok();
+    let mut fitting = Map::new();
+    for (name, value) in fields {
+        let other = match value {
+            Value::Number(number) => Some(Value::String(number.to_string())),
+            Value::String(text) => serde_json::from_str(text.trim()).ok().filter(Value::is_number),
+            _ => None,
+        };
+        let readings = [Some(value.clone()), other].into_iter().flatten();
+        fitting.extend(readings.map(|value| one(name, value)).find(fits).unwrap_or_default());
+    }
+    serde_json::from_value(fitting.into()).unwrap_or_default()
+}
+
+/// A text, or a number as one.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    })
+}
+
 fn read<T: DeserializeOwned>(row: Value, key: &str) -> Row<T> {
+    read_fields(fields(row), key)
+}
+
+/// A row whose columns are in snake_case; NULL is a field that is not there.
+fn fields(row: Value) -> Map<String, Value> {
     let columns = match row {
         Value::Object(columns) => columns,
         _ => Map::new(),
     };
     let present = columns.into_iter().filter(|(_, value)| !value.is_null());
-    let fields: Map<String, Value> = present.map(|(name, value)| (camel_case(&name), value)).collect();
+    present.map(|(name, value)| (camel_case(&name), value)).collect()
+}
+
+fn read_fields<T: DeserializeOwned>(fields: Map<String, Value>, key: &str) -> Row<T> {
     let name = fields.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
     serde_json::from_value(Value::Object(fields)).map_err(|error| (name, error.to_string()))
 }
@@ -137,7 +179,7 @@ fn camel_case(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ReplacedFile, read};
+    use super::read_file;
     use serde_json::json;
 
     #[test]
@@ -147,14 +189,30 @@ mod tests {
             "file_type": "video", "file_path": "user_1/video/a.mp4", "tags": null, "audio_vocals": null,
             "object_description": "a lamp", "some_column": 1,
         });
-        let file: ReplacedFile = read(row, "id").unwrap();
+        let file = read_file(row).unwrap();
         assert_eq!(file.details.object_description.as_deref(), Some("a lamp"));
         assert!(file.tags.is_empty() && !file.details.audio_vocals && file.upload_date.is_none());
     }
 
     #[test]
+    fn a_column_of_another_type_keeps_no_file_back() {
+        let row = json!({
+            "id": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "user_id": "user_1", "original_name": "a.mp3",
+            "file_type": "audio", "file_path": "user_1/audio/a.mp3", "audio_tempo": 120, "duration": 93,
+            "audio_duration_seconds": "93", "audio_key": 7, "has_alpha_channel": 1, "voiceover_type": "robot",
+            "ai_metadata": "none",
+        });
+        let file = read_file(row).unwrap();
+        let kept = serde_json::to_value(&file.details).unwrap();
+        assert_eq!((&kept["audioTempo"], &kept["audioKey"]), (&json!("120"), &json!("7")));
+        assert_eq!(file.details.audio_duration_seconds, Some(93.0));
+        assert!(!file.details.has_alpha_channel && file.details.voiceover_type.is_none());
+        assert_eq!(file.duration.as_deref(), Some("93"));
+    }
+
+    #[test]
     fn a_row_that_makes_no_sense_says_which_it_is() {
-        let fault = read::<ReplacedFile>(json!({ "id": "x" }), "id").unwrap_err();
+        let fault = read_file(json!({ "id": "x" })).unwrap_err();
         assert_eq!(fault.0, "x");
     }
 }

@@ -10,7 +10,8 @@ use jam_core::db::replaced::Replaced;
 use jam_core::ops::adopt::{self, Event, Problem, Tally};
 use jam_core::ops::reconcile::{self, Scope};
 use serde::Serialize;
-use std::path::PathBuf;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub(crate) struct AdoptOptions {
@@ -20,6 +21,9 @@ pub(crate) struct AdoptOptions {
     /// Do it; without this only say what would be done
     #[arg(long)]
     apply: bool,
+    /// A report of an earlier run (`--json`) whose problems are known and accepted: they are counted, and no failure
+    #[arg(long, value_name = "FILE")]
+    accept_left_out: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -29,6 +33,8 @@ struct Report {
     #[serde(flatten)]
     tally: Tally,
     problems: Vec<Problem>,
+    /// Problems that `--accept-left-out` names.
+    accepted: Vec<Problem>,
     /// Things of the replaced system that moved to the quarantine, when it shared our storage root.
     quarantined: u64,
     /// What a check found afterwards.
@@ -41,6 +47,10 @@ pub(crate) async fn adopt(output: &Output, app: &App, options: AdoptOptions) -> 
     let database = Replaced::connect(url).await?;
     let source =
         Source::open(&options.root).with_context(|| format!("{} cannot be read", options.root.display()))?;
+    let known = match &options.accept_left_out {
+        Some(path) => Known::read(path)?,
+        None => Known::default(),
+    };
     let bar = progress("files")?;
     let mut problems = Vec::new();
     let mut watch = |event| match event {
@@ -54,7 +64,9 @@ pub(crate) async fn adopt(output: &Output, app: &App, options: AdoptOptions) -> 
     let done = adopt::adopt(app, &database, &source, !options.apply, &mut watch).await;
     bar.finish_and_clear();
     let tally = done.context("not everything was taken over; the next run goes on")?;
-    let mut report = Report { dry_run: !options.apply, tally, problems, quarantined: 0, findings: 0 };
+    let (accepted, problems) = problems.into_iter().partition(|problem| known.names(problem));
+    let mut report =
+        Report { dry_run: !options.apply, tally, problems, accepted, quarantined: 0, findings: 0 };
     if options.apply {
         // What stayed behind must be found again where it was.
         if source.is_root_of(&app.volume)? && !report.problems.iter().any(Problem::stays_behind) {
@@ -69,6 +81,27 @@ pub(crate) async fn adopt(output: &Output, app: &App, options: AdoptOptions) -> 
     let is_fine = report.problems.is_empty() && report.findings == 0;
     output.answer(&report, text)?;
     Ok(if is_fine { Ended::Done } else { Ended::Findings })
+}
+
+/// Problems that the operator has seen and accepted, as a report wrote them.
+#[derive(Default)]
+struct Known(Vec<Value>);
+
+impl Known {
+    /// Reads a report; what it counted as accepted stays accepted.
+    fn read(path: &Path) -> Result<Self> {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let report: Value = serde_json::from_str(&text)
+            .with_context(|| format!("{} is no report of jam-admin adopt --json", path.display()))?;
+        let lists = ["problems", "accepted"].map(|name| report[name].as_array().cloned());
+        anyhow::ensure!(lists[0].is_some(), "{} has no problems: it is no report", path.display());
+        Ok(Self(lists.into_iter().flatten().flatten().collect()))
+    }
+
+    fn names(&self, problem: &Problem) -> bool {
+        serde_json::to_value(problem).is_ok_and(|problem| self.0.contains(&problem))
+    }
 }
 
 /// The old names beside ours, old thumbnails and whatever else no row names go to the quarantine.
@@ -98,6 +131,9 @@ fn text(report: &Report) -> String {
         text =
             format!("{}\n\n{text} Problems: {}.", table(["PROBLEM", "WHERE"], rows), report.problems.len());
     }
+    if !report.accepted.is_empty() {
+        text.push_str(&format!(" Known and accepted: {}.", report.accepted.len()));
+    }
     if report.dry_run {
         return format!("{text} Nothing was changed: --apply does it.");
     }
@@ -105,7 +141,11 @@ fn text(report: &Report) -> String {
         text.push_str(&format!(" Moved to the quarantine: {}.", report.quarantined));
     }
     match report.findings {
-        0 => format!("{text} Everything agrees."),
+        0 if report.problems.is_empty() => format!("{text} Everything agrees."),
+        0 => format!(
+            "{text} What was adopted agrees with its rows; what is listed did not come along as it was: mend it and \
+             run this again, or accept it (--accept-left-out)."
+        ),
         findings => format!("{text} A check finds {findings} things: jam-admin check."),
     }
 }

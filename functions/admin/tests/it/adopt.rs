@@ -13,19 +13,21 @@ use std::time::Duration;
 use tempfile::TempDir;
 use time::macros::datetime;
 
+/// As the legacy service had them: what its API shows as a number is INTEGER.
 const TABLES: &str = "
     CREATE SCHEMA replaced;
     SET search_path = replaced;
     CREATE TABLE user_storage (
-        user_id text PRIMARY KEY, total_bytes bigint DEFAULT 0, max_bytes bigint, created_at timestamp DEFAULT now());
+        user_id text PRIMARY KEY, total_bytes bigint DEFAULT 0, max_bytes bigint, file_count integer DEFAULT 0
+      , created_at timestamp DEFAULT now(), updated_at timestamp DEFAULT now());
     CREATE TABLE user_files (
         id uuid PRIMARY KEY, user_id text NOT NULL, file_name text NOT NULL, original_name text NOT NULL
       , file_type text NOT NULL, mime_type text NOT NULL, file_size bigint NOT NULL, file_path text NOT NULL
       , thumbnail_path text, resolution varchar(20), duration varchar(20), package_name text, tags text[] DEFAULT '{}'
       , is_favorite boolean DEFAULT false, upload_date timestamp DEFAULT now(), created_at timestamp DEFAULT now()
       , asset_category text, usage_tags text[], character_names text[], object_description text, scene_location text
-      , has_alpha_channel boolean, audio_category text, audio_duration_seconds double precision, audio_style text
-      , audio_vocals boolean, audio_lyrics text, audio_tempo text, audio_key text, voiceover_type text
+      , has_alpha_channel boolean, audio_category text, audio_duration_seconds integer, audio_style text
+      , audio_vocals boolean, audio_lyrics text, audio_tempo integer, audio_key text, voiceover_type text
       , voiceover_script text, ai_metadata jsonb DEFAULT '{}');
     RESET search_path;";
 
@@ -37,7 +39,7 @@ struct Installation {
     jam: Jam,
     root: PathBuf,
     variables: BTreeMap<String, String>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Installation {
@@ -51,7 +53,7 @@ impl Installation {
         let mut url = jam.pool.connect_options().to_url_lossy();
         url.query_pairs_mut().append_pair("options[search_path]", "replaced");
         variables.insert("JAM_ADOPT_DATABASE_URL".to_owned(), url.to_string());
-        Self { jam, root, variables, _directory: directory }
+        Self { jam, root, variables, directory }
     }
 
     async fn add_user(&self, user: &str, max_bytes: i64) {
@@ -107,6 +109,12 @@ impl Installation {
                   WHERE file_type = 'image'",
             )
             .await;
+    }
+
+    /// The same for people.
+    async fn adopt_in_words(&self, more: &[&str]) -> Answer {
+        let arguments = [&["adopt", "--root", self.root.to_str().unwrap()], more].concat();
+        run(&self.variables, &arguments).await
     }
 
     async fn adopt(&self, more: &[&str]) -> Answer {
@@ -279,4 +287,51 @@ async fn what_cannot_be_adopted_as_it_is_is_named(pool: PgPool) {
     assert_eq!((&json["adopted"], &json["findings"]), (&json!(2), &json!(0)));
     assert_eq!(old.file("user_a", &id(6)).await.unwrap().mime_type, "application/octet-stream");
     assert_eq!(old.file("user_a", &id(7)).await.unwrap().size.bytes(), 2);
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn audio_comes_along_with_a_tempo_that_is_an_integer(pool: PgPool) {
+    let old = Installation::new(pool, false).await;
+    old.add_user("user_a", 1 << 20).await;
+    old.add(SCENE, "user_a", "audio", "user_a/audio/loop.bin", Some(b"a loop")).await;
+    let set = "UPDATE replaced.user_files SET audio_tempo = 120, audio_duration_seconds = 7, audio_key = 'C'";
+    old.jam.execute(set).await;
+    let answer = old.adopt(&["--apply"]).await;
+    assert_eq!((answer.code, &answer.json()["adopted"]), (0, &json!(1)), "{answer:?}");
+    let details = old.file("user_a", SCENE).await.unwrap().metadata.details;
+    assert_eq!((details.audio_duration_seconds, details.audio_key.as_deref()), (Some(7.0), Some("C")));
+    assert_eq!(serde_json::to_value(details).unwrap()["audioTempo"], "120");
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn what_is_known_and_accepted_fails_no_later_run(pool: PgPool) {
+    let old = Installation::new(pool, false).await;
+    old.add_user("user_a", 1 << 20).await;
+    let id = |number: u8| format!("{number:08x}-7425-40de-944b-e07fc1f90ae9");
+    old.add(&id(1), "user_a", "image", "user_a/image/gone.png", None).await;
+    old.add(&id(2), "user_a", "project", "user_a/projects/page.html", Some(b"<html><script>")).await;
+    let first = old.adopt(&[]).await;
+    assert_eq!(first.code, 1, "{first:?}");
+    let report = old.directory.path().join("known.json");
+    std::fs::write(&report, first.json().to_string()).unwrap();
+    let known = ["--apply", "--accept-left-out", report.to_str().unwrap()];
+    for _ in 0..2 {
+        let answer = old.adopt(&known).await;
+        assert_eq!((answer.code, &answer.json()["problems"]), (0, &json!([])), "{answer:?}");
+    }
+    let words = old.adopt_in_words(&known).await;
+    assert!(words.stdout.trim_end().ends_with("Known and accepted: 1. Everything agrees."), "{words:?}");
+    // What is new is a problem, however much is known.
+    old.add(&id(3), "user_a", "image", "user_a/image/lost.png", None).await;
+    let answer = old.adopt(&known).await;
+    assert_eq!((answer.code, &answer.json()["problems"][0]["fileId"]), (1, &json!(id(3))), "{answer:?}");
+    let words = old.adopt_in_words(&known).await;
+    assert!(!words.stdout.trim_end().contains("Everything agrees"), "{words:?}");
+    assert!(
+        words.stdout.trim_end().contains("Problems: 1. Known and accepted: 1. What was adopted agrees"),
+        "{words:?}"
+    );
+    // A file that is no report accepts nothing.
+    std::fs::write(&report, "[]").unwrap();
+    assert_eq!(old.adopt(&known).await.code, 3);
 }
