@@ -8,15 +8,20 @@ use crate::blob::Volume;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
+use crate::error::{Error, Result};
 use crate::media::MediaLimits;
 use crate::rates::Rates;
+use crate::upkeep::Upkeep;
 use crate::writers::Writers;
 use anyhow::Context as _;
+use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 /// The application's parts behind one pointer.
 #[derive(Clone)]
@@ -44,12 +49,16 @@ pub struct Parts {
     pub rates: Rates,
     /// Who is writing to which resumable upload.
     pub writers: Writers,
+    /// What the janitor of this process found out.
+    pub upkeep: Upkeep,
     /// Cancelled when the process is told to end.
     pub stop: CancellationToken,
     /// Bounds of decoders.
     pub media_limits: MediaLimits,
-    /// One permit a core: decoding more pictures at once is slower and takes more memory.
-    pub decoders: Semaphore,
+    /// One permit a core: decoding more images at once is slower and takes more memory.
+    pub decoders: Arc<Semaphore>,
+    /// Work that goes on when its request is gone; a process that ends waits for it.
+    pub tasks: TaskTracker,
     /// When the process started.
     pub started: Instant,
 }
@@ -99,15 +108,38 @@ impl App {
             clock,
             rates: Rates::new(&config.limits),
             writers: Writers::default(),
+            upkeep: Upkeep::default(),
             stop: CancellationToken::new(),
             media_limits: MediaLimits {
                 may_be_unconfined: config.may_be_unconfined,
                 ..MediaLimits::default()
             },
-            decoders: Semaphore::new(cores),
+            decoders: Arc::new(Semaphore::new(cores)),
+            tasks: TaskTracker::new(),
             started: Instant::now(),
             config,
         })))
+    }
+}
+
+impl App {
+    /// Runs work in a task of its own and waits for it: it goes on to its end when the client hangs up meanwhile. For all
+    /// that holds a lease or a permit, or changes state in more than one step.
+    ///
+    /// # Errors
+    /// What the work ends with.
+    pub async fn outlive<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let running = self.tasks.spawn(work.in_current_span());
+        let ended = running.await;
+        ended.map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("behind a request")))?
+    }
+
+    /// Runs work in a task of its own that nobody waits for.
+    pub fn detach(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work.in_current_span());
     }
 }
 

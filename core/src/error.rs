@@ -299,30 +299,45 @@ impl From<anyhow::Error> for Error {
     }
 }
 
-impl From<sqlx::Error> for Error {
-    /// Postgres that cannot be reached, is shutting down or has no connection left is a 503; the rest is our fault.
-    fn from(cause: sqlx::Error) -> Self {
-        // 57014: the statement was cancelled, which only its time limit does.
-        if cause.as_database_error().and_then(|e| e.code()).as_deref() == Some("57014") {
-            tracing::warn!(error = %cause, "a statement took too long");
-            return Self::TooSlow;
-        }
-        let unreachable = match &cause {
-            sqlx::Error::Io(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::Tls(_) => true,
-            // 08: connection exceptions, 57: shutdown, 53: out of connections or memory.
-            sqlx::Error::Database(e) => {
-                e.code().is_some_and(|c| ["08", "57", "53"].iter().any(|p| c.starts_with(p)))
+/// An error with all its causes, for logs: the one way to write an error there. Never for clients.
+#[must_use]
+pub fn chain<'a>(error: &'a (dyn std::error::Error + 'static)) -> Chain<'a> {
+    Chain(error)
+}
+
+/// See [`chain`].
+#[derive(Debug, Clone, Copy)]
+pub struct Chain<'a>(&'a (dyn std::error::Error + 'static));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut last = self.0.to_string();
+        f.write_str(last.trim_end_matches('.'))?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            // Some libraries repeat their cause in their own text.
+            if !last.contains(&text) {
+                write!(f, ": {text}")?;
             }
-            _ => false,
-        };
-        if unreachable {
-            tracing::warn!(error = %cause, "database does not answer");
-            Self::Unavailable { part: "database" }
-        } else {
-            Self::Internal(anyhow::Error::new(cause).context("database"))
+            last = text;
+            next = cause.source();
         }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, chain};
+
+    #[test]
+    fn a_log_line_names_every_cause() {
+        let cause = std::io::Error::other("the disk is on fire");
+        let error = Error::Internal(anyhow::Error::new(cause).context("writing"));
+        assert_eq!(
+            chain(&error).to_string(),
+            "Something went wrong on our side: writing: the disk is on fire"
+        );
     }
 }

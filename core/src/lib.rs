@@ -15,6 +15,7 @@ pub mod media;
 pub mod model;
 pub mod ops;
 pub mod rates;
+pub mod upkeep;
 pub mod writers;
 
 pub use error::{Error, Result};

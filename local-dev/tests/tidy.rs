@@ -25,7 +25,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("auth", &["clock", "config", "error", "ids", "model"]),
     ("rates", &["config", "error", "ids"]),
     ("writers", &["ids"]),
-    ("app", &["auth", "blob", "clock", "config", "db", "media", "rates", "writers"]),
+    ("upkeep", &[]),
+    ("app", &["auth", "blob", "clock", "config", "db", "error", "media", "rates", "upkeep", "writers"]),
     ("ops", &["app", "blob", "crash", "db", "error", "ids", "media", "model", "writers"]),
     ("edge", &["app", "auth", "blob", "config", "db", "error", "ids", "media", "model"]),
 ];
@@ -106,6 +107,85 @@ fn sql_is_only_in_the_store() {
     for (name, text) in sources() {
         let is_store = name.starts_with("core/src/db/") || name.contains("/tests/");
         assert!(is_store || !text.contains("sqlx::query"), "{name}: SQL belongs to core/src/db");
+    }
+}
+
+/// What a statement begins with that changes or locks files, or what is made from them.
+fn touches_files(sql: &str) -> bool {
+    let words: Vec<&str> =
+        sql.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|w| !w.is_empty()).collect();
+    let is_theirs = |table: &str| matches!(table, "user_files" | "derivatives");
+    let changes = words.windows(3).any(|three| match three {
+        ["UPDATE", table, _] => is_theirs(table),
+        ["INSERT" | "DELETE", "INTO" | "FROM", table] => is_theirs(table),
+        _ => false,
+    });
+    let locks = words.windows(2).any(|two| matches!(two, ["FOR", "UPDATE" | "SHARE" | "NO" | "KEY"]));
+    changes || (locks && words.iter().any(|word| is_theirs(word)))
+}
+
+/// The functions of a file: from each `fn` to the next.
+fn functions(text: &str) -> impl Iterator<Item = &str> {
+    without_tests(text).split("\npub ").flat_map(|part| part.split("\nasync fn "))
+}
+
+#[test]
+fn whatever_changes_files_holds_the_ledger_first() {
+    let mut seen = 0;
+    for (name, text) in sources().iter().filter(|(name, _)| name.starts_with("core/src/db/")) {
+        for function in functions(text) {
+            if touches_files(function) {
+                seen += 1;
+                let first = function.lines().next().unwrap_or_default();
+                let head = function.split('{').next().unwrap_or_default();
+                assert!(
+                    head.contains("ledger: &mut Ledger"),
+                    "{name}: `{first}` changes files without the ledger"
+                );
+            }
+            // A statement that changes an upload and the ledger takes both by itself, in the same order.
+            let has_both = function.contains("UPDATE user_storage") && function.contains("uploads");
+            let place = |texts: &[&str]| texts.iter().filter_map(|text| function.find(text)).min();
+            let ledger = place(&["FROM user_storage", "UPDATE user_storage"]);
+            let upload = place(&["UPDATE uploads", "DELETE FROM uploads", "JOIN uploads"]);
+            let is_ordered = upload.is_none() || ledger < upload;
+            assert!(!has_both || is_ordered, "{name}: an upload is locked before the ledger:\n{function}");
+        }
+    }
+    assert!(seen > 20, "only {seen} functions change files");
+    let (_, ledger) = sources().into_iter().find(|(name, _)| name == "core/src/db/ledger.rs").unwrap();
+    let made = ledger.split("Ok(Ledger {").collect::<Vec<_>>();
+    assert!(
+        made.len() == 2 && made[0].contains("storage::lock(&mut tx, user)"),
+        "one way to a ledger: it locks first"
+    );
+    assert!(touches_files("WITH x AS (SELECT 1) UPDATE user_files SET a = 1"));
+    assert!(touches_files("SELECT 1 FROM user_files WHERE a FOR NO KEY UPDATE"));
+    assert!(!touches_files("SELECT 1 FROM user_files JOIN derivatives USING (id)"));
+}
+
+#[test]
+fn there_is_one_way_to_a_caller() {
+    let verifying = sources().into_iter().filter(|(name, text)| {
+        !name.contains("/tests/")
+            && !name.starts_with("core/src/auth/")
+            && (text.contains("verifier.identify(") || text.contains("app.verifier"))
+    });
+    let names: Vec<String> = verifying.map(|(name, _)| name).collect();
+    assert_eq!(names, ["core/src/edge/extract.rs"], "a token is checked, counted and audited in one place");
+}
+
+#[test]
+fn an_error_is_logged_with_its_causes() {
+    for (name, text) in sources() {
+        if name.contains("/tests/") || name.starts_with("local-dev/") {
+            continue;
+        }
+        for (number, line) in without_tests(&text).lines().enumerate() {
+            let forbidden = ["%error", "?error", "%cause", "?cause", "error = format!", "error = error"];
+            let is_bare = forbidden.iter().any(|bare| line.contains(bare));
+            assert!(!is_bare, "{name}:{}: log `error = %chain(&error)`", number + 1);
+        }
     }
 }
 

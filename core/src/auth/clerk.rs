@@ -3,7 +3,7 @@
 
 use super::https::{HttpsClient, parse_url};
 use crate::config::Secret;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use anyhow::Context as _;
 use serde::Deserialize;
 
@@ -84,7 +84,7 @@ impl ClerkApi {
         let mut users = Vec::new();
         loop {
             let page = self.page(users.len()).await.map_err(|cause| {
-                tracing::warn!(error = format!("{cause:#}"), "Clerk's users cannot be fetched");
+                tracing::warn!(error = %chain(cause.as_ref()), "Clerk's users cannot be fetched");
                 Error::Unavailable { part: "identity provider" }
             })?;
             let fetched = page.len();

@@ -7,7 +7,7 @@ use super::https::{HttpsClient, parse_url};
 use super::rsa_key::RsaKey;
 use super::token::{Refusal, is_kid};
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -98,7 +98,7 @@ impl Jwks {
             drop(turn);
         });
         if let Err(error) = fetch.await {
-            tracing::error!(%error, "the fetch of the issuer's keys broke off");
+            tracing::error!(error = %chain(&error), "the fetch of the issuer's keys broke off");
         }
     }
 }
@@ -160,7 +160,9 @@ impl Source {
                 }
                 known.keys = Some(FetchedKeys { by_kid, fetched_at: now });
             }
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "the issuer's keys cannot be fetched"),
+            Err(error) => {
+                tracing::warn!(error = %chain(error.as_ref()), "the issuer's keys cannot be fetched")
+            }
         }
     }
 
@@ -200,7 +202,7 @@ fn read_key(key: serde_json::Value) -> Option<(String, Arc<RsaKey>)> {
     let modulus = URL_SAFE_NO_PAD.decode(jwk.n).ok()?;
     let exponent = URL_SAFE_NO_PAD.decode(jwk.e).ok()?;
     let key = RsaKey::from_components(&modulus, &exponent)
-        .inspect_err(|error| tracing::warn!(kid = jwk.kid, %error, "a key of the issuer is not used"))
+        .inspect_err(|error| tracing::warn!(kid = jwk.kid, error = %chain(error.as_ref()), "a key of the issuer is not used"))
         .ok()?;
     Some((jwk.kid, Arc::new(key)))
 }

@@ -1,11 +1,13 @@
 //! How far a file has come: a number of bytes, and the SHA-256 under way over exactly those.
 //! Invariant: the two never disagree. Never touches a file.
 
-use crate::error::{Error, Result};
 use crate::model::{ByteSize, Sha256Digest};
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
+
+/// The form in which the digest under way is kept: that of sha2 0.11.
+const VERSION: u8 = 1;
 
 /// A place within a file from which it can be continued without reading what lies before.
 #[derive(Clone)]
@@ -21,22 +23,25 @@ impl Midpoint {
         Self { bytes: 0, digest: Sha256::new() }
     }
 
-    /// A midpoint as a row holds it.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] when `state` was not made by [`Midpoint::state`].
-    pub fn parse(bytes: ByteSize, state: &[u8]) -> Result<Self> {
-        let parsed = SerializedState::<Sha256>::try_from(state)
-            .ok()
-            .and_then(|state| Sha256::deserialize(&state).ok())
-            .ok_or_else(|| Error::Internal(anyhow::anyhow!("not the state of a SHA-256 under way")))?;
-        Ok(Self { bytes: bytes.bytes(), digest: parsed })
+    /// A midpoint as a row holds it. `None` when a release wrote it whose form this one does not know.
+    #[must_use]
+    pub fn parse(bytes: ByteSize, state: &[u8]) -> Option<Self> {
+        let size = SerializedState::<Sha256>::default().len();
+        let state = match state.split_first() {
+            // As rows had it before there were versions.
+            _ if state.len() == size => state,
+            Some((&VERSION, state)) => state,
+            _ => return None,
+        };
+        let state = SerializedState::<Sha256>::try_from(state).ok()?;
+        let digest = Sha256::deserialize(&state).ok()?;
+        Some(Self { bytes: bytes.bytes(), digest })
     }
 
-    /// The digest under way, to be kept in a row.
+    /// The digest under way, to be kept in a row: the version of its form, then the form of `sha2`, which may change.
     #[must_use]
     pub fn state(&self) -> Vec<u8> {
-        self.digest.serialize().to_vec()
+        [&[VERSION][..], &self.digest.serialize()[..]].concat()
     }
 
     /// How many bytes lie before it.
@@ -85,8 +90,17 @@ mod tests {
     #[test]
     fn what_is_no_state_is_refused() {
         let state = Midpoint::start().state();
-        for wrong in [&state[1..], &[][..], &[0xFF; 105][..]] {
-            assert!(Midpoint::parse(Midpoint::start().offset(), wrong).is_err());
+        let newer = [&[2][..], &state[1..]].concat();
+        for wrong in [&state[2..], &[][..], &[0xFF; 105][..], &newer[..]] {
+            assert!(Midpoint::parse(Midpoint::start().offset(), wrong).is_none());
         }
+    }
+
+    #[test]
+    fn a_state_from_before_there_were_versions_is_read() {
+        let mut before = Midpoint::start();
+        before.pass(b"some bytes");
+        let read = Midpoint::parse(before.offset(), &before.state()[1..]).unwrap();
+        assert_eq!(read.sha256(), before.sha256());
     }
 }

@@ -17,7 +17,7 @@ pub use volume::{
 };
 pub use writer::{Staged, Writer};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::model::FileType;
 use nix::errno::Errno;
 use soundness::Soundness;
@@ -138,7 +138,7 @@ async fn forcing<T: Send + 'static>(
 fn fault(doing: &'static str, cause: io::Error) -> Error {
     match cause.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => {
-            tracing::error!(error = %cause, doing, "volume is full");
+            tracing::error!(error = %chain(&cause), doing, "volume is full");
             Error::VolumeFull
         }
         Some(
@@ -150,11 +150,11 @@ fn fault(doing: &'static str, cause: io::Error) -> Error {
             | Errno::EMFILE
             | Errno::ENFILE,
         ) => {
-            tracing::error!(error = %cause, doing, "volume does not answer");
+            tracing::error!(error = %chain(&cause), doing, "volume does not answer");
             Error::Unavailable { part: "volume" }
         }
         Some(Errno::EACCES | Errno::EPERM) => {
-            tracing::error!(error = %cause, doing, "volume refuses access: the service's user must own all that is in it");
+            tracing::error!(error = %chain(&cause), doing, "volume refuses access: the service's user must own all that is in it");
             Error::Unavailable { part: "volume" }
         }
         _ => Error::Internal(anyhow::Error::new(cause).context(doing)),

@@ -1,11 +1,11 @@
 //! Files that come from the replaced system, with their ids and times; see `ops::adopt`.
 //! Never reserves anything: their owners have the room already, or had it in the replaced system.
 
+use super::Ledger;
 use super::files::NewFile;
 use crate::error::Result;
 use crate::ids::FileId;
 use crate::model::{AssetCategory, AudioCategory, ByteSize};
-use sqlx::PgConnection;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
@@ -28,7 +28,7 @@ pub struct Past {
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn insert(conn: &mut PgConnection, file: &NewFile, past: &Past) -> Result<()> {
+pub async fn insert(ledger: &mut Ledger, file: &NewFile, past: &Past) -> Result<()> {
     let metadata = &file.metadata;
     sqlx::query!(
         "INSERT INTO user_files (
@@ -62,7 +62,7 @@ pub async fn insert(conn: &mut PgConnection, file: &NewFile, past: &Past) -> Res
         past.deleted_at,
         file.needs_playback,
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(())
 }

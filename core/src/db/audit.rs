@@ -3,6 +3,7 @@
 //! Never changes a row, never touches the volume.
 
 use super::files;
+use super::known::Known;
 use crate::error::Result;
 use crate::ids::{FileId, UploadId, UserId};
 use crate::model::{ByteSize, FileName, FileType, Sha256Digest};
@@ -240,15 +241,23 @@ pub struct FileLine {
 /// # Errors
 /// When Postgres does not answer.
 pub async fn largest(conn: &mut PgConnection, limit: i64) -> Result<Vec<FileLine>> {
-    Ok(sqlx::query_as!(
-        FileLine,
+    let rows = sqlx::query!(
         r#"SELECT user_id AS "user_id: UserId", id AS "id: FileId", original_name AS "original_name: FileName"
-                , file_type AS "file_type: FileType", file_size AS "size: ByteSize", deleted_at
+                , file_type AS "file_type: Known<FileType>", file_size AS "size: ByteSize", deleted_at
              FROM user_files ORDER BY file_size DESC, user_id, id LIMIT $1"#,
         limit,
     )
     .fetch_all(conn)
-    .await?)
+    .await?;
+    let lines = rows.into_iter().map(|row| FileLine {
+        user_id: row.user_id,
+        id: row.id,
+        original_name: row.original_name,
+        file_type: row.file_type.0.unwrap_or(FileType::Project),
+        size: row.size,
+        deleted_at: row.deleted_at,
+    });
+    Ok(lines.collect())
 }
 
 fn uuids(ids: &[FileId]) -> Vec<Uuid> {

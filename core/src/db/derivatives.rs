@@ -1,6 +1,8 @@
 //! `derivatives`: what was made from a file, or why it could not be.
 //! Invariant: a row names its path before the path exists. Never touches the volume, never decides what to make.
 
+use super::Ledger;
+use super::known::Known;
 use crate::blob::BlobKey;
 use crate::error::Result;
 use crate::ids::{FileId, UserId};
@@ -10,6 +12,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+/// Why a derivative is not shown that is in a state of a newer release.
+const NEWER: &str = "a newer release of the service takes care of it";
 
 /// Names one derivative.
 #[derive(Debug, Clone)]
@@ -29,6 +34,8 @@ pub struct Name<'a> {
 pub struct Found {
     /// How far it is; `None` when it was never asked for.
     pub state: Option<DerivativeState>,
+    /// Whether somebody makes it right now.
+    pub is_leased: bool,
     /// Why it failed.
     pub error: Option<String>,
     /// Where it is.
@@ -49,8 +56,9 @@ pub struct Found {
 /// When Postgres does not answer.
 pub async fn find(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<Found>> {
     let row = sqlx::query!(
-        r#"SELECT d.state AS "state?: DerivativeState", d.error, d.path AS "path?", d.file_size AS "size: ByteSize"
+        r#"SELECT d.state AS "state?: Known<DerivativeState>", d.error, d.path AS "path?", d.file_size AS "size: ByteSize"
                 , d.updated_at AS "updated_at?", f.deleted_at IS NOT NULL AS "is_trashed!"
+                , coalesce(d.state = 'pending' AND d.lease_expires_at >= now(), false) AS "is_leased!"
                 , f.url_epoch, s.url_epoch AS user_url_epoch
              FROM user_files f
              JOIN user_storage s ON s.user_id = f.user_id
@@ -64,8 +72,12 @@ pub async fn find(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<Fou
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| Found {
-        state: row.state,
-        error: row.error,
+        // A state of a newer release: this one can neither show it nor bring it to an end.
+        state: row.state.map(|known| known.0.unwrap_or(DerivativeState::Failed)),
+        is_leased: row.is_leased,
+        error: row
+            .error
+            .or_else(|| row.state.is_some_and(|known| known.0.is_none()).then(|| NEWER.to_owned())),
         path: row.path,
         size: row.size,
         updated_at: row.updated_at,
@@ -85,8 +97,8 @@ pub async fn of_files(
 ) -> Result<HashMap<FileId, Vec<Derivative>>> {
     let ids: Vec<Uuid> = files.iter().map(|file| file.0).collect();
     let rows = sqlx::query!(
-        r#"SELECT file_id AS "file_id: FileId", kind AS "kind: DerivativeKind", mime_type
-                , state AS "state: DerivativeState", progress, error, path
+        r#"SELECT file_id AS "file_id: FileId", kind AS "kind: Known<DerivativeKind>", mime_type
+                , state AS "state: Known<DerivativeState>", progress, error, path
              FROM derivatives
             WHERE user_id = $1 AND file_id = ANY($2)"#,
         user.as_str(),
@@ -96,10 +108,11 @@ pub async fn of_files(
     .await?;
     let mut found: HashMap<FileId, Vec<Derivative>> = HashMap::with_capacity(files.len());
     for row in rows {
+        let (Known(Some(kind)), Known(Some(state))) = (row.kind, row.state) else { continue };
         let derivative = Derivative {
-            kind: row.kind,
+            kind,
             mime_type: row.mime_type,
-            state: row.state,
+            state,
             progress: row.progress,
             error: row.error,
             path: row.path,
@@ -113,7 +126,7 @@ pub async fn of_files(
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn request(conn: &mut PgConnection, name: &Name<'_>, key: &BlobKey) -> Result<()> {
+pub async fn request(ledger: &mut Ledger, name: &Name<'_>, key: &BlobKey) -> Result<()> {
     sqlx::query!(
         "INSERT INTO derivatives (user_id, file_id, kind, mime_type, path)
          SELECT f.user_id, f.id, $3, $4, $5 FROM user_files f WHERE f.user_id = $1 AND f.id = $2
@@ -124,7 +137,7 @@ pub async fn request(conn: &mut PgConnection, name: &Name<'_>, key: &BlobKey) ->
         name.mime_type,
         key.as_str(),
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(())
 }
@@ -133,7 +146,7 @@ pub async fn request(conn: &mut PgConnection, name: &Name<'_>, key: &BlobKey) ->
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn claim(conn: &mut PgConnection, name: &Name<'_>, lease_for: Duration) -> Result<bool> {
+pub async fn claim(ledger: &mut Ledger, name: &Name<'_>, lease_for: Duration) -> Result<bool> {
     let done = sqlx::query!(
         "UPDATE derivatives SET lease_expires_at = now() + make_interval(secs => $5)
           WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'
@@ -144,7 +157,7 @@ pub async fn claim(conn: &mut PgConnection, name: &Name<'_>, lease_for: Duration
         name.mime_type,
         lease_for.as_secs_f64(),
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(done.rows_affected() == 1)
 }
@@ -153,7 +166,7 @@ pub async fn claim(conn: &mut PgConnection, name: &Name<'_>, lease_for: Duration
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn give_back(conn: &mut PgConnection, name: &Name<'_>) -> Result<()> {
+pub async fn give_back(ledger: &mut Ledger, name: &Name<'_>) -> Result<()> {
     sqlx::query!(
         "UPDATE derivatives SET progress = NULL, lease_expires_at = NULL
           WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'",
@@ -162,7 +175,7 @@ pub async fn give_back(conn: &mut PgConnection, name: &Name<'_>) -> Result<()> {
         name.kind.as_str(),
         name.mime_type,
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(())
 }
@@ -173,7 +186,7 @@ pub async fn give_back(conn: &mut PgConnection, name: &Name<'_>) -> Result<()> {
 /// # Errors
 /// When Postgres does not answer.
 pub async fn set_ready(
-    conn: &mut PgConnection,
+    ledger: &mut Ledger,
     name: &Name<'_>,
     size: ByteSize,
     remark: Option<&str>,
@@ -189,7 +202,7 @@ pub async fn set_ready(
         size as ByteSize,
         remark,
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(done.rows_affected() == 1)
 }
@@ -198,7 +211,7 @@ pub async fn set_ready(
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn set_failed(conn: &mut PgConnection, name: &Name<'_>, reason: &str) -> Result<()> {
+pub async fn set_failed(ledger: &mut Ledger, name: &Name<'_>, reason: &str) -> Result<()> {
     sqlx::query!(
         "UPDATE derivatives SET state = 'failed', error = $5, progress = NULL, lease_expires_at = NULL, updated_at = now()
           WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'",
@@ -208,7 +221,7 @@ pub async fn set_failed(conn: &mut PgConnection, name: &Name<'_>, reason: &str) 
         name.mime_type,
         reason,
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(())
 }
@@ -218,7 +231,7 @@ pub async fn set_failed(conn: &mut PgConnection, name: &Name<'_>, reason: &str) 
 /// # Errors
 /// When Postgres does not answer.
 pub async fn set_progress(
-    conn: &mut PgConnection,
+    ledger: &mut Ledger,
     name: &Name<'_>,
     percent: u8,
     lease_for: Duration,
@@ -233,7 +246,7 @@ pub async fn set_progress(
         i16::from(percent),
         lease_for.as_secs_f64(),
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(done.rows_affected() == 1)
 }
@@ -242,20 +255,15 @@ pub async fn set_progress(
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn forgive(
-    conn: &mut PgConnection,
-    user: &UserId,
-    file: FileId,
-    kind: DerivativeKind,
-) -> Result<()> {
+pub async fn forgive(ledger: &mut Ledger, file: FileId, kind: DerivativeKind) -> Result<()> {
     sqlx::query!(
         "UPDATE derivatives SET state = 'pending', error = NULL, updated_at = now()
           WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND state = 'failed'",
-        user.as_str(),
+        ledger.user().as_str(),
         file as FileId,
         kind.as_str(),
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(())
 }
@@ -264,7 +272,7 @@ pub async fn forgive(
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn remove(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<String>> {
+pub async fn remove(ledger: &mut Ledger, name: &Name<'_>) -> Result<Option<String>> {
     Ok(sqlx::query_scalar!(
         "DELETE FROM derivatives WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 RETURNING path",
         name.user.as_str(),
@@ -272,7 +280,7 @@ pub async fn remove(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<S
         name.kind.as_str(),
         name.mime_type,
     )
-    .fetch_optional(conn)
+    .fetch_optional(&mut **ledger)
     .await?)
 }
 
@@ -305,10 +313,9 @@ pub async fn candidates(
     after: Option<FileId>,
     limit: i64,
 ) -> Result<Vec<Candidate>> {
-    Ok(sqlx::query_as!(
-        Candidate,
+    let rows = sqlx::query!(
         r#"SELECT f.id AS "file: FileId", f.mime_type AS file_type, f.needs_playback
-                , f.thumbhash IS NOT NULL AS "has_thumbhash!", d.state AS "state?: DerivativeState"
+                , f.thumbhash IS NOT NULL AS "has_thumbhash!", d.state AS "state?: Known<DerivativeState>"
                 , d.updated_at AS "updated_at?"
              FROM user_files f
              LEFT JOIN derivatives d ON d.user_id = f.user_id AND d.file_id = f.id AND d.kind = $2 AND d.mime_type = $3
@@ -322,14 +329,24 @@ pub async fn candidates(
         limit,
     )
     .fetch_all(conn)
-    .await?)
+    .await?;
+    let candidates = rows.into_iter().map(|row| Candidate {
+        file: row.file,
+        file_type: row.file_type,
+        needs_playback: row.needs_playback,
+        has_thumbhash: row.has_thumbhash,
+        // What a newer release is at is left alone like everything that waits.
+        state: row.state.map(|known| known.0.unwrap_or(DerivativeState::Pending)),
+        updated_at: row.updated_at,
+    });
+    Ok(candidates.collect())
 }
 
 /// Lets a derivative be made again, whatever became of it.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn reset(conn: &mut PgConnection, name: &Name<'_>) -> Result<()> {
+pub async fn reset(ledger: &mut Ledger, name: &Name<'_>) -> Result<()> {
     sqlx::query!(
         "UPDATE derivatives
             SET state = 'pending', file_size = NULL, error = NULL, lease_expires_at = NULL, updated_at = now()
@@ -339,24 +356,25 @@ pub async fn reset(conn: &mut PgConnection, name: &Name<'_>) -> Result<()> {
         name.kind.as_str(),
         name.mime_type,
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(())
 }
 
-/// Every path that derivatives of these files may use on the volume, made or not.
+/// Every path that derivatives of these files may use on the volume, made or not, with its file.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn paths_of(conn: &mut PgConnection, user: &UserId, files: &[FileId]) -> Result<Vec<String>> {
-    let ids: Vec<uuid::Uuid> = files.iter().map(|file| file.0).collect();
-    Ok(sqlx::query_scalar!(
-        "SELECT path FROM derivatives WHERE user_id = $1 AND file_id = ANY($2)",
-        user.as_str(),
+pub async fn paths_of(ledger: &mut Ledger, files: &[FileId]) -> Result<Vec<(FileId, String)>> {
+    let ids: Vec<Uuid> = files.iter().map(|file| file.0).collect();
+    let rows = sqlx::query!(
+        r#"SELECT file_id AS "file_id: FileId", path FROM derivatives WHERE user_id = $1 AND file_id = ANY($2)"#,
+        ledger.user().as_str(),
         &ids,
     )
-    .fetch_all(conn)
-    .await?)
+    .fetch_all(&mut **ledger)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.file_id, row.path)).collect())
 }
 
 /// Lets a ready derivative be made again, because its bytes are lost. Answers its kind; `None` when it is not ready any
@@ -364,20 +382,16 @@ pub async fn paths_of(conn: &mut PgConnection, user: &UserId, files: &[FileId]) 
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn renew(
-    conn: &mut PgConnection,
-    user: &UserId,
-    file: FileId,
-    path: &str,
-) -> Result<Option<DerivativeKind>> {
+pub async fn renew(ledger: &mut Ledger, file: FileId, path: &str) -> Result<Option<DerivativeKind>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE derivatives SET state = 'pending', file_size = NULL, lease_expires_at = NULL, updated_at = now()
-            WHERE user_id = $1 AND file_id = $2 AND path = $3 AND state = 'ready'
+            WHERE user_id = $1 AND file_id = $2 AND path = $3 AND state = 'ready' AND kind = ANY($4)
         RETURNING kind AS "kind: DerivativeKind""#,
-        user.as_str(),
+        ledger.user().as_str(),
         file as FileId,
         path,
+        &DerivativeKind::ALL.map(|kind| kind.as_str().to_owned()),
     )
-    .fetch_optional(conn)
+    .fetch_optional(&mut **ledger)
     .await?)
 }

@@ -3,16 +3,22 @@
 
 mod content;
 mod found;
+mod removal;
 
 pub use content::{Content, content, owner};
 pub use found::{complete_facts, set_needs_playback, set_thumbhash};
+pub use removal::{Removable, delete, lock_removable, trash_due, trashed};
 
+use super::Ledger;
+use super::known::{self, Known};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::{
-    AssetCategory, AssetDetails, AudioCategory, ByteSize, Derivative, File, FileMetadata, FileName, FileType,
-    Sha256Digest, Tags, UrlEpochs,
+    AssetCategory, AudioCategory, ByteSize, Derivative, File, FileMetadata, FileName, FileType, Sha256Digest,
+    Tags, UrlEpochs,
 };
+use serde::Deserialize;
+use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use time::OffsetDateTime;
@@ -25,7 +31,7 @@ pub(super) struct FileRow {
     user_id: UserId,
     file_name: String,
     original_name: FileName,
-    file_type: FileType,
+    file_type: Known<FileType>,
     mime_type: String,
     file_size: ByteSize,
     file_path: String,
@@ -38,11 +44,11 @@ pub(super) struct FileRow {
     package_name: Option<String>,
     tags: Tags,
     is_favorite: bool,
-    asset_category: Option<AssetCategory>,
+    asset_category: Option<Known<AssetCategory>>,
     usage_tags: Tags,
     character_names: Tags,
-    audio_category: Option<AudioCategory>,
-    asset_details: Json<AssetDetails>,
+    audio_category: Option<Known<AudioCategory>>,
+    asset_details: Json<Value>,
     upload_date: OffsetDateTime,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
@@ -51,9 +57,33 @@ pub(super) struct FileRow {
     user_url_epoch: i32,
     /// A listing asks for those of all its files at once.
     #[sqlx(default)]
-    derivatives: Json<Vec<Derivative>>,
+    derivatives: Json<Vec<DerivativeDocument>>,
     /// A listing leaves long texts out.
     truncated_fields: Vec<String>,
+}
+
+/// A derivative within the row of its file.
+#[derive(Deserialize)]
+struct DerivativeDocument {
+    kind: String,
+    mime_type: String,
+    state: String,
+    progress: Option<i16>,
+    error: Option<String>,
+    path: String,
+}
+
+impl DerivativeDocument {
+    fn known(self) -> Option<Derivative> {
+        Some(Derivative {
+            kind: Known::parse(&self.kind).0?,
+            mime_type: self.mime_type,
+            state: Known::parse(&self.state).0?,
+            progress: self.progress,
+            error: self.error,
+            path: self.path,
+        })
+    }
 }
 
 impl TryFrom<FileRow> for File {
@@ -65,7 +95,8 @@ impl TryFrom<FileRow> for File {
             user_id: row.user_id,
             file_name: row.file_name,
             original_name: row.original_name,
-            file_type: row.file_type,
+            // A type of a newer release: its bytes can be had and removed like those of any project.
+            file_type: row.file_type.0.unwrap_or(FileType::Project),
             mime_type: row.mime_type,
             size: row.file_size,
             file_path: row.file_path,
@@ -78,11 +109,11 @@ impl TryFrom<FileRow> for File {
             metadata: FileMetadata {
                 package_name: row.package_name,
                 tags: row.tags,
-                asset_category: row.asset_category,
+                asset_category: row.asset_category.and_then(|known| known.0),
                 usage_tags: row.usage_tags,
                 character_names: row.character_names,
-                audio_category: row.audio_category,
-                details: row.asset_details.0,
+                audio_category: row.audio_category.and_then(|known| known.0),
+                details: known::details(row.asset_details.0),
             },
             is_favorite: row.is_favorite,
             upload_date: row.upload_date,
@@ -90,7 +121,7 @@ impl TryFrom<FileRow> for File {
             updated_at: row.updated_at,
             deleted_at: row.deleted_at,
             url_epochs: UrlEpochs { user: row.user_url_epoch, file: row.url_epoch },
-            derivatives: row.derivatives.0,
+            derivatives: row.derivatives.0.into_iter().filter_map(DerivativeDocument::known).collect(),
             truncated_fields: row.truncated_fields,
         })
     }
@@ -104,16 +135,16 @@ pub async fn get(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<O
     let row = sqlx::query_as!(
         FileRow,
         r#"SELECT f.id AS "id: FileId", f.user_id AS "user_id: UserId", f.file_name
-                , f.original_name AS "original_name: FileName", f.file_type AS "file_type: FileType", f.mime_type
+                , f.original_name AS "original_name: FileName", f.file_type AS "file_type: Known<FileType>", f.mime_type
                 , f.file_size AS "file_size: ByteSize", f.file_path, f.sha256, f.width, f.height, f.duration_seconds
                 , f.needs_playback, f.thumbhash
                 , f.package_name, f.tags AS "tags: Tags", f.is_favorite
-                , f.asset_category AS "asset_category: AssetCategory", f.usage_tags AS "usage_tags: Tags"
-                , f.character_names AS "character_names: Tags", f.audio_category AS "audio_category: AudioCategory"
-                , f.asset_details AS "asset_details: Json<AssetDetails>"
+                , f.asset_category AS "asset_category: Known<AssetCategory>", f.usage_tags AS "usage_tags: Tags"
+                , f.character_names AS "character_names: Tags", f.audio_category AS "audio_category: Known<AudioCategory>"
+                , f.asset_details AS "asset_details: Json<Value>"
                 , f.upload_date, f.created_at, f.updated_at, f.deleted_at, f.url_epoch, s.url_epoch AS user_url_epoch
                 , coalesce((SELECT jsonb_agg(jsonb_build_object('kind', d.kind, 'mime_type', d.mime_type, 'state', d.state, 'progress', d.progress, 'error', d.error, 'path', d.path))
-                              FROM derivatives d WHERE d.user_id = f.user_id AND d.file_id = f.id), '[]') AS "derivatives!: Json<Vec<Derivative>>"
+                              FROM derivatives d WHERE d.user_id = f.user_id AND d.file_id = f.id), '[]') AS "derivatives!: Json<Vec<DerivativeDocument>>"
                 , '{}'::text[] AS "truncated_fields!"
              FROM user_files f
              JOIN user_storage s ON s.user_id = f.user_id
@@ -136,13 +167,13 @@ pub(super) fn digest(id: FileId, bytes: Vec<u8>) -> Result<Sha256Digest> {
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn lock(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<bool> {
+pub async fn lock(ledger: &mut Ledger, id: FileId) -> Result<bool> {
     let found = sqlx::query_scalar!(
         r#"SELECT 1 AS "one!" FROM user_files WHERE user_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE"#,
-        user.as_str(),
+        ledger.user().as_str(),
         id as FileId,
     )
-    .fetch_optional(conn)
+    .fetch_optional(&mut **ledger)
     .await?;
     Ok(found.is_some())
 }
@@ -184,7 +215,7 @@ pub struct NewFile {
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn insert(conn: &mut PgConnection, file: &NewFile) -> Result<()> {
+pub async fn insert(ledger: &mut Ledger, file: &NewFile) -> Result<()> {
     let metadata = &file.metadata;
     sqlx::query!(
         "INSERT INTO user_files (
@@ -214,57 +245,56 @@ pub async fn insert(conn: &mut PgConnection, file: &NewFile) -> Result<()> {
         Json(&metadata.details) as _,
         file.needs_playback,
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(())
 }
 
-/// Writes back everything about a file that its user can change. The caller holds [`lock`].
+/// Writes back what its user changed about a file. What a newer release wrote and this one cannot read stays as it is.
+/// The caller holds [`lock`] since it read `before`.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn update(conn: &mut PgConnection, file: &File) -> Result<()> {
-    let metadata = &file.metadata;
+pub async fn update(ledger: &mut Ledger, before: &File, after: &File) -> Result<()> {
+    let (was, is) = (&before.metadata, &after.metadata);
     sqlx::query!(
         "UPDATE user_files
-            SET original_name = $3, file_type = $4, is_favorite = $5, package_name = $6, tags = $7, asset_category = $8
-              , usage_tags = $9, character_names = $10, audio_category = $11, asset_details = $12, updated_at = now()
+            SET original_name = $3, file_type = coalesce($4, file_type), is_favorite = $5, package_name = $6, tags = $7
+              , asset_category = CASE WHEN $8 THEN $9 ELSE asset_category END
+              , usage_tags = $10, character_names = $11
+              , audio_category = CASE WHEN $12 THEN $13 ELSE audio_category END
+              , asset_details = asset_details || $14, updated_at = now()
           WHERE user_id = $1 AND id = $2",
-        file.user_id.as_str(),
-        file.id as FileId,
-        file.original_name.as_str(),
-        file.file_type.as_str(),
-        file.is_favorite,
-        metadata.package_name,
-        metadata.tags.as_slice(),
-        metadata.asset_category as Option<AssetCategory>,
-        metadata.usage_tags.as_slice(),
-        metadata.character_names.as_slice(),
-        metadata.audio_category as Option<AudioCategory>,
-        Json(&metadata.details) as _,
+        ledger.user().as_str(),
+        after.id as FileId,
+        after.original_name.as_str(),
+        (before.file_type != after.file_type).then_some(after.file_type.as_str()),
+        after.is_favorite,
+        is.package_name,
+        is.tags.as_slice(),
+        was.asset_category != is.asset_category,
+        is.asset_category as Option<AssetCategory>,
+        is.usage_tags.as_slice(),
+        is.character_names.as_slice(),
+        was.audio_category != is.audio_category,
+        is.audio_category as Option<AudioCategory>,
+        Json(known::changed_details(&was.details, &is.details)) as _,
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(())
 }
 
-/// Which of these files exist, in the trash (`true`) or outside it (`false`).
+/// Which of these files exist outside the trash.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn existing(
-    conn: &mut PgConnection,
-    user: &UserId,
-    ids: &[FileId],
-    in_trash: bool,
-) -> Result<Vec<FileId>> {
+pub async fn existing(conn: &mut PgConnection, user: &UserId, ids: &[FileId]) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"SELECT id AS "id: FileId" FROM user_files
-            WHERE user_id = $1 AND id = ANY($2) AND (deleted_at IS NOT NULL) = $3
-            ORDER BY id FOR NO KEY UPDATE"#,
+            WHERE user_id = $1 AND id = ANY($2) AND deleted_at IS NULL"#,
         user.as_str(),
         &uuids(ids),
-        in_trash,
     )
     .fetch_all(conn)
     .await?)
@@ -274,15 +304,15 @@ pub async fn existing(
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn trash(conn: &mut PgConnection, user: &UserId, ids: &[FileId]) -> Result<Vec<FileId>> {
+pub async fn trash(ledger: &mut Ledger, ids: &[FileId]) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE user_files SET deleted_at = now(), updated_at = now()
             WHERE user_id = $1 AND id = ANY($2) AND deleted_at IS NULL
         RETURNING id AS "id: FileId""#,
-        user.as_str(),
+        ledger.user().as_str(),
         &uuids(ids),
     )
-    .fetch_all(conn)
+    .fetch_all(&mut **ledger)
     .await?)
 }
 
@@ -290,15 +320,15 @@ pub async fn trash(conn: &mut PgConnection, user: &UserId, ids: &[FileId]) -> Re
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn restore(conn: &mut PgConnection, user: &UserId, ids: &[FileId]) -> Result<Vec<FileId>> {
+pub async fn restore(ledger: &mut Ledger, ids: &[FileId]) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE user_files SET deleted_at = NULL, updated_at = now()
             WHERE user_id = $1 AND id = ANY($2) AND deleted_at IS NOT NULL
         RETURNING id AS "id: FileId""#,
-        user.as_str(),
+        ledger.user().as_str(),
         &uuids(ids),
     )
-    .fetch_all(conn)
+    .fetch_all(&mut **ledger)
     .await?)
 }
 
@@ -306,21 +336,16 @@ pub async fn restore(conn: &mut PgConnection, user: &UserId, ids: &[FileId]) -> 
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn set_favorite(
-    conn: &mut PgConnection,
-    user: &UserId,
-    ids: &[FileId],
-    favorite: bool,
-) -> Result<Vec<FileId>> {
+pub async fn set_favorite(ledger: &mut Ledger, ids: &[FileId], favorite: bool) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE user_files SET is_favorite = $3, updated_at = now()
             WHERE user_id = $1 AND id = ANY($2) AND deleted_at IS NULL
         RETURNING id AS "id: FileId""#,
-        user.as_str(),
+        ledger.user().as_str(),
         &uuids(ids),
         favorite,
     )
-    .fetch_all(conn)
+    .fetch_all(&mut **ledger)
     .await?)
 }
 
@@ -328,21 +353,16 @@ pub async fn set_favorite(
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn set_package(
-    conn: &mut PgConnection,
-    user: &UserId,
-    ids: &[FileId],
-    package: Option<&str>,
-) -> Result<Vec<FileId>> {
+pub async fn set_package(ledger: &mut Ledger, ids: &[FileId], package: Option<&str>) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE user_files SET package_name = $3, updated_at = now()
             WHERE user_id = $1 AND id = ANY($2) AND deleted_at IS NULL
         RETURNING id AS "id: FileId""#,
-        user.as_str(),
+        ledger.user().as_str(),
         &uuids(ids),
         package,
     )
-    .fetch_all(conn)
+    .fetch_all(&mut **ledger)
     .await?)
 }
 
@@ -350,12 +370,7 @@ pub async fn set_package(
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn add_tags(
-    conn: &mut PgConnection,
-    user: &UserId,
-    ids: &[FileId],
-    tags: &Tags,
-) -> Result<Vec<FileId>> {
+pub async fn add_tags(ledger: &mut Ledger, ids: &[FileId], tags: &Tags) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE user_files f SET tags = merged.tags, updated_at = now()
              FROM (SELECT g.id, g.tags || ARRAY(SELECT t FROM unnest($3::text[]) t WHERE t <> ALL (g.tags)) AS tags
@@ -363,13 +378,13 @@ pub async fn add_tags(
             WHERE f.user_id = $1 AND f.id = merged.id AND cardinality(merged.tags) <= $4
               AND octet_length(array_to_string(merged.tags, '')) <= $5
         RETURNING f.id AS "id: FileId""#,
-        user.as_str(),
+        ledger.user().as_str(),
         &uuids(ids),
         tags.as_slice(),
         Tags::MAX_COUNT as i32,
         Tags::MAX_BYTES as i32,
     )
-    .fetch_all(conn)
+    .fetch_all(&mut **ledger)
     .await?)
 }
 
@@ -377,21 +392,16 @@ pub async fn add_tags(
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn remove_tags(
-    conn: &mut PgConnection,
-    user: &UserId,
-    ids: &[FileId],
-    tags: &Tags,
-) -> Result<Vec<FileId>> {
+pub async fn remove_tags(ledger: &mut Ledger, ids: &[FileId], tags: &Tags) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE user_files SET tags = ARRAY(SELECT t FROM unnest(tags) t WHERE t <> ALL ($3)), updated_at = now()
             WHERE user_id = $1 AND id = ANY($2) AND deleted_at IS NULL
         RETURNING id AS "id: FileId""#,
-        user.as_str(),
+        ledger.user().as_str(),
         &uuids(ids),
         tags.as_slice(),
     )
-    .fetch_all(conn)
+    .fetch_all(&mut **ledger)
     .await?)
 }
 
@@ -399,66 +409,15 @@ pub async fn remove_tags(
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn revoke_urls(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<bool> {
+pub async fn revoke_urls(ledger: &mut Ledger, id: FileId) -> Result<bool> {
     let done = sqlx::query!(
         "UPDATE user_files SET url_epoch = url_epoch + 1 WHERE user_id = $1 AND id = $2",
-        user.as_str(),
+        ledger.user().as_str(),
         id as FileId,
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(done.rows_affected() == 1)
-}
-
-/// Removes rows for good. Answers the removed files with the paths of their bytes; derivatives go with them, so
-/// their paths must be read first.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn delete(conn: &mut PgConnection, user: &UserId, ids: &[FileId]) -> Result<Vec<(FileId, String)>> {
-    let rows = sqlx::query!(
-        r#"DELETE FROM user_files WHERE user_id = $1 AND id = ANY($2) RETURNING id AS "id: FileId", file_path"#,
-        user.as_str(),
-        &uuids(ids),
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.file_path)).collect())
-}
-
-/// Files in a user's trash, oldest first, at most `limit`.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn trashed(conn: &mut PgConnection, user: &UserId, limit: i64) -> Result<Vec<FileId>> {
-    Ok(sqlx::query_scalar!(
-        r#"SELECT id AS "id: FileId" FROM user_files
-            WHERE user_id = $1 AND deleted_at IS NOT NULL ORDER BY deleted_at, id LIMIT $2"#,
-        user.as_str(),
-        limit,
-    )
-    .fetch_all(conn)
-    .await?)
-}
-
-/// Files of any user that went to the trash before `before`, at most `limit`.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn trash_due(
-    conn: &mut PgConnection,
-    before: OffsetDateTime,
-    limit: i64,
-) -> Result<Vec<(UserId, FileId)>> {
-    let rows = sqlx::query!(
-        r#"SELECT user_id AS "user_id: UserId", id AS "id: FileId" FROM user_files
-            WHERE deleted_at < $1 ORDER BY deleted_at LIMIT $2"#,
-        before,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.user_id, row.id)).collect())
 }
 
 fn uuids(ids: &[FileId]) -> Vec<Uuid> {

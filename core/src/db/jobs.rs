@@ -2,10 +2,12 @@
 //! Invariant: only the holder of the current lease token finishes or fails a job; a finished job has no row.
 //! Never runs a job.
 
+use super::Ledger;
 use crate::error::Result;
 use crate::ids::{FileId, JobId, UserId};
 use crate::model::DerivativeKind;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use std::time::Duration;
@@ -39,7 +41,10 @@ impl Task {
         matches!(self, Self::Derive { kind: DerivativeKind::Playback, .. })
     }
 
-    /// The task's name in logs.
+    /// Every task's name: workers claim no others, which newer releases may have.
+    const NAMES: [&'static str; 3] = ["derive", "remove_blobs", "remove_user"];
+
+    /// The task's name in logs and in the database.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -124,6 +129,14 @@ pub async fn take_turn(conn: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
+fn known_tasks() -> Vec<String> {
+    Task::NAMES.map(str::to_owned).to_vec()
+}
+
+fn known_kinds() -> Vec<String> {
+    DerivativeKind::ALL.map(|kind| kind.as_str().to_owned()).to_vec()
+}
+
 /// Claims the oldest job that is due, or whose holder's lease has lapsed, among the long ones or the others. `None` when
 /// there is none, and as long as somebody holds a long one. Whoever claims long ones has to [`take_turn`] before, or two
 /// at once would both see that nobody holds one.
@@ -142,6 +155,7 @@ pub async fn claim(
             WHERE id = (
                 SELECT id FROM jobs
                  WHERE is_long = $3
+                   AND task ->> 'task' = ANY($4) AND (task ->> 'kind' IS NULL OR task ->> 'kind' = ANY($5))
                    AND NOT ($3 AND EXISTS (
                        SELECT FROM jobs WHERE is_long AND state = 'running' AND lease_expires_at >= now()))
                    AND ((state = 'ready' AND run_at <= now()) OR (state = 'running' AND lease_expires_at < now()))
@@ -153,6 +167,8 @@ pub async fn claim(
         Uuid::new_v4(),
         lease_for.as_secs_f64(),
         is_long,
+        &known_tasks(),
+        &known_kinds(),
     )
     .fetch_optional(conn)
     .await?;
@@ -203,20 +219,15 @@ pub async fn give_back(conn: &mut PgConnection, job: &ClaimedJob) -> Result<()> 
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn cancel_derive(
-    conn: &mut PgConnection,
-    user: &UserId,
-    file: FileId,
-    kind: DerivativeKind,
-) -> Result<u64> {
+pub async fn cancel_derive(ledger: &mut Ledger, file: FileId, kind: DerivativeKind) -> Result<u64> {
     let done = sqlx::query!(
         "DELETE FROM jobs
           WHERE task ->> 'task' = 'derive' AND task ->> 'file' = $2 AND task ->> 'kind' = $3 AND user_id = $1",
-        user.as_str(),
+        ledger.user().as_str(),
         file.to_string(),
         kind.as_str(),
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(done.rows_affected())
 }
@@ -261,6 +272,25 @@ pub async fn retry_later(
     Ok(())
 }
 
+/// Puts a job back until somebody else is done with what it is about. That is no attempt.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn wait(conn: &mut PgConnection, job: &ClaimedJob, pause: Duration) -> Result<()> {
+    sqlx::query!(
+        "UPDATE jobs
+            SET state = 'ready', lease_token = NULL, lease_expires_at = NULL, attempts = attempts - 1
+              , run_at = now() + make_interval(secs => $3)
+          WHERE id = $1 AND state = 'running' AND lease_token = $2",
+        job.id as JobId,
+        job.lease,
+        pause.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Sets a job aside with its reason, until an operator retries it.
 ///
 /// # Errors
@@ -288,7 +318,7 @@ pub struct JobLine {
     pub user_id: UserId,
     /// What it does.
     #[serde(flatten)]
-    pub task: Json<Task>,
+    pub task: Json<Value>,
     /// `ready`, `running` or `dead`.
     pub state: String,
     /// How often it was tried.
@@ -307,7 +337,7 @@ pub struct JobLine {
 pub async fn list(conn: &mut PgConnection, state: Option<&str>, limit: i64) -> Result<Vec<JobLine>> {
     Ok(sqlx::query_as!(
         JobLine,
-        r#"SELECT id AS "id: JobId", user_id AS "user_id: UserId", task AS "task: Json<Task>", state, attempts, run_at, last_error
+        r#"SELECT id AS "id: JobId", user_id AS "user_id: UserId", task AS "task: Json<Value>", state, attempts, run_at, last_error
              FROM jobs
             WHERE $1::text IS NULL OR state = $1
             ORDER BY state = 'dead', run_at
@@ -334,18 +364,48 @@ pub async fn counts(conn: &mut PgConnection) -> Result<[i64; 3]> {
     Ok([row.ready, row.running, row.dead])
 }
 
-/// Lets dead jobs run again, one or all. Answers whose and what they are.
+/// A job that was given up.
+#[derive(Debug, Clone)]
+pub struct DeadJob {
+    /// The job.
+    pub id: JobId,
+    /// Whose file it is about.
+    pub user_id: UserId,
+    /// What it does.
+    pub task: Task,
+}
+
+/// Jobs that were given up, one or all.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn revive(conn: &mut PgConnection, only: Option<JobId>) -> Result<Vec<(UserId, Task)>> {
+pub async fn dead(conn: &mut PgConnection, only: Option<JobId>) -> Result<Vec<DeadJob>> {
     let rows = sqlx::query!(
-        r#"UPDATE jobs SET state = 'ready', attempts = 0, run_at = now()
+        r#"SELECT id AS "id: JobId", user_id AS "user_id: UserId", task AS "task: Json<Task>" FROM jobs
             WHERE state = 'dead' AND ($1::uuid IS NULL OR id = $1)
-        RETURNING user_id AS "user_id: UserId", task AS "task: Json<Task>""#,
+              AND task ->> 'task' = ANY($2) AND (task ->> 'kind' IS NULL OR task ->> 'kind' = ANY($3))
+            ORDER BY user_id, id"#,
         only.map(|id| id.0),
+        &known_tasks(),
+        &known_kinds(),
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.user_id, row.task.0)).collect())
+    Ok(rows.into_iter().map(|row| DeadJob { id: row.id, user_id: row.user_id, task: row.task.0 }).collect())
+}
+
+/// Lets a dead job run again. `false` when it is not dead any more.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn revive(ledger: &mut Ledger, id: JobId) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE jobs SET state = 'ready', attempts = 0, run_at = now()
+          WHERE state = 'dead' AND id = $1 AND user_id = $2",
+        id as JobId,
+        ledger.user().as_str(),
+    )
+    .execute(&mut **ledger)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }

@@ -7,14 +7,20 @@ pub mod adopted;
 pub mod audit;
 pub mod derivatives;
 pub mod evictions;
+mod failure;
 pub mod files;
 pub mod jobs;
+mod known;
+mod ledger;
 pub mod listing;
+pub mod purges;
 pub mod replaced;
 pub mod sessions;
 pub mod storage;
 pub mod uploads;
 pub mod webhooks;
+
+pub use ledger::{Ledger, once_more};
 
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
@@ -103,6 +109,7 @@ impl Db {
             .idle_timeout(IDLE_TIMEOUT)
             // A ping before each query would double the round trips; a dead connection fails its one query with 503.
             .test_before_acquire(false)
+            .before_acquire(|_, connection| Box::pin(async move { Ok(failure::is_current(connection.age)) }))
             .connect_lazy_with(options);
         Ok(Self::from_pool(pool))
     }
@@ -156,16 +163,6 @@ impl Db {
             }
         };
         if is_deleted { Err(Error::Unauthenticated) } else { Ok(()) }
-    }
-
-    /// Whether Postgres answers.
-    ///
-    /// # Errors
-    /// [`crate::Error::Unavailable`] when it does not.
-    pub async fn check(&self) -> Result<()> {
-        let mut conn = self.conn().await?;
-        sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(&mut *conn).await?;
-        Ok(())
     }
 
     /// A connection for an operator's look at everything: its statements may take as long as they need.

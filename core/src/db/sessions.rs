@@ -2,13 +2,21 @@
 //! Invariant: only the latest writer records progress, and progress never goes back.
 //! Never decides whether a session is over; whoever has no open row and no file is.
 
-use super::files;
+mod lines;
+
+pub use lines::{SessionLine, list};
+
+use super::known::Known;
+use super::{Ledger, files};
 use crate::blob::{BlobKey, Boot, Midpoint};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::model::{ByteSize, FileMetadata, FileName, FileType, Sha256Digest, UploadRole};
+use serde::Deserialize as _;
+use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
+use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -69,14 +77,14 @@ pub struct Open {
 /// A session by its id, which its URL names without its owner: the caller compares one or the other.
 ///
 /// # Errors
-/// When Postgres does not answer.
+/// [`Error::UploadLocked`] for one that only a newer release understands; when Postgres does not answer.
 pub async fn get(conn: &mut PgConnection, id: UploadId) -> Result<Option<Session>> {
     let row = sqlx::query!(
         r#"SELECT s.user_id AS "user_id: UserId", s.secret_hash, s.length AS "length: ByteSize"
                 , s.durable_offset AS "durable_offset: ByteSize", s.midstate, s.boot_id AS "boot: Boot"
-                , s.role AS "role: UploadRole", s.part_ids AS "part_ids: Vec<UploadId>"
-                , s.original_name AS "original_name: FileName", s.declared_type AS "declared: FileType"
-                , s.metadata AS "metadata: Json<FileMetadata>", s.sent_metadata, s.expected_sha256
+                , s.role AS "role: Known<UploadRole>", s.part_ids AS "part_ids: Vec<UploadId>"
+                , s.original_name AS "original_name: FileName", s.declared_type AS "declared: Known<FileType>"
+                , s.metadata AS "metadata: Json<Value>", s.sent_metadata, s.expected_sha256
                 , s.file_id AS "file_id: FileId", s.created_at
                 , u.file_id AS "open_file_id?: FileId", u.state AS "state?", u.reserved_bytes AS "reserved?: ByteSize"
                 , u.staging_path AS "staging_path?", u.final_path AS "final_path?", u.expires_at AS "expires_at?"
@@ -88,6 +96,17 @@ pub async fn get(conn: &mut PgConnection, id: UploadId) -> Result<Option<Session
     .fetch_optional(conn)
     .await?;
     let Some(row) = row else { return Ok(None) };
+    // Of a newer release, in part: only that one can go on with it, so the client is sent to ask again.
+    let is_open = row.state.as_deref().is_none_or(|state| matches!(state, "receiving" | "finalizing"));
+    let known = (row.role.0, row.declared.map_or(Some(None), |declared| declared.0.map(Some)));
+    let metadata = FileMetadata::deserialize(&row.metadata.0);
+    let durable = Midpoint::parse(row.durable_offset, &row.midstate);
+    let (true, (Some(role), Some(declared)), Ok(metadata), Some(durable)) =
+        (is_open, known, metadata, durable)
+    else {
+        tracing::debug!(upload.id = %id, "an upload of a newer release");
+        return Err(Error::UploadLocked);
+    };
     let open = match (row.open_file_id, row.reserved, row.staging_path, row.final_path, row.expires_at) {
         (Some(file_id), Some(reserved), Some(staging), Some(final_key), Some(expires_at)) => Some(Open {
             file_id,
@@ -104,13 +123,13 @@ pub async fn get(conn: &mut PgConnection, id: UploadId) -> Result<Option<Session
         user_id: row.user_id,
         secret_hash: files::digest(FileId(id.0), row.secret_hash)?,
         length: row.length,
-        durable: Midpoint::parse(row.durable_offset, &row.midstate)?,
+        durable,
         boot: row.boot,
-        role: row.role,
+        role,
         part_ids: row.part_ids,
         name: row.original_name,
-        declared: row.declared,
-        metadata: row.metadata.0,
+        declared,
+        metadata,
         sent_metadata: row.sent_metadata,
         expected_sha256: row.expected_sha256.map(|bytes| files::digest(FileId(id.0), bytes)).transpose()?,
         file_id: row.file_id,
@@ -293,8 +312,10 @@ pub struct Checkpoint<'a> {
     pub epoch: i64,
     /// What is on disk.
     pub at: &'a Midpoint,
-    /// When it is given up if nothing more comes.
-    pub expires_at: OffsetDateTime,
+    /// After which time it is given up if nothing more comes ...
+    pub idle: Duration,
+    /// ... and after which time since its creation in any case.
+    pub life: Duration,
 }
 
 /// Records progress and moves the expiry. `false` when the writer is no longer the latest one, or the upload is no
@@ -305,7 +326,9 @@ pub struct Checkpoint<'a> {
 pub async fn checkpoint(conn: &mut PgConnection, new: &Checkpoint<'_>) -> Result<bool> {
     let recorded = sqlx::query_scalar!(
         r#"WITH kept AS (
-               UPDATE uploads SET expires_at = $6 WHERE user_id = $1 AND id = $2 AND state = 'receiving' RETURNING 1)
+               UPDATE uploads
+                  SET expires_at = least(now() + make_interval(secs => $6), created_at + make_interval(secs => $7))
+                WHERE user_id = $1 AND id = $2 AND state = 'receiving' RETURNING 1)
            UPDATE upload_sessions SET durable_offset = $4, midstate = $5, touched_at = now()
              FROM kept
             WHERE user_id = $1 AND id = $2 AND writer_epoch = $3 AND durable_offset <= $4
@@ -315,7 +338,8 @@ pub async fn checkpoint(conn: &mut PgConnection, new: &Checkpoint<'_>) -> Result
         new.epoch,
         new.at.offset() as ByteSize,
         new.at.state(),
-        new.expires_at,
+        new.idle.as_secs_f64(),
+        new.life.as_secs_f64(),
     )
     .fetch_optional(conn)
     .await?;
@@ -400,88 +424,45 @@ pub async fn forget(conn: &mut PgConnection, user: &UserId, id: UploadId) -> Res
     Ok(gone.rows_affected() == 1)
 }
 
-/// Forgets sessions that have ended and were touched last before `before`. Answers how many.
+/// Forgets sessions that have ended and were not touched for so long, by Postgres' clock. Answers how many.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn forget_ended(conn: &mut PgConnection, before: OffsetDateTime) -> Result<u64> {
+pub async fn forget_ended(conn: &mut PgConnection, kept: Duration) -> Result<u64> {
     let gone = sqlx::query!(
         "DELETE FROM upload_sessions s
-          WHERE touched_at < $1
+          WHERE touched_at < now() - make_interval(secs => $1)
             AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.user_id = s.user_id AND u.id = s.id)",
-        before,
+        kept.as_secs_f64(),
     )
     .execute(conn)
     .await?;
     Ok(gone.rows_affected())
 }
 
-/// An open session in its owner's list.
-#[derive(Debug, Clone)]
-pub struct SessionLine {
-    /// The upload.
-    pub id: UploadId,
-    /// What its file will be called.
-    pub name: FileName,
-    /// What the client says it is.
-    pub declared: Option<FileType>,
-    /// How long it is, once that is known.
-    pub length: Option<ByteSize>,
-    /// What of it is on disk.
-    pub offset: ByteSize,
-    /// What it becomes.
-    pub role: UploadRole,
-    /// When it was made.
-    pub created_at: OffsetDateTime,
-    /// When it is given up.
-    pub expires_at: OffsetDateTime,
-}
-
-/// A user's open sessions, the latest first, at most `limit`.
-///
-/// # Errors
-/// When Postgres does not answer.
-pub async fn list(conn: &mut PgConnection, user: &UserId, limit: i64) -> Result<Vec<SessionLine>> {
-    Ok(sqlx::query_as!(
-        SessionLine,
-        r#"SELECT s.id AS "id: UploadId", s.original_name AS "name: FileName", s.declared_type AS "declared: FileType"
-                , s.length AS "length: ByteSize", s.durable_offset AS "offset: ByteSize", s.role AS "role: UploadRole", s.created_at, u.expires_at
-             FROM upload_sessions s
-             JOIN uploads u ON u.user_id = s.user_id AND u.id = s.id
-            WHERE s.user_id = $1 AND u.state <> 'cancelling'
-            ORDER BY s.id DESC
-            LIMIT $2"#,
-        user.as_str(),
-        limit,
-    )
-    .fetch_all(conn)
-    .await?)
-}
-
-/// Moves the reservations of parts to the upload that joins them. Answers how much that is. The caller holds the
-/// user's row and adds that upload in the same transaction.
+/// Moves the reservations of parts to the upload that joins them. Answers how much that is. The caller adds
+/// that upload in the same transaction.
 ///
 /// # Errors
 /// When Postgres does not answer.
 pub async fn take_reservations(
-    conn: &mut PgConnection,
-    user: &UserId,
+    ledger: &mut Ledger,
     parts: &[UploadId],
-    expires_at: OffsetDateTime,
+    expires_in: Duration,
 ) -> Result<ByteSize> {
     let ids: Vec<Uuid> = parts.iter().map(|id| id.0).collect();
     Ok(sqlx::query_scalar!(
         r#"WITH held AS (
                SELECT id, reserved_bytes FROM uploads WHERE user_id = $1 AND id = ANY($2) FOR UPDATE)
          , taken AS (
-               UPDATE uploads u SET reserved_bytes = 0, expires_at = greatest(u.expires_at, $3)
+               UPDATE uploads u SET reserved_bytes = 0, expires_at = greatest(u.expires_at, now() + make_interval(secs => $3))
                  FROM held WHERE u.user_id = $1 AND u.id = held.id
             RETURNING held.reserved_bytes AS bytes)
            SELECT coalesce(sum(bytes), 0)::bigint AS "bytes!: ByteSize" FROM taken"#,
-        user.as_str(),
+        ledger.user().as_str(),
         &ids,
-        expires_at,
+        expires_in.as_secs_f64(),
     )
-    .fetch_one(conn)
+    .fetch_one(&mut **ledger)
     .await?)
 }

@@ -1,6 +1,7 @@
 //! `user_storage`: the ledger, one row a user. `total_bytes` and the counts beside it are kept by triggers;
 //! `reserved_bytes` is kept by `db::uploads`. Never reads `user_files`, except to recount.
 
+use super::Ledger;
 use crate::error::Result;
 use crate::ids::UserId;
 use crate::model::{ByteSize, FileType, TypeUsage, Usage};
@@ -134,12 +135,11 @@ pub async fn is_deleted(conn: &mut PgConnection, user: &UserId) -> Result<bool> 
     Ok(deleted.unwrap_or(false))
 }
 
-/// Takes the user's row for the rest of the transaction, so that a batch does not deadlock with another. `false` when
-/// there is none.
+/// Takes the user's row for the rest of the transaction; see [`super::Ledger`]. `false` when there is none.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn lock(conn: &mut PgConnection, user: &UserId) -> Result<bool> {
+pub(super) async fn lock(conn: &mut PgConnection, user: &UserId) -> Result<bool> {
     let found = sqlx::query_scalar!(
         r#"SELECT 1 AS "one!" FROM user_storage WHERE user_id = $1 FOR NO KEY UPDATE"#,
         user.as_str()
@@ -242,11 +242,11 @@ pub async fn totals_by_type(conn: &mut PgConnection) -> Result<[(FileType, TypeU
     ])
 }
 
-/// Counts a user's rows anew into the ledger. The caller holds [`lock`].
+/// Counts a user's rows anew into the ledger.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn recount(conn: &mut PgConnection, user: &UserId) -> Result<()> {
+pub async fn recount(ledger: &mut Ledger) -> Result<()> {
     sqlx::query!(
         "WITH files AS (
              SELECT coalesce(sum(file_size), 0)::bigint AS total_bytes, count(*) AS file_count
@@ -275,9 +275,9 @@ pub async fn recount(conn: &mut PgConnection, user: &UserId) -> Result<()> {
               , updated_at = now()
            FROM files f
           WHERE s.user_id = $1",
-        user.as_str(),
+        ledger.user().as_str(),
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(())
 }

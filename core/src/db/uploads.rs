@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ids::{FileId, InstanceId, UploadId, UserId};
 use crate::model::ByteSize;
 use sqlx::PgConnection;
-use time::OffsetDateTime;
+use std::time::Duration;
 
 /// What a new upload needs to be known for.
 #[derive(Debug)]
@@ -28,8 +28,8 @@ pub struct NewUpload<'a> {
     pub want: ByteSize,
     /// Fewest bytes worth starting with.
     pub at_least: ByteSize,
-    /// When it is given up.
-    pub expires_at: OffsetDateTime,
+    /// After which time it is given up, by Postgres' clock.
+    pub expires_in: Duration,
 }
 
 /// Reserves and records an upload in one statement. `None` when the quota does not hold `at_least`, when the user's files
@@ -59,7 +59,7 @@ pub async fn create(
                                            WHERE p.user_id = u.user_id AND p.id = u.id AND p.role = 'part')) < $10
             RETURNING least($2, room.bytes) AS bytes)
            INSERT INTO uploads (user_id, id, file_id, reserved_bytes, staging_path, final_path, instance_id, expires_at)
-           SELECT $1, $4, $5, granted.bytes, $6, $7, $8, $9 FROM granted
+           SELECT $1, $4, $5, granted.bytes, $6, $7, $8, now() + make_interval(secs => $9) FROM granted
         RETURNING reserved_bytes AS "reserved_bytes: ByteSize""#,
         new.user.as_str(),
         new.want as ByteSize,
@@ -69,7 +69,7 @@ pub async fn create(
         new.staging.as_str(),
         new.final_key.as_str(),
         new.instance as Option<InstanceId>,
-        new.expires_at,
+        new.expires_in.as_secs_f64(),
         max_files,
     )
     .fetch_optional(conn)
@@ -83,7 +83,7 @@ pub async fn create(
 pub async fn create_reserved(conn: &mut PgConnection, new: &NewUpload<'_>) -> Result<()> {
     sqlx::query!(
         "INSERT INTO uploads (user_id, id, file_id, reserved_bytes, staging_path, final_path, instance_id, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8))",
         new.user.as_str(),
         new.id as UploadId,
         new.file_id as FileId,
@@ -91,7 +91,7 @@ pub async fn create_reserved(conn: &mut PgConnection, new: &NewUpload<'_>) -> Re
         new.staging.as_str(),
         new.final_key.as_str(),
         new.instance as Option<InstanceId>,
-        new.expires_at,
+        new.expires_in.as_secs_f64(),
     )
     .execute(conn)
     .await?;
@@ -104,7 +104,9 @@ pub async fn create_reserved(conn: &mut PgConnection, new: &NewUpload<'_>) -> Re
 /// When Postgres does not answer.
 pub async fn resize(conn: &mut PgConnection, user: &UserId, id: UploadId, bytes: ByteSize) -> Result<bool> {
     let resized = sqlx::query_scalar!(
-        r#"WITH held AS (SELECT reserved_bytes AS bytes FROM uploads WHERE user_id = $1 AND id = $2 FOR UPDATE)
+        r#"WITH ledger AS MATERIALIZED (SELECT user_id FROM user_storage WHERE user_id = $1 FOR NO KEY UPDATE)
+         , held AS MATERIALIZED (
+               SELECT u.reserved_bytes AS bytes FROM ledger JOIN uploads u USING (user_id) WHERE u.id = $2 FOR UPDATE OF u)
          , granted AS (
                UPDATE user_storage s
                   SET reserved_bytes = s.reserved_bytes - held.bytes + $3, updated_at = now()
@@ -237,8 +239,19 @@ pub async fn name_final(conn: &mut PgConnection, user: &UserId, id: UploadId, to
     Ok(done.rows_affected() == 1)
 }
 
+/// Why an upload is given up. Asked again of its row when it is: what made somebody decide may be over by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Its client, its receiver or an operator wants it gone, whatever its state.
+    Wanted,
+    /// Its time is over, or it was given up before and its bytes are still there.
+    Expired,
+    /// The process that received it is gone.
+    Abandoned(InstanceId),
+}
+
 /// Takes an upload out of its receiver's hands before its bytes are removed, and answers the paths that they may have.
-/// `None` when it is complete or gone. Safe to repeat.
+/// `None` when it is complete or gone, or the reason does not hold any more. Safe to repeat.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -246,11 +259,22 @@ pub async fn set_cancelling(
     conn: &mut PgConnection,
     user: &UserId,
     id: UploadId,
+    reason: Reason,
 ) -> Result<Option<[BlobKey; 2]>> {
+    let receiver = match reason {
+        Reason::Abandoned(instance) => Some(instance),
+        Reason::Wanted | Reason::Expired => None,
+    };
     let row = sqlx::query!(
-        "UPDATE uploads SET state = 'cancelling' WHERE user_id = $1 AND id = $2 RETURNING staging_path, final_path",
+        "UPDATE uploads SET state = 'cancelling'
+          WHERE user_id = $1 AND id = $2
+            AND (NOT $3 OR expires_at < now() OR state = 'cancelling')
+            AND ($4::uuid IS NULL OR instance_id = $4)
+      RETURNING staging_path, final_path",
         user.as_str(),
         id as UploadId,
+        reason == Reason::Expired,
+        receiver as Option<InstanceId>,
     )
     .fetch_optional(conn)
     .await?;
@@ -278,8 +302,11 @@ pub async fn end(
     ending: Ending,
 ) -> Result<Option<i64>> {
     Ok(sqlx::query_scalar!(
-        r#"WITH gone AS (
-               DELETE FROM uploads WHERE user_id = $1 AND id = $2 AND (state = 'cancelling') = $3 RETURNING reserved_bytes)
+        r#"WITH ledger AS MATERIALIZED (SELECT user_id FROM user_storage WHERE user_id = $1 FOR NO KEY UPDATE)
+         , gone AS (
+               DELETE FROM uploads u USING ledger
+                WHERE u.user_id = ledger.user_id AND u.id = $2 AND (u.state = 'cancelling') = $3
+            RETURNING u.reserved_bytes)
            UPDATE user_storage s
               SET reserved_bytes = s.reserved_bytes - gone.reserved_bytes, updated_at = now()
              FROM gone

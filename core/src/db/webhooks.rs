@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use sqlx::PgConnection;
-use time::OffsetDateTime;
+use std::time::Duration;
 
 /// Remembers a delivery in the transaction that acts on it. `false` when it was acted on before.
 ///
@@ -15,11 +15,16 @@ pub async fn remember(conn: &mut PgConnection, id: &str) -> Result<bool> {
     Ok(inserted.rows_affected() == 1)
 }
 
-/// Forgets deliveries from before that time.
+/// Forgets deliveries that came longer ago than this, by Postgres' clock.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn forget(conn: &mut PgConnection, before: OffsetDateTime) -> Result<()> {
-    sqlx::query!("DELETE FROM webhook_deliveries WHERE received_at < $1", before).execute(conn).await?;
+pub async fn forget(conn: &mut PgConnection, kept: Duration) -> Result<()> {
+    sqlx::query!(
+        "DELETE FROM webhook_deliveries WHERE received_at < now() - make_interval(secs => $1)",
+        kept.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }

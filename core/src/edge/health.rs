@@ -22,9 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Serialize, ToSchema)]
 struct Health {
     success: bool,
-    /// `healthy`, or `degraded`: the disk failed, files are served and none are taken. What does not answer at all is a
-    /// 503 with an error.
+    /// `healthy`, or `degraded` by what `degraded` names. What does not answer at all is a 503 with an error.
     status: &'static str,
+    /// `volume`: the disk failed, files are served and none are taken. `clock`: this machine's clock and the database's
+    /// differ, nothing is cleaned up. `trash`: more is due in it than is removed without an operator's word.
+    degraded: Vec<&'static str>,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     timestamp: OffsetDateTime,
@@ -70,8 +72,14 @@ async fn health(State(app): State<App>, _counted: Watcher) -> Result<Json<Health
     tokio::time::timeout(PATIENCE, app.db.check()).await.map_err(within("database"))??;
     tokio::time::timeout(PATIENCE, app.volume.check()).await.map_err(within("volume"))??;
     let uptime = app.started.elapsed().as_secs_f64();
-    let status = if app.volume.is_sound() { "healthy" } else { "degraded" };
-    Ok(Json(Health { success: true, status, timestamp: app.clock.now(), uptime }))
+    let parts = [
+        ("volume", !app.volume.is_sound()),
+        ("clock", app.upkeep.is_clock_wrong()),
+        ("trash", app.upkeep.files_waiting() > 0),
+    ];
+    let degraded: Vec<&str> = parts.iter().filter(|(_, is)| *is).map(|(part, _)| *part).collect();
+    let status = if degraded.is_empty() { "healthy" } else { "degraded" };
+    Ok(Json(Health { success: true, status, degraded, timestamp: app.clock.now(), uptime }))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::Background;
 use super::layers::Peer;
 use crate::app::App;
 use crate::config::{LambdaAnswers, LambdaConfig};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::model::ByteSize;
 use anyhow::{Context as _, anyhow};
 use axum::Router;
@@ -108,7 +108,7 @@ where
         match run().await {
             Err(error) if config.is_emulated && failures < EMULATOR_ATTEMPTS => {
                 failures = if started.elapsed() < EMULATOR_PAUSE { failures + 1 } else { 0 };
-                tracing::warn!(%error, "the emulator broke the connection: asking again");
+                tracing::warn!(error = %chain(&*error), "the emulator broke the connection: asking again");
                 tokio::time::sleep(EMULATOR_PAUSE).await;
             }
             ended => return ended.map_err(|error| anyhow!(error)).context("Lambda's runtime interface"),
@@ -257,7 +257,7 @@ impl Stream for CutOff {
         Pin::new(&mut self.0).poll_next(cx).map(|chunk| match chunk? {
             Ok(bytes) => Some(Ok(bytes)),
             Err(error) => {
-                tracing::error!(%error, "an answer was cut off");
+                tracing::error!(error = %chain(&error), "an answer was cut off");
                 None
             }
         })

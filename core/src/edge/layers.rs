@@ -7,7 +7,7 @@ use super::deadline;
 use super::lambda::Invocation;
 use super::problem::{self, Failure};
 use crate::app::App;
-use crate::error::Error;
+use crate::error::{Error, chain};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{self, HeaderName};
@@ -127,7 +127,7 @@ fn render(mut response: Response, request_id: &str, route: &str, span: &tracing:
     let failure = response.extensions_mut().remove::<Failure>().or_else(|| bare_failure(&response));
     let Some(Failure(error)) = failure else { return response };
     if let Error::Internal(cause) = &*error {
-        span.in_scope(|| tracing::error!(error = format!("{cause:#}"), "request failed"));
+        span.in_scope(|| tracing::error!(error = %chain(cause.as_ref()), "request failed"));
     }
     // What inner layers said stays, such as the version of a protocol.
     let mut headers = std::mem::take(response.headers_mut());

@@ -6,6 +6,7 @@ use super::compress;
 use super::layers::Peer;
 use super::linger::Lingering;
 use crate::config::{Limits, ListenAddress};
+use crate::error::chain;
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::CONNECTION;
@@ -126,7 +127,7 @@ pub async fn serve_connections(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                tracing::warn!(error = %chain(&error), "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
@@ -191,7 +192,7 @@ where
     };
     if let Err(error) = ended {
         // Clients go away at any time: worth a line only to somebody who looks for it.
-        tracing::debug!(%error, "a connection ended early");
+        tracing::debug!(error = %chain(&error), "a connection ended early");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use crate::db;
-use crate::error::Result;
+use crate::error::{Result, chain};
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -31,13 +31,16 @@ pub(super) fn router(app: App, handle: PrometheusHandle) -> Router {
 
 async fn scrape(State((app, handle)): State<(App, PrometheusHandle)>) -> impl IntoResponse {
     if let Err(error) = refresh(&app).await {
-        tracing::warn!(%error, "gauges are as they were at the last scrape");
+        tracing::warn!(error = %chain(&error), "gauges are as they were at the last scrape");
     }
     handle.run_upkeep();
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render())
 }
 
 async fn refresh(app: &App) -> Result<()> {
+    metrics::gauge!("jam_clock_skew_seconds").set(app.upkeep.clock_skew_seconds() as f64);
+    metrics::gauge!("jam_janitor_stopped").set(f64::from(u8::from(app.upkeep.is_clock_wrong())));
+    metrics::gauge!("jam_trash_waiting_files").set(app.upkeep.files_waiting() as f64);
     let space = app.volume.space().await?;
     metrics::gauge!("jam_volume_free_bytes").set(space.free.bytes() as f64);
     metrics::gauge!("jam_volume_total_bytes").set(space.total.bytes() as f64);

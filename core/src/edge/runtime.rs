@@ -5,7 +5,7 @@ use super::extract::count_anyone;
 use super::{Listener, health, lambda, layers, metrics, serve_connections};
 use crate::app::App;
 use crate::config::{Config, LambdaConfig, ListenAddress};
-use crate::error::Error;
+use crate::error::{Error, chain};
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -73,7 +73,7 @@ fn run_function(function: Function) -> ExitCode {
     match start(function, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), function = name, "stopped");
+            tracing::error!(error = %chain(error.as_ref()), function = name, "stopped");
             refuse(name, &error)
         }
     }
@@ -168,9 +168,18 @@ async fn serve_socket(function: Function, config: Config) -> anyhow::Result<()> 
     stop.cancel();
     side.close();
     side.wait().await;
+    end_tasks(&app).await;
     app.db.close().await;
     tracing::info!(function = name, "stopped");
     Ok(())
+}
+
+/// What outlived its request is ended as well, so that it leaves no lease behind.
+async fn end_tasks(app: &App) {
+    app.tasks.close();
+    if tokio::time::timeout(app.config.limits.drain, app.tasks.wait()).await.is_err() {
+        tracing::warn!(tasks = app.tasks.len(), "work behind requests that are gone is left");
+    }
 }
 
 /// The routes of a function with `/health`, which every function has.
@@ -238,7 +247,7 @@ fn raise_descriptor_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
-        tracing::warn!(%error, "the limit of open files stays as it was");
+        tracing::warn!(error = %chain(&error), "the limit of open files stays as it was");
     }
 }
 

@@ -1,9 +1,9 @@
 //! The URL of a resumable upload: its id, usually with the secret that makes it a capability.
 //! Never decides whose upload it is.
 
-use super::extract::client_address;
+use super::extract::{client_address, verified_caller};
 use crate::app::App;
-use crate::auth::{Caller, UploadSecret, bearer_token};
+use crate::auth::{Caller, UploadSecret};
 use crate::error::{Error, Result};
 use crate::ids::UploadId;
 use axum::extract::{FromRequestParts, Path};
@@ -57,12 +57,8 @@ impl FromRequestParts<App> for UploadUrl {
         let named: Path<BTreeMap<String, String>> =
             Path::from_request_parts(parts, app).await.map_err(|_| Error::NotFound)?;
         let named = named.get("upload").and_then(|text| Self::parse(text));
-        let verified = match bearer_token(&parts.headers) {
-            Ok(token) => app.verifier.identify(token).await,
-            Err(error) => Err(error.into()),
-        };
         let address = client_address(parts);
-        match (named, verified) {
+        match (named, verified_caller(parts, app).await) {
             (Some((id, secret)), Ok(caller)) => Ok(Self { id, secret, caller: Some(caller), address }),
             // Tokens lapse within a minute, uploads take hours: the secret is enough.
             (Some((id, secret @ Some(_))), Err(_)) => Ok(Self { id, secret, caller: None, address }),

@@ -2,6 +2,7 @@
 //! Never decides who may see it.
 
 use super::asset_view::AssetView;
+use crate::app::App;
 use crate::auth::{Signer, Variant};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, PictureFormat};
@@ -78,13 +79,19 @@ pub struct UserFile {
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime, required)]
     deleted_at: Option<OffsetDateTime>,
+    /// When a file in the trash is removed for good, at the earliest; null outside the trash.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    purge_at: Option<OffsetDateTime>,
     /// Base64 of the picture in about 25 bytes (ThumbHash), to be shown until the picture is there.
     #[schema(required)]
     thumbhash: Option<String>,
-    /// Ready for `<img>`.
+    /// Ready for `<img>`; null in the trash, like every URL.
     #[schema(required)]
     thumbnail_url: Option<String>,
-    download_url: String,
+    /// Null in the trash.
+    #[schema(required)]
+    download_url: Option<String>,
     /// Ready for `<video>` and `<audio>`: the file, or the `playback` derivative once it is there; null for what a browser
     /// must not show.
     #[schema(required)]
@@ -113,8 +120,11 @@ pub struct DerivativeView {
 impl UserFile {
     /// Shows a file with URLs that work in a browser without a token.
     #[must_use]
-    pub fn new(file: File, signer: &Signer) -> Self {
+    pub fn new(file: File, app: &App) -> Self {
+        let signer = &app.signer;
         let url = |variant: Variant| url(&file, variant, signer);
+        // In the trash a file has no content, as its URLs would say.
+        let is_there = file.deleted_at.is_none();
         let is_ready = |made: &&Derivative| made.state == DerivativeState::Ready;
         let default = shown(&file).find(|made| made.kind == DerivativeKind::Default);
         let has_picture = default.is_some_and(|made| made.state != DerivativeState::Failed);
@@ -130,9 +140,10 @@ impl UserFile {
             thumbnail_path: default.filter(is_ready).map(|picture| picture.path.clone()),
             resolution,
             duration: file.duration_seconds.map(clock_time),
-            thumbnail_url: has_picture.then(|| url(Variant::Thumbnail(PictureKind::Default))),
-            download_url: url(Variant::Download),
-            stream_url,
+            thumbnail_url: (is_there && has_picture).then(|| url(Variant::Thumbnail(PictureKind::Default))),
+            download_url: is_there.then(|| url(Variant::Download)),
+            stream_url: stream_url.filter(|_| is_there),
+            purge_at: file.deleted_at.map(|at| at + app.config.limits.trash_keep),
             derivatives,
             truncated_fields: file.truncated_fields,
             thumbhash: file.thumbhash.map(|hash| STANDARD.encode(hash)),
@@ -176,7 +187,8 @@ impl DerivativeView {
                     state: made.state,
                     progress: made.progress,
                     error: made.error.clone(),
-                    url: (made.state == DerivativeState::Ready).then(|| url(file, variant, signer)),
+                    url: (made.state == DerivativeState::Ready && file.deleted_at.is_none())
+                        .then(|| url(file, variant, signer)),
                 }
             })
             .collect();

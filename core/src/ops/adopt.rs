@@ -23,12 +23,13 @@ use crate::ops::upload::content::{self, Content};
 use crate::ops::{derivative, janitor};
 use record::Record;
 use serde::Serialize;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Rows in one query.
 const PAGE: i64 = 500;
 /// After this long the janitor takes an unfinished file for given up, although its process lives.
-const PATIENCE: time::Duration = time::Duration::hours(24);
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// How far an adoption is, and in the end what it did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -239,7 +240,7 @@ impl Adoption<'_> {
             instance: Some(app.volume.instance()),
             want: ByteSize::ZERO,
             at_least: ByteSize::ZERO,
-            expires_at: app.clock.now() + PATIENCE,
+            expires_in: PATIENCE,
         };
         let mut conn = app.db.conn().await?;
         db::storage::ensure(&mut conn, &record.user, app.config.limits.default_quota).await?;
@@ -282,15 +283,15 @@ async fn new_file(
 }
 
 async fn commit(app: &App, record: &Record, upload: Option<UploadId>, new: &NewFile) -> Result<()> {
-    let mut tx = app.db.begin().await?;
+    let mut ledger = app.db.ledger(&record.user).await?;
     if let Some(id) = upload
-        && db::uploads::end(&mut tx, &record.user, id, Ending::Complete).await?.is_none()
+        && db::uploads::end(&mut ledger, &record.user, id, Ending::Complete).await?.is_none()
     {
         return Err(Error::Conflict { reason: "The janitor gave the file up meanwhile".to_owned() });
     }
-    adopted::insert(&mut tx, new, &record.past).await?;
+    adopted::insert(&mut ledger, new, &record.past).await?;
     if record.past.deleted_at.is_none() {
-        derivative::queue(&mut tx, new).await?;
+        derivative::queue(&mut ledger, new).await?;
     }
-    Ok(tx.commit().await?)
+    ledger.commit().await
 }

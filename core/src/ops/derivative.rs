@@ -7,16 +7,15 @@ mod rebuild;
 pub use rebuild::{Scope, Tally, rebuild};
 
 use crate::app::App;
-use crate::db;
 use crate::db::derivatives::Name;
 use crate::db::files::NewFile;
 use crate::db::jobs::Task;
+use crate::db::{self, Ledger, once_more};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::media::PictureFormat;
 use crate::model::{DerivativeKind, DerivativeState, File};
 use crate::ops::{playback, thumbnail};
-use sqlx::PgConnection;
 
 /// The name of a derivative as everybody sees it; pictures in other formats are made for old clients only.
 #[must_use]
@@ -32,25 +31,26 @@ pub fn name(user: &UserId, file: FileId, kind: DerivativeKind) -> Name<'_> {
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn queue(conn: &mut PgConnection, file: &NewFile) -> Result<()> {
+pub async fn queue(ledger: &mut Ledger, file: &NewFile) -> Result<()> {
     if thumbnail::can_have(&file.mime_type) {
-        request(conn, &file.user_id, file.id, DerivativeKind::Default).await?;
+        request(ledger, file.id, DerivativeKind::Default).await?;
     }
     if file.needs_playback == Some(true) {
-        request(conn, &file.user_id, file.id, DerivativeKind::Playback).await?;
+        request(ledger, file.id, DerivativeKind::Playback).await?;
     }
     Ok(())
 }
 
 /// Names a derivative's path and gives the worker its job.
-async fn request(conn: &mut PgConnection, user: &UserId, file: FileId, kind: DerivativeKind) -> Result<()> {
-    let name = name(user, file, kind);
+async fn request(ledger: &mut Ledger, file: FileId, kind: DerivativeKind) -> Result<()> {
+    let user = ledger.user().clone();
+    let name = name(&user, file, kind);
     let key = match kind.picture() {
         Some(_) => thumbnail::key(&name)?,
-        None => playback::new_key(user, file)?,
+        None => playback::new_key(&user, file)?,
     };
-    db::derivatives::request(conn, &name, &key).await?;
-    db::jobs::enqueue(conn, user, &Task::Derive { file, kind }).await
+    db::derivatives::request(ledger, &name, &key).await?;
+    db::jobs::enqueue(ledger, &user, &Task::Derive { file, kind }).await
 }
 
 /// Lets the worker try again what failed or was cancelled; what it has not done yet stays as it is.
@@ -59,29 +59,39 @@ async fn request(conn: &mut PgConnection, user: &UserId, file: FileId, kind: Der
 /// [`Error::NotFound`] when there is no such file outside the trash, or it has no such derivative;
 /// [`Error::Conflict`] when the derivative is ready.
 pub async fn retry(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) -> Result<File> {
-    let mut tx = app.db.begin().await?;
-    let file = locked(&mut tx, user, id).await?;
-    let mime_type = name(user, id, kind).mime_type;
-    let found = file.derivatives.iter().find(|made| made.kind == kind && made.mime_type == mime_type);
-    match found.map(|made| made.state) {
-        Some(DerivativeState::Ready) => {
-            return Err(Error::Conflict { reason: "It is ready: there is nothing to try again".to_owned() });
+    let (owned, user) = (app.clone(), user.clone());
+    app.outlive(async move { retry_to_the_end(&owned, &user, id, kind).await }).await
+}
+
+async fn retry_to_the_end(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) -> Result<File> {
+    once_more(|| async {
+        let mut ledger = app.db.ledger(user).await?;
+        let file = locked(&mut ledger, id).await?;
+        let mime_type = name(user, id, kind).mime_type;
+        let found = file.derivatives.iter().find(|made| made.kind == kind && made.mime_type == mime_type);
+        match found.map(|made| made.state) {
+            Some(DerivativeState::Ready) => {
+                return Err(Error::Conflict {
+                    reason: "It is ready: there is nothing to try again".to_owned(),
+                });
+            }
+            Some(DerivativeState::Pending) => {}
+            Some(DerivativeState::Failed) => {
+                db::derivatives::forgive(&mut ledger, id, kind).await?;
+                // One that was given up may lie there for an operator.
+                db::jobs::cancel_derive(&mut ledger, id, kind).await?;
+                db::jobs::enqueue(&mut ledger, user, &Task::Derive { file: id, kind }).await?;
+            }
+            None if can_have(&file.mime_type, file.needs_playback, kind) => {
+                request(&mut ledger, id, kind).await?;
+            }
+            None => return Err(Error::NotFound),
         }
-        Some(DerivativeState::Pending) => {}
-        Some(DerivativeState::Failed) => {
-            db::derivatives::forgive(&mut tx, user, id, kind).await?;
-            // One that was given up may lie there for an operator.
-            db::jobs::cancel_derive(&mut tx, user, id, kind).await?;
-            db::jobs::enqueue(&mut tx, user, &Task::Derive { file: id, kind }).await?;
-        }
-        None if can_have(&file.mime_type, file.needs_playback, kind) => {
-            request(&mut tx, user, id, kind).await?
-        }
-        None => return Err(Error::NotFound),
-    }
-    let file = db::files::get(&mut tx, user, id).await?.ok_or(Error::NotFound)?;
-    tx.commit().await?;
-    Ok(file)
+        let file = db::files::get(&mut ledger, user, id).await?.ok_or(Error::NotFound)?;
+        ledger.commit().await?;
+        Ok(file)
+    })
+    .await
 }
 
 fn can_have(mime_type: &str, needs_playback: Option<bool>, kind: DerivativeKind) -> bool {
@@ -102,30 +112,39 @@ pub async fn cancel(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) 
         let reason = "A thumbnail is made whenever somebody asks for it, so there is nothing to cancel";
         return Err(Error::Conflict { reason: reason.to_owned() });
     }
-    let mut tx = app.db.begin().await?;
-    locked(&mut tx, user, id).await?;
-    if !give_up(&mut tx, user, id, kind).await? {
-        return Err(Error::NotFound);
-    }
-    let file = db::files::get(&mut tx, user, id).await?.ok_or(Error::NotFound)?;
-    tx.commit().await?;
-    Ok(file)
+    let (owned, user) = (app.clone(), user.clone());
+    app.outlive(async move { cancel_to_the_end(&owned, &user, id, kind).await }).await
+}
+
+async fn cancel_to_the_end(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) -> Result<File> {
+    once_more(|| async {
+        let mut ledger = app.db.ledger(user).await?;
+        locked(&mut ledger, id).await?;
+        if !give_up(&mut ledger, id, kind).await? {
+            return Err(Error::NotFound);
+        }
+        let file = db::files::get(&mut ledger, user, id).await?.ok_or(Error::NotFound)?;
+        ledger.commit().await?;
+        Ok(file)
+    })
+    .await
 }
 
 /// Removes a derivative's job and row, and has its bytes removed. `false` when there is no such row.
-async fn give_up(conn: &mut PgConnection, user: &UserId, id: FileId, kind: DerivativeKind) -> Result<bool> {
-    // The job first, in the order in which its worker takes both.
-    db::jobs::cancel_derive(conn, user, id, kind).await?;
-    let Some(path) = db::derivatives::remove(conn, &name(user, id, kind)).await? else { return Ok(false) };
-    db::jobs::enqueue(conn, user, &Task::RemoveBlobs { paths: vec![path] }).await?;
+async fn give_up(ledger: &mut Ledger, id: FileId, kind: DerivativeKind) -> Result<bool> {
+    let user = ledger.user().clone();
+    db::jobs::cancel_derive(ledger, id, kind).await?;
+    let Some(path) = db::derivatives::remove(ledger, &name(&user, id, kind)).await? else { return Ok(false) };
+    db::jobs::enqueue(ledger, &user, &Task::RemoveBlobs { paths: vec![path] }).await?;
     Ok(true)
 }
 
-async fn locked(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<File> {
-    if !db::files::lock(conn, user, id).await? {
+async fn locked(ledger: &mut Ledger, id: FileId) -> Result<File> {
+    if !db::files::lock(ledger, id).await? {
         return Err(Error::NotFound);
     }
-    db::files::get(conn, user, id).await?.ok_or(Error::NotFound)
+    let user = ledger.user().clone();
+    db::files::get(ledger, &user, id).await?.ok_or(Error::NotFound)
 }
 
 /// Has a derivative made again whose bytes are lost. `false` when it is not ready any more.
@@ -133,11 +152,14 @@ async fn locked(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<Fi
 /// # Errors
 /// When Postgres does not answer.
 pub(in crate::ops) async fn renew(app: &App, user: &UserId, file: FileId, path: &str) -> Result<bool> {
-    let mut tx = app.db.begin().await?;
-    let Some(kind) = db::derivatives::renew(&mut tx, user, file, path).await? else { return Ok(false) };
-    if kind.picture().is_none() {
-        db::jobs::enqueue(&mut tx, user, &Task::Derive { file, kind }).await?;
-    }
-    tx.commit().await?;
-    Ok(true)
+    once_more(|| async {
+        let mut ledger = app.db.ledger(user).await?;
+        let Some(kind) = db::derivatives::renew(&mut ledger, file, path).await? else { return Ok(false) };
+        if kind.picture().is_none() {
+            db::jobs::enqueue(&mut ledger, user, &Task::Derive { file, kind }).await?;
+        }
+        ledger.commit().await?;
+        Ok(true)
+    })
+    .await
 }

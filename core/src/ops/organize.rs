@@ -1,13 +1,15 @@
 //! Changes to files that leave their bytes alone: one file's metadata, or one action on many files.
 
 use crate::app::App;
-use crate::db;
+use crate::db::files::Removable;
+use crate::db::{self, Ledger, once_more};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::{File, Tags};
 use crate::ops::trash;
 
-/// Changes one file outside the trash: the row is locked, `change` decides, the row is written back.
+/// Changes one file outside the trash: the row is locked, `change` decides, the row is written back. When the
+/// transaction has to be done again, `change` decides again.
 ///
 /// # Errors
 /// [`Error::NotFound`], or whatever `change` refuses.
@@ -15,18 +17,22 @@ pub async fn edit(
     app: &App,
     user: &UserId,
     id: FileId,
-    change: impl FnOnce(&mut File) -> Result<()>,
+    change: impl Fn(&mut File) -> Result<()> + Send + Sync,
 ) -> Result<File> {
-    let mut tx = app.db.begin().await?;
-    if !db::files::lock(&mut tx, user, id).await? {
-        return Err(Error::NotFound);
-    }
-    let mut file = db::files::get(&mut tx, user, id).await?.ok_or(Error::NotFound)?;
-    change(&mut file)?;
-    db::files::update(&mut tx, &file).await?;
-    let changed = db::files::get(&mut tx, user, id).await?.ok_or(Error::NotFound)?;
-    tx.commit().await?;
-    Ok(changed)
+    once_more(|| async {
+        let mut ledger = app.db.ledger(user).await?;
+        if !db::files::lock(&mut ledger, id).await? {
+            return Err(Error::NotFound);
+        }
+        let before = db::files::get(&mut ledger, user, id).await?.ok_or(Error::NotFound)?;
+        let mut after = before.clone();
+        change(&mut after)?;
+        db::files::update(&mut ledger, &before, &after).await?;
+        let changed = db::files::get(&mut ledger, user, id).await?.ok_or(Error::NotFound)?;
+        ledger.commit().await?;
+        Ok(changed)
+    })
+    .await
 }
 
 /// Moves one file to the trash, or removes it for good, if `check` lets it. Answers the file as it was.
@@ -40,24 +46,26 @@ pub async fn delete(
     permanent: bool,
     check: impl Fn(&File) -> Result<()> + Send + Sync,
 ) -> Result<File> {
-    let mut tx = app.db.begin().await?;
-    // What is checked stays as it is until it is gone.
-    db::storage::lock(&mut tx, user).await?;
-    let mut file = db::files::get(&mut tx, user, id).await?.ok_or(Error::NotFound)?;
-    check(&file)?;
-    let gone = if permanent {
-        trash::purge(&mut tx, user, &[id]).await?
-    } else {
-        db::files::trash(&mut tx, user, &[id]).await?
-    };
-    if gone.is_empty() {
-        return Err(Error::NotFound);
-    }
-    if !permanent {
-        file = db::files::get(&mut tx, user, id).await?.ok_or(Error::NotFound)?;
-    }
-    tx.commit().await?;
-    Ok(file)
+    once_more(|| async {
+        let mut ledger = app.db.ledger(user).await?;
+        // What is checked stays as it is until it is gone.
+        let mut file = db::files::get(&mut ledger, user, id).await?.ok_or(Error::NotFound)?;
+        check(&file)?;
+        let gone = if permanent {
+            trash::purge(&mut ledger, &[id], Removable::Any).await?
+        } else {
+            db::files::trash(&mut ledger, &[id]).await?
+        };
+        if gone.is_empty() {
+            return Err(Error::NotFound);
+        }
+        if !permanent {
+            file = db::files::get(&mut ledger, user, id).await?.ok_or(Error::NotFound)?;
+        }
+        ledger.commit().await?;
+        Ok(file)
+    })
+    .await
 }
 
 /// Takes one file out of the trash.
@@ -65,13 +73,30 @@ pub async fn delete(
 /// # Errors
 /// [`Error::NotFound`] when it is not in the trash.
 pub async fn restore(app: &App, user: &UserId, id: FileId) -> Result<File> {
-    let mut tx = app.db.begin().await?;
-    if db::files::restore(&mut tx, user, &[id]).await?.is_empty() {
-        return Err(Error::NotFound);
-    }
-    let file = db::files::get(&mut tx, user, id).await?.ok_or(Error::NotFound)?;
-    tx.commit().await?;
-    Ok(file)
+    once_more(|| async {
+        let mut ledger = app.db.ledger(user).await?;
+        if db::files::restore(&mut ledger, &[id]).await?.is_empty() {
+            return Err(Error::NotFound);
+        }
+        let file = db::files::get(&mut ledger, user, id).await?.ok_or(Error::NotFound)?;
+        ledger.commit().await?;
+        Ok(file)
+    })
+    .await
+}
+
+/// Revokes every signed URL given out for a file.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn revoke_urls(app: &App, user: &UserId, id: FileId) -> Result<()> {
+    once_more(|| async {
+        let mut ledger = app.db.ledger(user).await?;
+        let is_there = db::files::revoke_urls(&mut ledger, id).await?;
+        ledger.commit().await?;
+        if is_there { Ok(()) } else { Err(Error::NotFound) }
+    })
+    .await
 }
 
 /// What a batch does to each of its files.
@@ -102,7 +127,8 @@ pub enum Skipped {
     TooManyTags,
 }
 
-/// Does one action to many files of a user, in one transaction. Answers for each id, in order, whether it was done.
+/// Does one action to many files of a user, in one transaction, also when the client hangs up. Answers for each id, in
+/// order, whether it was done.
 ///
 /// # Errors
 /// When Postgres does not answer: then nothing was done.
@@ -112,23 +138,39 @@ pub async fn batch(
     action: &Action,
     ids: &[FileId],
 ) -> Result<Vec<(FileId, Option<Skipped>)>> {
-    let mut tx = app.db.begin().await?;
-    // Two batches that touch the same files in different orders would otherwise wait for each other for ever.
-    db::storage::lock(&mut tx, user).await?;
+    let (owned, user, action, ids) = (app.clone(), user.clone(), action.clone(), ids.to_vec());
+    app.outlive(async move {
+        let app = owned;
+        once_more(|| async {
+            let mut ledger = app.db.ledger(&user).await?;
+            let outcomes = act(&mut ledger, &user, &action, &ids).await?;
+            ledger.commit().await?;
+            Ok(outcomes)
+        })
+        .await
+    })
+    .await
+}
+
+async fn act(
+    ledger: &mut Ledger,
+    user: &UserId,
+    action: &Action,
+    ids: &[FileId],
+) -> Result<Vec<(FileId, Option<Skipped>)>> {
     let done = match action {
-        Action::Delete => db::files::trash(&mut tx, user, ids).await?,
-        Action::Restore => db::files::restore(&mut tx, user, ids).await?,
-        Action::Purge => trash::purge(&mut tx, user, ids).await?,
-        Action::SetFavorite(favorite) => db::files::set_favorite(&mut tx, user, ids, *favorite).await?,
-        Action::Tag(tags) => db::files::add_tags(&mut tx, user, ids, tags).await?,
-        Action::Untag(tags) => db::files::remove_tags(&mut tx, user, ids, tags).await?,
-        Action::Move(package) => db::files::set_package(&mut tx, user, ids, package.as_deref()).await?,
+        Action::Delete => db::files::trash(ledger, ids).await?,
+        Action::Restore => db::files::restore(ledger, ids).await?,
+        Action::Purge => trash::purge(ledger, ids, Removable::Any).await?,
+        Action::SetFavorite(favorite) => db::files::set_favorite(ledger, ids, *favorite).await?,
+        Action::Tag(tags) => db::files::add_tags(ledger, ids, tags).await?,
+        Action::Untag(tags) => db::files::remove_tags(ledger, ids, tags).await?,
+        Action::Move(package) => db::files::set_package(ledger, ids, package.as_deref()).await?,
     };
     let there = match action {
-        Action::Tag(_) => db::files::existing(&mut tx, user, ids, false).await?,
+        Action::Tag(_) => db::files::existing(ledger, user, ids).await?,
         _ => Vec::new(),
     };
-    tx.commit().await?;
     let outcome = |id: &FileId| {
         let skipped = match (done.contains(id), there.contains(id)) {
             (true, _) => None,

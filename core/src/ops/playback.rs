@@ -5,10 +5,10 @@
 
 use crate::app::App;
 use crate::blob::{BlobKey, Draft, Folder};
-use crate::db;
 use crate::db::derivatives::Name;
 use crate::db::jobs::ClaimedJob;
-use crate::error::{Error, Result};
+use crate::db::{self, once_more};
+use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, Conversion, Facts, Film, MediaError};
 use crate::model::{DerivativeKind, DerivativeState, File};
@@ -63,12 +63,10 @@ pub async fn make(app: &App, job: &ClaimedJob, id: FileId, stop: &CancellationTo
     let source = app.volume.open_blob(&BlobKey::parse(&file.file_path)?).await?;
     let (mime, facts) = examine(app, &source).await?;
     let conversion = media::conversion(mime, &facts);
-    let mut conn = app.db.conn().await?;
-    db::files::set_needs_playback(&mut conn, name.user, id, conversion.is_some()).await?;
-    let Some(conversion) = conversion else {
-        return db::derivatives::remove(&mut conn, &name).await.map(drop);
-    };
-    drop(conn);
+    if !record_need(app, job, &name, conversion.is_some()).await? {
+        return Ok(());
+    }
+    let Some(conversion) = conversion else { return Ok(()) };
     app.volume.require_room(file.size).await?;
     let draft = app.volume.draft().await?;
     let film = Film { file: &source, mime, duration_seconds: file.duration_seconds, hdr: facts.hdr };
@@ -79,6 +77,24 @@ pub async fn make(app: &App, job: &ClaimedJob, id: FileId, stop: &CancellationTo
             conclude(app, &name, ended?).await
         }
     }
+}
+
+/// Records whether browsers need a derivative; one that they do not need is asked for no more. `false` when the job is
+/// not ours any more, and then nothing is recorded.
+async fn record_need(app: &App, job: &ClaimedJob, name: &Name<'_>, needs_playback: bool) -> Result<bool> {
+    once_more(|| async {
+        let mut ledger = app.db.ledger(name.user).await?;
+        if !db::jobs::renew(&mut ledger, job, LEASE).await? {
+            return Ok(false);
+        }
+        db::files::set_needs_playback(&mut ledger, name.file, needs_playback).await?;
+        if !needs_playback {
+            db::derivatives::remove(&mut ledger, name).await?;
+        }
+        ledger.commit().await?;
+        Ok(true)
+    })
+    .await
 }
 
 /// The file and the place of its film, if that is still to be made.
@@ -133,7 +149,7 @@ async fn hold(app: &App, job: &ClaimedJob, name: &Name<'_>, percent: &AtomicU8) 
             Ok(false) => return Ok(()),
             // The lease outlives a database that is away for a moment.
             Err(error) if last.elapsed() < LEASE / 2 => {
-                tracing::warn!(%error, job.id = %job.id, "progress could not be told");
+                tracing::warn!(error = %chain(&error), job.id = %job.id, "progress could not be told");
             }
             Err(error) => return Err(error),
         }
@@ -142,9 +158,14 @@ async fn hold(app: &App, job: &ClaimedJob, name: &Name<'_>, percent: &AtomicU8) 
 }
 
 async fn beat(app: &App, job: &ClaimedJob, name: &Name<'_>, percent: u8) -> Result<bool> {
-    let mut conn = app.db.conn().await?;
-    Ok(db::jobs::renew(&mut conn, job, LEASE).await?
-        && db::derivatives::set_progress(&mut conn, name, percent, LEASE).await?)
+    once_more(|| async {
+        let mut ledger = app.db.ledger(name.user).await?;
+        let is_wanted = db::jobs::renew(&mut ledger, job, LEASE).await?
+            && db::derivatives::set_progress(&mut ledger, name, percent, LEASE).await?;
+        ledger.commit().await?;
+        Ok(is_wanted)
+    })
+    .await
 }
 
 async fn keep(
@@ -156,10 +177,14 @@ async fn keep(
     remark: Option<&str>,
 ) -> Result<()> {
     let size = app.volume.keep(draft, key).await?;
-    let mut tx = app.db.begin().await?;
-    let is_wanted = db::jobs::renew(&mut tx, job, LEASE).await?
-        && db::derivatives::set_ready(&mut tx, name, size, remark).await?;
-    tx.commit().await?;
+    let is_wanted = once_more(|| async {
+        let mut ledger = app.db.ledger(name.user).await?;
+        let is_wanted = db::jobs::renew(&mut ledger, job, LEASE).await?
+            && db::derivatives::set_ready(&mut ledger, name, size, remark).await?;
+        ledger.commit().await?;
+        Ok(is_wanted)
+    })
+    .await?;
     if !is_wanted {
         app.volume.remove(vec![key.clone()]).await?;
     }
@@ -167,19 +192,25 @@ async fn keep(
 }
 
 async fn conclude(app: &App, name: &Name<'_>, ended: Ended) -> Result<()> {
-    let mut conn = app.db.conn().await?;
-    match ended {
-        Ended::Converted(_) | Ended::Unwanted => Ok(()),
-        Ended::Failed(failure) if !failure.retryable => {
-            db::derivatives::set_failed(&mut conn, name, &failure.reason).await
+    let failed_for_good = match &ended {
+        Ended::Converted(_) | Ended::Unwanted => return Ok(()),
+        Ended::Failed(failure) if !failure.retryable => Some(failure.reason.as_str()),
+        Ended::Failed(_) | Ended::Stopped => None,
+    };
+    once_more(|| async {
+        let mut ledger = app.db.ledger(name.user).await?;
+        match failed_for_good {
+            Some(reason) => db::derivatives::set_failed(&mut ledger, name, reason).await?,
+            None => db::derivatives::give_back(&mut ledger, name).await?,
         }
-        Ended::Failed(failure) => {
-            db::derivatives::give_back(&mut conn, name).await?;
+        ledger.commit().await
+    })
+    .await?;
+    match ended {
+        Ended::Stopped => Err(Error::Draining),
+        Ended::Failed(failure) if failure.retryable => {
             Err(Error::Internal(anyhow::anyhow!("a film could not be converted: {}", failure.reason)))
         }
-        Ended::Stopped => {
-            db::derivatives::give_back(&mut conn, name).await?;
-            Err(Error::Draining)
-        }
+        _ => Ok(()),
     }
 }

@@ -122,15 +122,15 @@ async fn run(mut walk: Walk<'_>) -> Result<Tally> {
 /// # Errors
 /// [`Error::NotFound`] for a user without a row; when Postgres does not answer.
 pub async fn recount(db: &Db, user: &UserId) -> Result<Vec<Drift>> {
-    let mut tx = db.begin().await?;
-    if !db::storage::lock(&mut tx, user).await? {
+    let mut ledger = db.ledger(user).await?;
+    if !ledger.has_row() {
         return Err(Error::NotFound);
     }
-    let drift = audit::drift(&mut tx, user).await?;
+    let drift = audit::drift(&mut ledger, user).await?;
     if !drift.is_empty() {
-        db::storage::recount(&mut tx, user).await?;
+        db::storage::recount(&mut ledger).await?;
     }
-    tx.commit().await?;
+    ledger.commit().await?;
     Ok(drift)
 }
 

@@ -3,12 +3,14 @@
 
 use crate::app::App;
 use crate::blob::{BlobKey, Folder};
-use crate::db;
 use crate::db::derivatives::{Found, Name};
-use crate::error::{Error, Result};
+use crate::db::{self, once_more};
+use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, MediaError, Picture, PictureFormat};
 use crate::model::{ByteSize, DerivativeKind, DerivativeState, File, PictureKind};
+use futures_util::FutureExt as _;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -20,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// First pause between two looks; doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(320);
+/// Before each attempt to give the right to make an image back: the database may be away.
+const GIVE_BACK_PAUSES: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_secs(2), Duration::from_secs(10)];
 
 /// A picture on the volume.
 #[derive(Debug, Clone)]
@@ -70,30 +75,30 @@ pub(in crate::ops) fn key(name: &Name<'_>) -> Result<BlobKey> {
     BlobKey::new(name.user.as_str(), Folder::Thumbnails, &file_name)
 }
 
-/// The picture `found` is about: as it is if it is ready, else made now, by us or by whoever makes it already.
+/// The image `found` is about: as it is if it is ready, else made now, by us or by whoever makes it already.
 ///
 /// # Errors
 /// [`Error::NotFound`] when its file is gone, [`Error::ThumbnailUnavailable`] with the reason when none can be made.
-pub async fn get(app: &App, wanted: &Wanted<'_>, found: Found) -> Result<Thumbnail> {
-    if let Some(ready) = ready(&found)? {
-        return Ok(ready);
-    }
+pub async fn get(app: &App, wanted: &Wanted<'_>, mut found: Found) -> Result<Thumbnail> {
     let deadline = Instant::now() + PATIENCE;
     let mut pause = FIRST_PAUSE;
     loop {
-        make(app, wanted).await?;
-        let found = db::derivatives::find(&mut *app.db.conn().await?, &wanted.name())
-            .await?
-            .ok_or(Error::NotFound)?;
         if let Some(ready) = ready(&found)? {
             return Ok(ready);
         }
         if Instant::now() > deadline {
             return Err(Error::Unavailable { part: "thumbnail" });
         }
-        tokio::time::sleep(pause).await;
-        pause = LONGEST_PAUSE.min(pause * 2);
+        if found.is_leased || make(app, wanted).await? == Made::ByAnother {
+            tokio::time::sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+        found = find(app, wanted).await?.ok_or(Error::NotFound)?;
     }
+}
+
+async fn find(app: &App, wanted: &Wanted<'_>) -> Result<Option<Found>> {
+    db::derivatives::find(&mut *app.db.conn().await?, &wanted.name()).await
 }
 
 fn ready(found: &Found) -> Result<Option<Thumbnail>> {
@@ -108,57 +113,131 @@ fn ready(found: &Found) -> Result<Option<Thumbnail>> {
     }
 }
 
-/// Makes a picture unless it is made, failed, or being made: 1 its row, 2 the right to make it, 3 its bytes, 4 `ready`.
+/// What became of a wish to make an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// It is there, or failed for good: nothing is left to do.
+    Settled,
+    /// Somebody else makes it, who may come to no end.
+    ByAnother,
+}
+
+/// Makes an image unless it is made, failed, or being made: 1 its row and the right to make it, 2 its bytes, 3 `ready`.
+/// Goes on when the caller is gone: what was begun is ended, so that the right never lapses while its holder lives.
 ///
 /// # Crash
-/// After 2 or 3: the lease lapses and another makes it again, under the same name.
+/// After 1 or 2: the lease lapses and another makes it again, under the same name.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the file is gone; a failure that may pass. One that will not pass is recorded instead.
-pub async fn make(app: &App, wanted: &Wanted<'_>) -> Result<()> {
+pub async fn make(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
+    let (owned, user) = (app.clone(), wanted.user.clone());
+    let Wanted { file, kind, format, .. } = *wanted;
+    app.outlive(async move {
+        let wanted = Wanted { user: &user, file, kind, format };
+        Box::pin(make_to_the_end(&owned, &wanted)).await
+    })
+    .await
+}
+
+async fn make_to_the_end(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
     let name = &wanted.name();
-    let mut conn = app.db.conn().await?;
-    let file = db::files::get(&mut conn, name.user, name.file).await?.ok_or(Error::NotFound)?;
+    let found = db::files::get(&mut *app.db.conn().await?, name.user, name.file).await?;
+    let file = found.ok_or(Error::NotFound)?;
     if !can_have(&file.mime_type) {
         return Err(Error::ThumbnailUnavailable {
             reason: "there is no picture of files of this type".to_owned(),
         });
     }
     let key = key(name)?;
-    db::derivatives::request(&mut conn, name, &key).await?;
-    if !db::derivatives::claim(&mut conn, name, LEASE).await? {
-        return Ok(());
+    if !claim(app, name, &key).await? {
+        let found = find(app, wanted).await?.ok_or(Error::NotFound)?;
+        let is_pending = found.state == Some(DerivativeState::Pending);
+        return Ok(if is_pending { Made::ByAnother } else { Made::Settled });
     }
-    drop(conn);
-    let drawn = draw(app, &file, wanted).await;
-    match drawn {
-        Ok(Ok(picture)) => keep(app, name, key, picture).await,
-        Ok(Err(failure)) if !failure.retryable => {
-            db::derivatives::set_failed(&mut *app.db.conn().await?, name, &failure.reason).await
-        }
+    let recorded = match draw(app, &file, wanted).await {
+        Ok(Ok(image)) => keep(app, name, key, image).await,
+        Ok(Err(failure)) if !failure.retryable => set_failed(app, name, &failure.reason).await,
         Ok(Err(failure)) => {
-            db::derivatives::give_back(&mut *app.db.conn().await?, name).await?;
-            Err(Error::Internal(anyhow::anyhow!("a picture could not be made: {}", failure.reason)))
+            Err(Error::Internal(anyhow::anyhow!("an image could not be made: {}", failure.reason)))
         }
-        Err(error) => {
-            db::derivatives::give_back(&mut *app.db.conn().await?, name).await?;
-            Err(error)
-        }
+        Err(error) => Err(error),
+    };
+    if recorded.is_err() {
+        give_back(app, name).await;
     }
+    recorded.map(|()| Made::Settled)
+}
+
+/// Records why an image cannot be made.
+async fn set_failed(app: &App, name: &Name<'_>, reason: &str) -> Result<()> {
+    once_more(|| async {
+        let mut ledger = app.db.ledger(name.user).await?;
+        db::derivatives::set_failed(&mut ledger, name, reason).await?;
+        ledger.commit().await
+    })
+    .await
+}
+
+/// Names the image's path and takes the right to make it.
+async fn claim(app: &App, name: &Name<'_>, key: &BlobKey) -> Result<bool> {
+    once_more(|| async {
+        let mut ledger = app.db.ledger(name.user).await?;
+        db::derivatives::request(&mut ledger, name, key).await?;
+        let is_ours = db::derivatives::claim(&mut ledger, name, LEASE).await?;
+        ledger.commit().await?;
+        Ok(is_ours)
+    })
+    .await
+}
+
+/// Gives the right to make an image back, so that the next one need not wait until it lapses; later, if the database is
+/// away.
+async fn give_back(app: &App, name: &Name<'_>) {
+    if give_back_once(app, name).await.is_ok() {
+        return;
+    }
+    let (owned, user) = (app.clone(), name.user.clone());
+    let (file, kind, mime_type) = (name.file, name.kind, name.mime_type);
+    app.detach(async move {
+        let name = Name { user: &user, file, kind, mime_type };
+        for pause in GIVE_BACK_PAUSES {
+            tokio::time::sleep(pause).await;
+            match give_back_once(&owned, &name).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), file.id = %file, "the right to make an image is still held");
+                }
+            }
+        }
+    });
+}
+
+async fn give_back_once(app: &App, name: &Name<'_>) -> Result<()> {
+    once_more(|| async {
+        let mut ledger = app.db.ledger(name.user).await?;
+        db::derivatives::give_back(&mut ledger, name).await?;
+        ledger.commit().await
+    })
+    .await
 }
 
 async fn keep(app: &App, name: &Name<'_>, key: BlobKey, picture: Picture) -> Result<()> {
     let size = ByteSize::new(picture.bytes.len() as u64);
     app.volume.put(&key, picture.bytes).await?;
-    let mut tx = app.db.begin().await?;
-    if name.kind == DerivativeKind::Default {
-        // The file's row before the derivative's: the order of whoever removes both.
-        db::files::set_thumbhash(&mut tx, name.user, name.file, &picture.thumbhash).await?;
-    }
-    let is_recorded = db::derivatives::set_ready(&mut tx, name, size, None).await?;
-    tx.commit().await?;
+    let thumbhash = &picture.thumbhash;
+    let is_recorded = once_more(|| async {
+        let mut ledger = app.db.ledger(name.user).await?;
+        if name.kind == DerivativeKind::Default {
+            db::files::set_thumbhash(&mut ledger, name.file, thumbhash).await?;
+        }
+        let is_recorded = db::derivatives::set_ready(&mut ledger, name, size, None).await?;
+        ledger.commit().await?;
+        Ok(is_recorded)
+    })
+    .await?;
     if !is_recorded {
-        // Its file was purged meanwhile, and with it the row that named the picture.
+        // Its file was purged meanwhile, and with it the row that named the image.
         app.volume.remove(vec![key]).await?;
     }
     Ok(())
@@ -170,19 +249,25 @@ async fn draw(
     wanted: &Wanted<'_>,
 ) -> Result<std::result::Result<Picture, MediaError>> {
     let Wanted { kind, format, .. } = *wanted;
-    // Waiting here bounds both memory and processor time, whoever asks for how many pictures.
-    let _permit = app.decoders.acquire().await.map_err(|_| Error::Draining)?;
+    // Waiting here bounds both memory and processor time, whoever asks for how many images.
+    let permit = app.decoders.clone().acquire_owned().await.map_err(|_| Error::Draining)?;
     let source = app.volume.open_blob(&BlobKey::parse(&file.file_path)?).await?;
     let (mime_type, limits) = (file.mime_type.clone(), app.media_limits.clone());
     if !mime_type.starts_with("image/") {
-        let drawn = media::poster(source, &mime_type, file.duration_seconds, kind, format, &limits).await;
-        return Ok(drawn);
+        let poster = media::poster(source, &mime_type, file.duration_seconds, kind, format, &limits);
+        let drawn = AssertUnwindSafe(poster).catch_unwind().await;
+        drop(permit);
+        return Ok(drawn.unwrap_or_else(|_| Err(damaged())));
     }
     let drawn = tokio::task::spawn_blocking(move || {
+        // Nobody can stop a decoder: the permit stays with it until it has ended.
+        let _permit = permit;
         media::image_thumbnail(&source, &mime_type, kind, format, &limits)
     });
-    // A decoder that panics says something about the file, not about us: it fails for good.
-    Ok(drawn.await.unwrap_or_else(|_| {
-        Err(MediaError { reason: "the picture is damaged".to_owned(), retryable: false })
-    }))
+    Ok(drawn.await.unwrap_or_else(|_| Err(damaged())))
+}
+
+/// A decoder that panics says something about the file, not about us: it fails for good.
+fn damaged() -> MediaError {
+    MediaError { reason: "the picture is damaged".to_owned(), retryable: false }
 }

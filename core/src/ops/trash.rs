@@ -1,35 +1,54 @@
 //! Removing files for good: rows first, bytes after, by a job that names them until they are gone.
 
 use crate::app::App;
-use crate::db;
+use crate::db::files::Removable;
 use crate::db::jobs::Task;
+use crate::db::uploads::Reason;
+use crate::db::{self, Ledger, once_more};
 use crate::error::Result;
 use crate::ids::{FileId, UserId};
 use crate::ops::upload;
-use sqlx::PgConnection;
+use time::OffsetDateTime;
 
 /// Files removed in one transaction.
 const BATCH: i64 = 500;
+/// Files of the trash of all users that a pass removes whatever part of it they are: small installations need no operator.
+pub const ALWAYS: i64 = 1000;
 
-/// Removes files, in the trash or not, within the caller's transaction. Answers which existed.
+/// Removes those of these files that may be removed, within the caller's transaction. Answers which were.
 ///
 /// # Crash
 /// After the commit: the job is there and removes the bytes.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn purge(conn: &mut PgConnection, user: &UserId, ids: &[FileId]) -> Result<Vec<FileId>> {
-    db::storage::lock(conn, user).await?;
-    let mut paths = db::derivatives::paths_of(conn, user, ids).await?;
-    let removed = db::files::delete(conn, user, ids).await?;
-    paths.extend(removed.iter().map(|(_, path)| path.clone()));
-    if !removed.is_empty() {
-        db::jobs::enqueue(conn, user, &Task::RemoveBlobs { paths }).await?;
+pub async fn purge(ledger: &mut Ledger, ids: &[FileId], which: Removable) -> Result<Vec<FileId>> {
+    let held = db::files::lock_removable(ledger, ids, which).await?;
+    let derived = db::derivatives::paths_of(ledger, &held).await?;
+    let removed = db::files::delete(ledger, &held, which).await?;
+    let removed_ids: Vec<FileId> = removed.iter().map(|(id, _)| *id).collect();
+    // What was made from a file that stays must stay as well.
+    let derived = derived.into_iter().filter(|(id, _)| removed_ids.contains(id));
+    let paths: Vec<String> = derived.chain(removed).map(|(_, path)| path).collect();
+    if !paths.is_empty() {
+        let user = ledger.user().clone();
+        db::jobs::enqueue(ledger, &user, &Task::RemoveBlobs { paths }).await?;
     }
-    Ok(removed.into_iter().map(|(id, _)| id).collect())
+    Ok(removed_ids)
 }
 
-/// Removes everything in a user's trash. Answers how many files that were.
+/// [`purge`] in a transaction of its own.
+async fn purge_now(app: &App, user: &UserId, ids: &[FileId], which: Removable) -> Result<u64> {
+    once_more(|| async {
+        let mut ledger = app.db.ledger(user).await?;
+        let removed = purge(&mut ledger, ids, which).await?;
+        ledger.commit().await?;
+        Ok(removed.len() as u64)
+    })
+    .await
+}
+
+/// Removes everything in a user's trash, also when the client hangs up. Answers how many files that were.
 ///
 /// # Crash
 /// Between two batches: the rest stays in the trash.
@@ -37,16 +56,25 @@ pub async fn purge(conn: &mut PgConnection, user: &UserId, ids: &[FileId]) -> Re
 /// # Errors
 /// When Postgres does not answer.
 pub async fn empty(app: &App, user: &UserId) -> Result<u64> {
-    let mut removed = 0;
-    loop {
-        let mut tx = app.db.begin().await?;
-        let ids = db::files::trashed(&mut tx, user, BATCH).await?;
-        removed += purge(&mut tx, user, &ids).await?.len() as u64;
-        tx.commit().await?;
-        if (ids.len() as i64) < BATCH {
-            return Ok(removed);
+    let (owned, user) = (app.clone(), user.clone());
+    app.outlive(async move {
+        let (app, mut removed) = (owned, 0);
+        loop {
+            let (found, purged) = once_more(|| async {
+                let mut ledger = app.db.ledger(&user).await?;
+                let ids = db::files::trashed(&mut ledger, &user, BATCH).await?;
+                let purged = purge(&mut ledger, &ids, Removable::Trashed).await?;
+                ledger.commit().await?;
+                Ok((ids.len() as i64, purged.len() as u64))
+            })
+            .await?;
+            removed += purged;
+            if found < BATCH {
+                return Ok(removed);
+            }
         }
-    }
+    })
+    .await
 }
 
 /// What [`remove_everything`] removed.
@@ -73,7 +101,7 @@ pub async fn remove_everything(
 ) -> Result<Removed> {
     let mut removed = Removed::default();
     for id in db::uploads::ids_of(&mut *app.db.conn().await?, user).await? {
-        removed.uploads += u64::from(upload::cancel(app, user, id).await?);
+        removed.uploads += u64::from(upload::cancel(app, user, id, Reason::Wanted).await?);
     }
     loop {
         let files = db::audit::files(&mut *app.db.conn().await?, user, None, BATCH).await?;
@@ -81,36 +109,75 @@ pub async fn remove_everything(
             return Ok(removed);
         }
         let ids: Vec<FileId> = files.into_iter().map(|file| file.id).collect();
-        let mut tx = app.db.begin().await?;
-        removed.files += purge(&mut tx, user, &ids).await?.len() as u64;
-        tx.commit().await?;
+        removed.files += purge_now(app, user, &ids, Removable::Any).await?;
         watch(removed.files);
     }
 }
 
-/// Removes files of any user whose time in the trash is over. Answers how many.
+/// What a pass over the trash of all users did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Files that were removed.
+    pub files: u64,
+    /// Files that are due and wait for an operator's word, because there are too many at once.
+    pub waiting: u64,
+}
+
+/// Removes files of any user whose time in the trash is over, by Postgres' clock. More than a tenth of all trash at once
+/// is more likely a wrong clock or a wrong setting than the passing of time: then only what an operator has [allowed]
+/// is removed, and the rest waits. [`ALWAYS`] files are removed in any case.
 ///
 /// # Crash
 /// Between two users: the next pass does the rest.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn purge_due(app: &App) -> Result<u64> {
-    let before = app.clock.now() - app.config.limits.trash_keep;
-    let mut removed = 0;
+///
+/// [allowed]: allow_due
+pub async fn purge_due(app: &App) -> Result<Purged> {
+    let kept = app.config.limits.trash_keep;
+    let (waiting, until) = too_many_due(app).await?;
+    let mut files = 0;
     loop {
-        let due = db::files::trash_due(&mut *app.db.conn().await?, before, BATCH).await?;
+        let due = db::files::trash_due(&mut *app.db.conn().await?, kept, until, BATCH).await?;
         for group in due.chunk_by(|(a, _), (b, _)| a == b) {
             let Some((user, _)) = group.first() else { continue };
             let ids: Vec<FileId> = group.iter().map(|(_, id)| *id).collect();
-            let mut tx = app.db.begin().await?;
-            // Somebody may have restored one since.
-            let still = db::files::existing(&mut tx, user, &ids, true).await?;
-            removed += purge(&mut tx, user, &still).await?.len() as u64;
-            tx.commit().await?;
+            files += purge_now(app, user, &ids, Removable::TrashedFor(kept)).await?;
         }
         if (due.len() as i64) < BATCH {
-            return Ok(removed);
+            return Ok(Purged { files, waiting });
         }
     }
+}
+
+/// How many files are due that must wait, and since when what may be removed is in the trash at the latest. Counts no
+/// further than it has to.
+async fn too_many_due(app: &App) -> Result<(u64, Option<OffsetDateTime>)> {
+    let kept = app.config.limits.trash_keep;
+    let mut conn = app.db.conn().await?;
+    let allowed = db::purges::allowed_before(&mut conn).await?;
+    if db::purges::count_due(&mut conn, kept, allowed, ALWAYS + 1).await? <= ALWAYS {
+        return Ok((0, None));
+    }
+    let most = ALWAYS.max(db::purges::count_trash(&mut conn).await? / 10);
+    let due = db::purges::count_due(&mut conn, kept, allowed, i64::MAX).await?;
+    if due <= most {
+        return Ok((0, None));
+    }
+    tracing::error!(
+        due,
+        most,
+        "the trash is not emptied: more is due at once than ever by itself. See `jam-admin allow-purge`"
+    );
+    Ok((due.unsigned_abs(), Some(allowed.unwrap_or(OffsetDateTime::UNIX_EPOCH))))
+}
+
+/// Lets the next passes remove what is due now, however much it is. Answers how many files that are.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn allow_due(app: &App) -> Result<u64> {
+    let kept = app.config.limits.trash_keep;
+    Ok(db::purges::allow(&mut *app.db.conn().await?, kept).await?.unsigned_abs())
 }

@@ -16,9 +16,10 @@ pub mod session;
 use crate::app::App;
 use crate::blob::{BlobKey, Folder, Staged, Writer};
 use crate::crash;
-use crate::db;
-use crate::db::uploads::{Ending, NewOwner, NewUpload};
-use crate::error::{Error, Result};
+use crate::db::files::NewFile;
+use crate::db::uploads::{Ending, NewOwner, NewUpload, Reason};
+use crate::db::{self, once_more};
+use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Sniffed};
 use crate::model::{ByteSize, File, FileMetadata, FileName, FileType, Usage};
@@ -28,7 +29,7 @@ use sqlx::PgConnection;
 use std::time::Duration;
 
 /// An upload that is not finished by then is given up, whatever its process says.
-const LIFETIME: time::Duration = time::Duration::hours(24);
+const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// What a body's fields around a file may weigh: a reservation may start smaller than its bound by so much.
 const SLACK: ByteSize = ByteSize::new(64 * 1024);
 /// Without a declared length the reservation grows by doubling from here ...
@@ -129,7 +130,7 @@ impl Receiving {
             instance: Some(app.volume.instance()),
             want,
             at_least,
-            expires_at: app.clock.now() + LIFETIME,
+            expires_in: LIFETIME,
         };
         let granted = reserve(app, &new).await?;
         let is_assigned = matches!(owner, Owner::Known(_));
@@ -254,7 +255,7 @@ pub async fn require_any_room(app: &App, user: &UserId) -> Result<()> {
     full.map_or(Ok(()), Err)
 }
 
-/// Makes received files the user's, all or none: 1 settle the final paths, 2 rename and sync, 3 in one transaction end
+/// Makes received files the user's, all or none, also when the client hangs up: 1 settle the final paths, 2 rename and sync, 3 in one transaction end
 /// the uploads, insert the files and queue their pictures.
 ///
 /// # Crash
@@ -264,6 +265,15 @@ pub async fn require_any_room(app: &App, user: &UserId) -> Result<()> {
 /// [`Error::TypeMismatch`] before anything happened; [`Error::TooManyStoredFiles`]; [`Error::Unavailable`];
 /// [`Error::Conflict`] when an upload was cancelled meanwhile.
 pub async fn complete(
+    app: &App,
+    user: &UserId,
+    received: Vec<(Received, Option<FileType>, FileMetadata)>,
+) -> Result<Vec<File>> {
+    let (owned, user) = (app.clone(), user.clone());
+    app.outlive(async move { Box::pin(complete_to_the_end(&owned, &user, received)).await }).await
+}
+
+async fn complete_to_the_end(
     app: &App,
     user: &UserId,
     received: Vec<(Received, Option<FileType>, FileMetadata)>,
@@ -279,17 +289,12 @@ pub async fn complete(
         let file = one.content.into_file(ids, &one.held.final_key, file_type, metadata);
         arrived.push((file, one.held));
     }
-    let mut tx = app.db.begin().await?;
-    for (file, held) in &arrived {
-        if !record(&mut tx, held.id, file, app.config.limits.max_files_per_user).await? {
-            tx.rollback().await?;
-            // Who cancelled it may have looked for its bytes before they had this name, which no row has any more.
-            app.volume.remove(vec![held.final_key.clone()]).await?;
-            return Err(cancelled());
-        }
-    }
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
-    tx.commit().await?;
+    if let Some(lost) = once_more(|| record_all(app, user, &arrived)).await? {
+        // Who cancelled it may have looked for its bytes before they had this name, which no row has any more.
+        app.volume.remove(vec![lost]).await?;
+        return Err(cancelled());
+    }
     arrived.iter_mut().for_each(|(_, held)| held.is_over = true);
     let mut conn = app.db.conn().await?;
     let mut files = Vec::new();
@@ -297,6 +302,18 @@ pub async fn complete(
         files.extend(db::files::get(&mut conn, user, new.id).await?);
     }
     Ok(files)
+}
+
+/// All of them or none. Answers the path of one that was cancelled meanwhile; then none is recorded.
+async fn record_all(app: &App, user: &UserId, arrived: &[(NewFile, Held)]) -> Result<Option<BlobKey>> {
+    let mut ledger = app.db.ledger(user).await?;
+    for (file, held) in arrived {
+        if !record(&mut ledger, held.id, file, app.config.limits.max_files_per_user).await? {
+            return Ok(Some(held.final_key.clone()));
+        }
+    }
+    ledger.commit().await?;
+    Ok(None)
 }
 
 impl Held {
@@ -316,7 +333,7 @@ impl Held {
 
     async fn cancel(mut self) {
         // After an error the drop tries again.
-        self.is_over = cancel(&self.app, &self.user, self.id).await.is_ok();
+        self.is_over = cancel(&self.app, &self.user, self.id, Reason::Wanted).await.is_ok();
     }
 
     async fn try_resize(&self, size: ByteSize) -> Result<bool> {
@@ -334,7 +351,6 @@ impl Held {
 }
 
 impl Drop for Held {
-    #[expect(clippy::disallowed_methods, reason = "undoing goes on after the request")]
     fn drop(&mut self) {
         if self.is_over {
             return;
@@ -342,17 +358,17 @@ impl Drop for Held {
         let (app, user, id) = (self.app.clone(), self.user.clone(), self.id);
         // Without a runtime the process is ending, and the janitor of the next one does it.
         if tokio::runtime::Handle::try_current().is_ok() {
-            tokio::spawn(async move { cancel_patiently(&app, &user, id).await });
+            app.clone().detach(async move { cancel_patiently(&app, &user, id).await });
         }
     }
 }
 
 async fn cancel_patiently(app: &App, user: &UserId, id: UploadId) {
     for pause in CANCEL_PAUSES {
-        match cancel(app, user, id).await {
+        match cancel(app, user, id, Reason::Wanted).await {
             Ok(_) => return,
             Err(error) => {
-                tracing::warn!(%error, user.id = %user, upload.id = %id, "an upload could not be cancelled yet")
+                tracing::warn!(error = %chain(&error), user.id = %user, upload.id = %id, "an upload could not be cancelled yet")
             }
         }
         tokio::time::sleep(pause).await;
@@ -361,15 +377,16 @@ async fn cancel_patiently(app: &App, user: &UserId, id: UploadId) {
 }
 
 /// Undoes an upload: 1 take it out of its receiver's hands, 2 remove its bytes, 3 remove its row and give back what it
-/// reserved. `false` when it was complete or gone. Safe to repeat, also while its bytes still arrive.
+/// reserved. `false` when it was complete or gone, or the reason does not hold any more. Safe to repeat, also while its bytes still arrive.
 ///
 /// # Crash
 /// After 1 or 2: the janitor does it again.
 ///
 /// # Errors
 /// When Postgres or the volume does not answer.
-pub async fn cancel(app: &App, user: &UserId, id: UploadId) -> Result<bool> {
-    let Some(paths) = db::uploads::set_cancelling(&mut *app.db.conn().await?, user, id).await? else {
+pub async fn cancel(app: &App, user: &UserId, id: UploadId, reason: Reason) -> Result<bool> {
+    let marked = db::uploads::set_cancelling(&mut *app.db.conn().await?, user, id, reason).await?;
+    let Some(paths) = marked else {
         return Ok(false);
     };
     crash::point("cancel.marked");
@@ -387,16 +404,18 @@ async fn reserve(app: &App, new: &NewUpload<'_>) -> Result<ByteSize> {
         return Ok(granted);
     }
     // No row yet, or no room: make the row and ask once more, while nobody changes what the answer goes by.
-    let mut tx = app.db.begin().await?;
-    db::storage::ensure(&mut tx, new.user, app.config.limits.default_quota).await?;
-    db::storage::lock(&mut tx, new.user).await?;
-    match db::uploads::create(&mut tx, new, max_files).await? {
-        Some(granted) => {
-            tx.commit().await?;
-            Ok(granted)
+    once_more(|| async {
+        let mut ledger = app.db.ledger(new.user).await?;
+        ledger.ensure(app.config.limits.default_quota).await?;
+        match db::uploads::create(&mut ledger, new, max_files).await? {
+            Some(granted) => {
+                ledger.commit().await?;
+                Ok(granted)
+            }
+            None => Err(no_room(app, &mut ledger, new.user).await?),
         }
-        None => Err(no_room(app, &mut tx, new.user).await?),
-    }
+    })
+    .await
 }
 
 /// The janitor took the upload away, because its time was over.

@@ -2,13 +2,13 @@
 
 use crate::app::App;
 use crate::blob::BlobKey;
-use crate::db::jobs::{ClaimedJob, Task};
-use crate::db::{self, Db};
+use crate::db::jobs::{ClaimedJob, DeadJob, Task};
+use crate::db::{self, Db, once_more};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, JobId};
 use crate::media::PictureFormat;
 use crate::model::PictureKind;
-use crate::ops::thumbnail::Wanted;
+use crate::ops::thumbnail::{Made, Wanted};
 use crate::ops::{derivative, facts, playback, thumbnail, trash};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,8 @@ const LEASE: Duration = Duration::from_secs(180);
 const MAX_ATTEMPTS: i32 = 3;
 /// Pause after the first failure; four times as long after each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a job waits for somebody else who does the same.
+const WAIT: Duration = Duration::from_secs(5);
 
 /// Runs the next job that is due, unless it is a long one. `false` when there is none.
 ///
@@ -44,27 +46,28 @@ async fn run_one(app: &App, is_long: bool, stop: &CancellationToken) -> Result<b
         return Ok(true);
     }
     let started = tokio::time::Instant::now();
-    let outcome = run(app, &job, stop).await;
-    let duration_ms = started.elapsed().as_millis() as u64;
-    let mut conn = app.db.conn().await?;
-    match outcome {
-        Ok(()) => {
-            db::jobs::finish(&mut conn, &job).await?;
+    match run(app, &job, stop).await {
+        Ok(Made::Settled) => {
+            db::jobs::finish(&mut *app.db.conn().await?, &job).await?;
+            let duration_ms = started.elapsed().as_millis() as u64;
             tracing::info!(job.id = %job.id, user.id = %job.user_id, task = job.task.name(), duration_ms, "job done");
         }
-        Err(Error::Draining) => db::jobs::give_back(&mut conn, &job).await?,
-        Err(error) => {
-            let reason = reason(&error);
-            tracing::warn!(job.id = %job.id, user.id = %job.user_id, task = job.task.name(), attempts = job.attempts, reason, "job failed");
-            if job.attempts < MAX_ATTEMPTS {
-                let pause = FIRST_PAUSE * 4_u32.pow(job.attempts.max(1).unsigned_abs() - 1);
-                db::jobs::retry_later(&mut conn, &job, &reason, pause).await?;
-            } else {
-                set_aside(app, &job, &reason).await?;
-            }
-        }
+        // A job ends only with what it is about: whoever makes that now may come to no end.
+        Ok(Made::ByAnother) => db::jobs::wait(&mut *app.db.conn().await?, &job, WAIT).await?,
+        Err(Error::Draining) => db::jobs::give_back(&mut *app.db.conn().await?, &job).await?,
+        Err(error) => fail(app, &job, &reason(&error)).await?,
     }
     Ok(true)
+}
+
+/// Puts a job that failed back for later, or sets it aside after the last attempt.
+async fn fail(app: &App, job: &ClaimedJob, reason: &str) -> Result<()> {
+    tracing::warn!(job.id = %job.id, user.id = %job.user_id, task = job.task.name(), attempts = job.attempts, reason, "job failed");
+    if job.attempts >= MAX_ATTEMPTS {
+        return set_aside(app, job, reason).await;
+    }
+    let pause = FIRST_PAUSE * 4_u32.pow(job.attempts.max(1).unsigned_abs() - 1);
+    db::jobs::retry_later(&mut *app.db.conn().await?, job, reason, pause).await
 }
 
 /// Of long jobs one at a time, whoever runs it.
@@ -79,32 +82,33 @@ async fn claim(app: &App, is_long: bool) -> Result<Option<ClaimedJob>> {
     Ok(claimed)
 }
 
-async fn run(app: &App, job: &ClaimedJob, stop: &CancellationToken) -> Result<()> {
+async fn run(app: &App, job: &ClaimedJob, stop: &CancellationToken) -> Result<Made> {
     match &job.task {
         Task::Derive { file, kind } => {
             let made = match kind.picture() {
                 Some(kind) => draw(app, job, *file, kind).await,
-                None => playback::make(app, job, *file, stop).await,
+                None => playback::make(app, job, *file, stop).await.map(|()| Made::Settled),
             };
             match made {
                 // The file went while the job waited: nothing is left to do.
-                Err(Error::NotFound | Error::ThumbnailUnavailable { .. }) => Ok(()),
+                Err(Error::NotFound | Error::ThumbnailUnavailable { .. }) => Ok(Made::Settled),
                 made => made,
             }
         }
         Task::RemoveBlobs { paths } => {
             let keys = paths.iter().map(|path| BlobKey::parse(path)).collect::<Result<Vec<_>>>()?;
-            app.volume.remove(keys).await
+            app.volume.remove(keys).await?;
+            Ok(Made::Settled)
         }
         Task::RemoveUser => {
             trash::remove_everything(app, &job.user_id, &mut |_| {}).await?;
-            Ok(())
+            Ok(Made::Settled)
         }
     }
 }
 
 /// The first look at a file after its upload also finds out what its headers did not tell.
-async fn draw(app: &App, job: &ClaimedJob, file: FileId, kind: PictureKind) -> Result<()> {
+async fn draw(app: &App, job: &ClaimedJob, file: FileId, kind: PictureKind) -> Result<Made> {
     facts::complete(app, &job.user_id, file).await?;
     let format = PictureFormat::WebP;
     thumbnail::make(app, &Wanted { user: &job.user_id, file, kind, format }).await
@@ -112,28 +116,41 @@ async fn draw(app: &App, job: &ClaimedJob, file: FileId, kind: PictureKind) -> R
 
 /// The last attempt failed: the file's owner sees why, and the job stays for an operator.
 async fn set_aside(app: &App, job: &ClaimedJob, reason: &str) -> Result<()> {
-    let mut conn = app.db.conn().await?;
-    if let Task::Derive { file, kind } = &job.task {
-        let name = derivative::name(&job.user_id, *file, *kind);
-        db::derivatives::set_failed(&mut conn, &name, "it could not be made in three attempts").await?;
-    }
-    db::jobs::bury(&mut conn, job, reason).await
+    once_more(|| async {
+        let mut ledger = app.db.ledger(&job.user_id).await?;
+        if let Task::Derive { file, kind } = &job.task {
+            let name = derivative::name(&job.user_id, *file, *kind);
+            db::derivatives::set_failed(&mut ledger, &name, "it could not be made in three attempts").await?;
+        }
+        db::jobs::bury(&mut ledger, job, reason).await?;
+        ledger.commit().await
+    })
+    .await
 }
 
 /// Lets dead jobs run again, one or all, and the derivatives that were given up with them. Answers how many.
 ///
+/// # Crash
+/// Between two jobs: the rest is dead as before.
+///
 /// # Errors
-/// When Postgres does not answer: then nothing was done.
+/// When Postgres does not answer.
 pub async fn revive(db: &Db, only: Option<JobId>) -> Result<usize> {
-    let mut tx = db.begin().await?;
-    let revived = db::jobs::revive(&mut tx, only).await?;
-    for (user, task) in &revived {
-        if let Task::Derive { file, kind } = task {
-            db::derivatives::forgive(&mut tx, user, *file, *kind).await?;
-        }
+    let mut revived = 0;
+    for job in db::jobs::dead(&mut *db.conn().await?, only).await? {
+        revived += usize::from(once_more(|| revive_one(db, &job)).await?);
     }
-    tx.commit().await?;
-    Ok(revived.len())
+    Ok(revived)
+}
+
+async fn revive_one(db: &Db, job: &DeadJob) -> Result<bool> {
+    let mut ledger = db.ledger(&job.user_id).await?;
+    let is_revived = db::jobs::revive(&mut ledger, job.id).await?;
+    if let (true, Task::Derive { file, kind }) = (is_revived, &job.task) {
+        db::derivatives::forgive(&mut ledger, *file, *kind).await?;
+    }
+    ledger.commit().await?;
+    Ok(is_revived)
 }
 
 fn reason(error: &Error) -> String {

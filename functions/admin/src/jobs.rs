@@ -9,8 +9,9 @@ use jam_core::app::App;
 use jam_core::db::jobs::{JobLine, Task};
 use jam_core::db::{self, Db};
 use jam_core::ids::JobId;
-use jam_core::ops::{janitor, work};
-use serde::Serialize;
+use jam_core::ops::{janitor, trash, work};
+use serde::{Deserialize as _, Serialize};
+use serde_json::Value;
 
 #[derive(Args)]
 pub(crate) struct JobsOptions {
@@ -84,11 +85,13 @@ pub(crate) async fn jobs(output: &Output, db: &Db, options: JobsOptions) -> Resu
     Ok(Ended::Done)
 }
 
-fn about(task: &Task) -> String {
-    match task {
-        Task::Derive { file, kind } => format!("{} {} of {file}", task.name(), kind.as_str()),
-        Task::RemoveBlobs { paths } => format!("{} ({})", task.name(), paths.len()),
-        Task::RemoveUser => task.name().to_owned(),
+fn about(task: &Value) -> String {
+    match Task::deserialize(task) {
+        Ok(Task::Derive { file, kind }) => format!("derive {} of {file}", kind.as_str()),
+        Ok(Task::RemoveBlobs { paths }) => format!("remove_blobs ({})", paths.len()),
+        Ok(task @ Task::RemoveUser) => task.name().to_owned(),
+        // A newer release's.
+        Err(_) => task["task"].as_str().unwrap_or_default().to_owned(),
     }
 }
 
@@ -113,18 +116,49 @@ struct Swept {
     uploads_cancelled: u64,
     uploads_finished: u64,
     files_purged: u64,
+    /// Due, and waiting for `allow-purge`.
+    files_waiting: u64,
+    /// Nothing was done: this machine's clock is so far before the database's.
+    wrong_clock_seconds: Option<i64>,
 }
 
 /// One pass of the janitor.
 pub(crate) async fn janitor(output: &Output, app: &App) -> Result<Ended> {
     let pass = janitor::pass(app).await?;
-    let janitor::Pass { uploads_cancelled, uploads_finished, files_purged } = pass;
-    let swept = Swept { uploads_cancelled, uploads_finished, files_purged };
+    let janitor::Pass { uploads_cancelled, uploads_finished, files_purged, .. } = pass;
+    let janitor::Pass { files_waiting, wrong_clock_seconds, .. } = pass;
+    let swept =
+        Swept { uploads_cancelled, uploads_finished, files_purged, files_waiting, wrong_clock_seconds };
     output.answer(&swept, |swept| {
+        if let Some(seconds) = swept.wrong_clock_seconds {
+            return format!(
+                "Nothing was done: this machine's clock and the database's differ by {seconds} s."
+            );
+        }
+        let waiting = match swept.files_waiting {
+            0 => String::new(),
+            files => format!(" Files that are due and wait for `jam-admin allow-purge`: {files}."),
+        };
         format!(
-            "Abandoned uploads cancelled: {}. Uploads finished: {}. Files of the trash removed: {}.",
+            "Abandoned uploads cancelled: {}. Uploads finished: {}. Files of the trash removed: {}.{waiting}",
             swept.uploads_cancelled, swept.uploads_finished, swept.files_purged
         )
+    })?;
+    let is_clean = wrong_clock_seconds.is_none() && files_waiting == 0;
+    Ok(if is_clean { Ended::Done } else { Ended::Findings })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Allowed {
+    files_allowed: u64,
+}
+
+/// Lets the janitor remove what is due in the trash now, however much it is.
+pub(crate) async fn allow_purge(output: &Output, app: &App) -> Result<Ended> {
+    let files_allowed = trash::allow_due(app).await?;
+    output.answer(&Allowed { files_allowed }, |allowed| {
+        format!("Files that the janitor may remove in its next pass: {}.", allowed.files_allowed)
     })?;
     Ok(Ended::Done)
 }

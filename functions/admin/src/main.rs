@@ -82,6 +82,8 @@ enum Verb {
     Adopt(adopt::AdoptOptions),
     /// One pass of the janitor now: abandoned uploads, files whose time in the trash is over
     Janitor,
+    /// Let the janitor remove what is due in the trash now, which it asks about when it is more than a tenth of all trash
+    AllowPurge,
 }
 
 /// How a verb ended that did not fail.
@@ -140,6 +142,7 @@ async fn run(verb: Verb, output: &Output) -> Result<Ended> {
         Verb::Purge(options) => purge::purge(output, &App::open(config)?, options).await,
         Verb::Adopt(options) => adopt::adopt(output, &App::open(config)?, options).await,
         Verb::Janitor => jobs::janitor(output, &App::open(config)?).await,
+        Verb::AllowPurge => jobs::allow_purge(output, &App::open(config)?).await,
         Verb::Config => setup::config(output),
     }
 }

@@ -124,7 +124,7 @@ async fn list(app: &App, user: &UserId, params: &Params) -> Result<Json<FileList
     let wants_total = params.flag("includeTotal")?.unwrap_or(false);
     let (page, total) = ops::browse::page(app, user, request.clone(), wants_total).await?;
     let next_cursor = page.next.map(|place| query::cursor(&request, place)).transpose()?;
-    let files: Vec<UserFile> = page.files.into_iter().map(|file| UserFile::new(file, &app.signer)).collect();
+    let files: Vec<UserFile> = page.files.into_iter().map(|file| UserFile::new(file, app)).collect();
     Ok(Json(FileList { success: true, count: files.len(), files, next_cursor, total }))
 }
 
@@ -143,7 +143,7 @@ async fn get_file(State(app): State<App>, wanted: ReadableFile, headers: HeaderM
     if validators.is_not_modified(&headers) {
         return Ok((axum::http::StatusCode::NOT_MODIFIED, [(ETAG, validators.etag)]).into_response());
     }
-    let file = UserFile::new(file, &app.signer);
+    let file = UserFile::new(file, &app);
     Ok(([(ETAG, validators.etag)], Json(OneFile { success: true, file })).into_response())
 }
 

@@ -52,7 +52,7 @@ struct DeletedFile {
 }
 
 fn changed(app: &App, file: File) -> Json<ChangedFile> {
-    Json(ChangedFile { success: true, file: UserFile::new(file, &app.signer) })
+    Json(ChangedFile { success: true, file: UserFile::new(file, app) })
 }
 
 /// Moves a file to the trash, or with `permanent=true` removes it for good, from the trash as well.
@@ -73,7 +73,7 @@ async fn delete_file(
     let check = |file: &File| require_match(file, &headers);
     let file = ops::organize::delete(&app, &caller.user, id, permanent, check).await?;
     let message = if permanent { "File deleted permanently" } else { "File moved to the trash" };
-    Ok(Json(DeletedFile { success: true, message, deleted_file: UserFile::new(file, &app.signer) }))
+    Ok(Json(DeletedFile { success: true, message, deleted_file: UserFile::new(file, &app) }))
 }
 
 /// Changes what is named and leaves the rest (RFC 7396). With `If-Match` only if the file is still as it was read.

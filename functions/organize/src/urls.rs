@@ -96,9 +96,6 @@ pub(crate) async fn revoke_urls(
     caller: Caller,
     PathFile(id): PathFile,
 ) -> Result<Json<Revoked>> {
-    if db::files::revoke_urls(&mut *app.db.conn().await?, &caller.user, id).await? {
-        Ok(Json(Revoked { success: true }))
-    } else {
-        Err(Error::NotFound)
-    }
+    ops::organize::revoke_urls(&app, &caller.user, id).await?;
+    Ok(Json(Revoked { success: true }))
 }

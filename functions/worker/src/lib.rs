@@ -3,6 +3,7 @@
 //! Never decides what a job does.
 
 use jam_core::app::App;
+use jam_core::error::chain;
 use jam_core::{Result, ops};
 use std::future::Future;
 use std::pin::Pin;
@@ -68,7 +69,7 @@ async fn run_due(app: App, jobs: Jobs, stop: CancellationToken) {
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => {
-                tracing::warn!(%error, "jobs wait for the next event");
+                tracing::warn!(error = %chain(&error), "jobs wait for the next event");
                 return;
             }
         }
@@ -81,7 +82,7 @@ async fn run_all(app: App, jobs: Jobs, stop: CancellationToken) {
             Ok(true) => continue,
             Ok(false) => IDLE_PAUSE,
             Err(error) => {
-                tracing::warn!(%error, "jobs wait");
+                tracing::warn!(error = %chain(&error), "jobs wait");
                 FAILURE_PAUSE
             }
         };
@@ -98,7 +99,7 @@ async fn run_janitor(app: App, stop: CancellationToken) {
 
 async fn run_janitor_once(app: &App) {
     if let Err(error) = ops::janitor::pass(app).await {
-        tracing::warn!(%error, "the janitor's pass was not finished");
+        tracing::warn!(error = %chain(&error), "the janitor's pass was not finished");
     }
 }
 

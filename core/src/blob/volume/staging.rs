@@ -5,7 +5,7 @@
 use super::{Inner, Volume, create_new, open_beneath, open_or_make_directory};
 use crate::blob::soundness::Soundness;
 use crate::blob::{BlobKey, Midpoint, Writer, blocking, fault, forcing};
-use crate::error::Result;
+use crate::error::{Result, chain};
 use crate::model::ByteSize;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -294,7 +294,7 @@ impl Drop for Unclaimed {
         if self.file.is_some()
             && let Err(error) = unlinkat(&self.directory, self.name.as_str(), UnlinkatFlags::NoRemoveDir)
         {
-            tracing::warn!(%error, "a staging file that nobody wants is left behind");
+            tracing::warn!(error = %chain(&error), "a staging file that nobody wants is left behind");
         }
     }
 }

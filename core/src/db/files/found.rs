@@ -1,26 +1,21 @@
 //! What is found out about a file after its upload. None of it is a change that its user made.
 
+use super::Ledger;
 use crate::error::Result;
-use crate::ids::{FileId, UserId};
-use sqlx::PgConnection;
+use crate::ids::FileId;
 
 /// Records whether browsers need a derivative to play a file.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn set_needs_playback(
-    conn: &mut PgConnection,
-    user: &UserId,
-    id: FileId,
-    needs_playback: bool,
-) -> Result<()> {
+pub async fn set_needs_playback(ledger: &mut Ledger, id: FileId, needs_playback: bool) -> Result<()> {
     sqlx::query!(
         "UPDATE user_files SET needs_playback = $3 WHERE user_id = $1 AND id = $2",
-        user.as_str(),
+        ledger.user().as_str(),
         id as FileId,
         needs_playback,
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(())
 }
@@ -30,8 +25,7 @@ pub async fn set_needs_playback(
 /// # Errors
 /// When Postgres does not answer.
 pub async fn complete_facts(
-    conn: &mut PgConnection,
-    user: &UserId,
+    ledger: &mut Ledger,
     id: FileId,
     size: Option<(i32, i32)>,
     duration_seconds: Option<f64>,
@@ -42,13 +36,13 @@ pub async fn complete_facts(
             SET width = coalesce(width, $3), height = coalesce(height, $4)
               , duration_seconds = coalesce(duration_seconds, $5)
           WHERE user_id = $1 AND id = $2",
-        user.as_str(),
+        ledger.user().as_str(),
         id as FileId,
         width,
         height,
         duration_seconds,
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(())
 }
@@ -57,20 +51,15 @@ pub async fn complete_facts(
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn set_thumbhash(
-    conn: &mut PgConnection,
-    user: &UserId,
-    id: FileId,
-    thumbhash: &[u8],
-) -> Result<()> {
+pub async fn set_thumbhash(ledger: &mut Ledger, id: FileId, thumbhash: &[u8]) -> Result<()> {
     sqlx::query!(
         "UPDATE user_files SET thumbhash = $3
           WHERE user_id = $1 AND id = $2 AND thumbhash IS DISTINCT FROM $3",
-        user.as_str(),
+        ledger.user().as_str(),
         id as FileId,
         thumbhash,
     )
-    .execute(conn)
+    .execute(&mut **ledger)
     .await?;
     Ok(())
 }

@@ -5,12 +5,11 @@
 use super::{can_have, give_up, name, request};
 use crate::db::derivatives::Candidate;
 use crate::db::jobs::Task;
-use crate::db::{self, Db};
+use crate::db::{self, Db, Ledger, once_more};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::{DerivativeKind, DerivativeState};
 use serde::Serialize;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
@@ -101,17 +100,19 @@ async fn of_user(
 ) -> Result<()> {
     let mut after = None;
     while !stop.is_cancelled() {
-        let mut tx = db.begin().await?;
-        // Whoever removes files takes the user's row first as well.
-        db::storage::lock(&mut tx, user).await?;
         let which = (kind, name(user, FileId::default(), kind).mime_type);
-        let page = db::derivatives::candidates(&mut tx, user, which, after, FILES).await?;
-        let mut queued = 0;
-        for candidate in page.iter().filter(|candidate| is_due(candidate, scope, kind)) {
-            make_again(&mut tx, user, candidate, kind).await?;
-            queued += 1;
-        }
-        tx.commit().await?;
+        let (page, queued) = once_more(|| async {
+            let mut ledger = db.ledger(user).await?;
+            let page = db::derivatives::candidates(&mut ledger, user, which, after, FILES).await?;
+            let mut queued = 0;
+            for candidate in page.iter().filter(|candidate| is_due(candidate, scope, kind)) {
+                make_again(&mut ledger, user, candidate, kind).await?;
+                queued += 1;
+            }
+            ledger.commit().await?;
+            Ok((page, queued))
+        })
+        .await?;
         count(page.len() as u64, queued);
         match page.last() {
             Some(last) if page.len() as i64 == FILES => after = Some(last.file),
@@ -134,23 +135,23 @@ fn is_due(candidate: &Candidate, scope: &Scope, kind: DerivativeKind) -> bool {
 }
 
 async fn make_again(
-    conn: &mut PgConnection,
+    ledger: &mut Ledger,
     user: &UserId,
     candidate: &Candidate,
     kind: DerivativeKind,
 ) -> Result<()> {
     let file = candidate.file;
     match (kind.picture(), candidate.state) {
-        (_, None) => request(conn, user, file, kind).await,
+        (_, None) => request(ledger, file, kind).await,
         // A picture is replaced where it lies.
         (Some(_), Some(_)) => {
-            db::derivatives::reset(conn, &name(user, file, kind)).await?;
-            db::jobs::cancel_derive(conn, user, file, kind).await?;
-            db::jobs::enqueue(conn, user, &Task::Derive { file, kind }).await
+            db::derivatives::reset(ledger, &name(user, file, kind)).await?;
+            db::jobs::cancel_derive(ledger, file, kind).await?;
+            db::jobs::enqueue(ledger, user, &Task::Derive { file, kind }).await
         }
         (None, Some(_)) => {
-            give_up(conn, user, file, kind).await?;
-            request(conn, user, file, kind).await
+            give_up(ledger, file, kind).await?;
+            request(ledger, file, kind).await
         }
     }
 }

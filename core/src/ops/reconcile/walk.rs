@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::blob::{BlobKey, Entry, Folder, Look, Stat};
 use crate::db;
 use crate::db::audit::{self, StoredDerivative, StoredFile};
+use crate::db::uploads::Reason;
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::ByteSize;
@@ -109,10 +110,9 @@ impl<'a> Walk<'a> {
         let suspects = audit::unnamed(&mut *self.app.db.conn().await?, user, &paths(&entries)).await?;
         retain(&mut entries, suspects);
         if !entries.is_empty() {
-            let mut tx = self.app.db.begin().await?;
-            db::storage::lock(&mut tx, user).await?;
-            let unnamed = audit::unnamed(&mut tx, user, &paths(&entries)).await?;
-            tx.commit().await?;
+            let mut ledger = self.app.db.ledger(user).await?;
+            let unnamed = audit::unnamed(&mut ledger, user, &paths(&entries)).await?;
+            ledger.commit().await?;
             retain(&mut entries, unnamed);
         }
         Ok(entries)
@@ -318,7 +318,7 @@ impl<'a> Walk<'a> {
                 derivative::renew(self.app, user_id, *file_id, path).await?
             }
             Finding::TornUpload { user_id, upload_id, .. } => {
-                upload::cancel(self.app, user_id, *upload_id).await?
+                upload::cancel(self.app, user_id, *upload_id, Reason::Wanted).await?
             }
             _ => false,
         };

@@ -9,6 +9,7 @@ use crate::blob::{Midpoint, Writer};
 use crate::crash;
 use crate::db;
 use crate::db::sessions::{Checkpoint, Open, Session};
+use crate::db::uploads::Reason;
 use crate::error::{Error, Result};
 use crate::media;
 use crate::model::{ByteSize, UploadRole};
@@ -19,7 +20,6 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 use std::pin::Pin;
 use std::time::Duration;
-use time::OffsetDateTime;
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// How often a writer looks whether it is still the latest one. Usually it is told to look when that matters; without
@@ -73,10 +73,10 @@ enum Checking {
 /// [`Error::Gone`], [`Error::QuotaExceeded`] while the length is not known, [`Error::Draining`] when the process is to
 /// end, [`Error::VolumeFull`], [`Error::TypeMismatch`] and [`Error::TypeRefused`] at the end, and whatever `chunks` ends
 /// with. What came before an error is kept, unless there is a checksum.
-#[expect(clippy::disallowed_methods, reason = "what arrived is recorded even when the request is gone")]
 pub async fn append(app: &App, session: &Session, piece: Piece, chunks: Chunks) -> Result<Session> {
-    let (app, id) = (app.clone(), session.id);
-    let appending = tokio::spawn(async move {
+    let (owned, id) = (app.clone(), session.id);
+    app.outlive(async move {
+        let app = owned;
         match lock::take(&app, id, Persistence::Evict).await? {
             Taken::Busy => Err(Error::UploadLocked),
             Taken::Ended(session) => at_its_end(*session, &piece),
@@ -89,8 +89,8 @@ pub async fn append(app: &App, session: &Session, piece: Piece, chunks: Chunks) 
                 run(&app, session, open, writer, piece, chunks).await
             }
         }
-    });
-    appending.await.map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("appending")))?
+    })
+    .await
 }
 
 /// Nothing more fits to an upload that is complete, and nothing at all to one that is gone.
@@ -347,7 +347,7 @@ impl<'a> Appending<'a> {
             Error::Unavailable { part: "volume" } | Error::TypeRefused { .. } | Error::TypeMismatch { .. },
         ) = &settled
         {
-            super::cancel(self.app, &self.session.user_id, self.session.id).await?;
+            super::cancel(self.app, &self.session.user_id, self.session.id, Reason::Wanted).await?;
         }
         settled
     }
@@ -361,7 +361,8 @@ impl<'a> Appending<'a> {
             id: self.session.id,
             epoch: self.epoch,
             at,
-            expires_at: expires_at(self.app, self.session.created_at),
+            idle: self.app.config.limits.upload_idle,
+            life: self.app.config.limits.upload_life,
         };
         crash::point("append.synced");
         if !db::sessions::checkpoint(&mut *self.app.db.conn().await?, &checkpoint).await? {
@@ -381,12 +382,6 @@ impl<'a> Appending<'a> {
             Err(error) => error,
         }
     }
-}
-
-/// When an upload is given up that makes progress now.
-fn expires_at(app: &App, created_at: OffsetDateTime) -> OffsetDateTime {
-    let limits = &app.config.limits;
-    (app.clock.now() + limits.upload_idle).min(created_at + limits.upload_life)
 }
 
 impl Checking {

@@ -3,15 +3,14 @@
 
 use crate::app::App;
 use crate::blob::{BlobKey, Folder};
-use crate::db;
 use crate::db::files::NewFile;
 use crate::db::uploads::Ending;
+use crate::db::{self, Ledger};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Class, Facts, Sniffed};
 use crate::model::{ByteSize, FileMetadata, FileName, FileType, Sha256Digest};
 use crate::ops::derivative;
-use sqlx::PgConnection;
 
 /// What arrived.
 pub(in crate::ops) struct Content {
@@ -72,23 +71,36 @@ pub(in crate::ops) async fn settle(
 /// then the caller rolls back.
 ///
 /// # Errors
-/// [`Error::TooManyStoredFiles`]: exact, because ending the upload holds the user's row.
+/// [`Error::TooManyStoredFiles`]: exact, because the ledger is held.
 pub(super) async fn record(
-    conn: &mut PgConnection,
+    ledger: &mut Ledger,
     upload: UploadId,
     file: &NewFile,
     max_files: i64,
 ) -> Result<bool> {
     let user = &file.user_id;
-    let Some(file_count) = db::uploads::end(conn, user, upload, Ending::Complete).await? else {
+    let Some(file_count) = db::uploads::end(ledger, user, upload, Ending::Complete).await? else {
         return Ok(false);
     };
     if file_count >= max_files {
         return Err(Error::TooManyStoredFiles { file_count, max_files });
     }
-    db::files::insert(conn, file).await?;
-    derivative::queue(conn, file).await?;
+    db::files::insert(ledger, file).await?;
+    derivative::queue(ledger, file).await?;
     Ok(true)
+}
+
+/// The same for a resumable upload, which remembers its file, in a transaction of its own.
+///
+/// # Errors
+/// [`Error::Gone`] when the upload was cancelled meanwhile; [`Error::TooManyStoredFiles`].
+pub(super) async fn record_session(app: &App, upload: UploadId, file: &NewFile) -> Result<()> {
+    let mut ledger = app.db.ledger(&file.user_id).await?;
+    if !record(&mut ledger, upload, file, app.config.limits.max_files_per_user).await? {
+        return Err(Error::Gone);
+    }
+    db::sessions::set_file(&mut ledger, &file.user_id, upload, file.id).await?;
+    ledger.commit().await
 }
 
 /// What a file is stored as by its beginning: as declared if the content allows it, else what the content is.

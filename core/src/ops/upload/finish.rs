@@ -6,8 +6,9 @@ use super::{HEAD_BYTES, lock};
 use crate::app::App;
 use crate::blob::{BlobKey, Staged, Writer};
 use crate::crash;
-use crate::db;
 use crate::db::sessions::{Open, Session};
+use crate::db::uploads::Reason;
+use crate::db::{self, once_more};
 use crate::error::{Error, Result};
 use crate::media;
 use std::fs::File;
@@ -31,7 +32,7 @@ pub(super) async fn finish(app: &App, session: Session, open: Open, writer: Writ
             | Error::TypeRefused { .. }
             | Error::TooManyStoredFiles { .. }),
         ) => {
-            super::cancel(app, &session.user_id, session.id).await?;
+            super::cancel(app, &session.user_id, session.id, Reason::Wanted).await?;
             Err(error)
         }
         Err(error) => Err(error),
@@ -58,12 +59,7 @@ async fn publish(app: &App, session: &Session, open: &Open, staged: Staged) -> R
     }
     crash::point("finish.renamed");
     let file = content.into_file((user.clone(), open.file_id), &key, file_type, session.metadata.clone());
-    let mut tx = app.db.begin().await?;
-    if !content::record(&mut tx, id, &file, app.config.limits.max_files_per_user).await? {
-        return Err(Error::Gone);
-    }
-    db::sessions::set_file(&mut tx, user, id, file.id).await?;
-    tx.commit().await?;
+    once_more(|| content::record_session(app, session.id, &file)).await?;
     crash::point("finish.done");
     tracing::info!(user.id = %user, upload.id = %id, file.id = %file.id, size_bytes = file.size.bytes(), "an upload became a file");
     Ok(())

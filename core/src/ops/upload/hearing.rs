@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use crate::db::evictions::Evictions;
-use crate::error::Result;
+use crate::error::{Result, chain};
 use std::time::Duration;
 
 /// How often it is looked whether anybody still writes: the connection outlives the pauses between a client's pieces.
@@ -37,7 +37,7 @@ async fn nobody_writes(app: &App) {
 async fn hear(app: &App) {
     loop {
         if let Err(error) = hear_until_lost(app).await {
-            tracing::warn!(%error, "writers of this process are not told when another one wants their upload");
+            tracing::warn!(error = %chain(&error), "writers of this process are not told when another one wants their upload");
         }
         tokio::time::sleep(LINGER).await;
     }

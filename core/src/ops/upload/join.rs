@@ -7,8 +7,9 @@ use super::{cancel, finish, lock};
 use crate::app::App;
 use crate::blob::{BlobKey, Writer};
 use crate::crash;
-use crate::db;
 use crate::db::sessions::{self, Open, Session};
+use crate::db::uploads::Reason;
+use crate::db::{self, once_more};
 use crate::error::{Error, Result};
 use crate::ids::UploadId;
 use crate::model::{ByteSize, UploadRole};
@@ -26,36 +27,23 @@ pub const MAX_PARTS: usize = 100;
 /// # Errors
 /// [`Error::Conflict`] for a part that is not one, not whole or joined already; [`Error::FileTooLarge`],
 /// [`Error::VolumeFull`], and what finishing ends with.
-#[expect(clippy::disallowed_methods, reason = "a join goes on when its request is gone")]
-pub async fn join(app: &App, mut new: New, parts: &[Session]) -> Result<Session> {
+pub async fn join(app: &App, new: New, parts: &[Session]) -> Result<Session> {
     let ids: Vec<UploadId> = parts.iter().map(|part| part.id).collect();
-    let mut tx = app.db.begin().await?;
-    session::lock_owner(app, &mut tx, &new.user).await?;
-    if let Some(key) = &new.idempotency_key
-        && let Some(known) = session::known_by_key(&mut tx, &new.user, key).await?
-    {
-        tx.commit().await?;
-        return session::repeat(app, known, &new, &ids).await;
-    }
-    // Looked at again under the owner's row: two joins cannot have the same part.
-    let mut length = ByteSize::ZERO;
-    for id in &ids {
-        let part = sessions::get(&mut tx, *id).await?.ok_or(Error::NotFound)?;
-        length = length.saturating_add(whole_part(&part)?);
-    }
-    let max_bytes = app.config.limits.max_file;
-    if length > max_bytes {
-        return Err(Error::FileTooLarge { max_bytes });
-    }
-    new.length = Some(length);
-    let id = UploadId::new();
-    let paths = Paths::new(&new.user, id)?;
-    let mut row = paths.row(app, &new.user, length, length);
-    row.expires_at = app.clock.now() + app.config.limits.upload_idle;
-    row.want = sessions::take_reservations(&mut tx, &new.user, &ids, row.expires_at).await?;
-    db::uploads::create_reserved(&mut tx, &row).await?;
-    sessions::insert(&mut tx, &session::session_row(&new, id, &ids)).await?;
-    tx.commit().await?;
+    let owned = app.clone();
+    app.outlive(async move { Box::pin(join_to_the_end(&owned, new, &ids)).await }).await
+}
+
+/// What a join begins with.
+enum Begun {
+    Known(UploadId),
+    New(UploadId, Paths, ByteSize),
+}
+
+async fn join_to_the_end(app: &App, new: New, ids: &[UploadId]) -> Result<Session> {
+    let (id, paths, length) = match once_more(|| begin(app, &new, ids)).await? {
+        Begun::Known(known) => return session::repeat(app, known, &new, ids).await,
+        Begun::New(id, paths, length) => (id, paths, length),
+    };
     crash::point("join.rows");
     let staged = match app.volume.require_room(length).await {
         Ok(()) => app.volume.stage_empty(&paths.staging, length).await,
@@ -66,9 +54,38 @@ pub async fn join(app: &App, mut new: New, parts: &[Session]) -> Result<Session>
         return Err(error);
     }
     crash::point("join.file");
-    let (app, session) = (app.clone(), lock::load(app, id).await?);
-    let joining = tokio::spawn(async move { session::refresh(&app, session).await });
-    joining.await.map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("joining")))?
+    session::refresh(app, lock::load(app, id).await?).await
+}
+
+/// Takes the parts under the owner's row, so that no two joins have the same.
+async fn begin(app: &App, new: &New, ids: &[UploadId]) -> Result<Begun> {
+    let mut ledger = app.db.ledger(&new.user).await?;
+    ledger.ensure(app.config.limits.default_quota).await?;
+    if let Some(key) = &new.idempotency_key
+        && let Some(known) = session::known_by_key(&mut ledger, &new.user, key).await?
+    {
+        ledger.commit().await?;
+        return Ok(Begun::Known(known));
+    }
+    let mut length = ByteSize::ZERO;
+    for id in ids {
+        let part = sessions::get(&mut ledger, *id).await?.ok_or(Error::NotFound)?;
+        length = length.saturating_add(whole_part(&part)?);
+    }
+    let max_bytes = app.config.limits.max_file;
+    if length > max_bytes {
+        return Err(Error::FileTooLarge { max_bytes });
+    }
+    let id = UploadId::new();
+    let paths = Paths::new(&new.user, id)?;
+    let mut row = paths.row(app, &new.user, length, length);
+    row.expires_in = app.config.limits.upload_idle;
+    row.want = sessions::take_reservations(&mut ledger, ids, row.expires_in).await?;
+    db::uploads::create_reserved(&mut ledger, &row).await?;
+    let whole = New { length: Some(length), ..new.clone() };
+    sessions::insert(&mut ledger, &session::session_row(&whole, id, ids)).await?;
+    ledger.commit().await?;
+    Ok(Begun::New(id, paths, length))
 }
 
 /// The length of a part that can be joined.
@@ -99,7 +116,7 @@ pub(super) async fn go_on(app: &App, mut session: Session, open: Open, writer: W
     let finished = finish::finish(app, session, open, writer).await?;
     crash::point("join.finished");
     for part in &finished.part_ids {
-        cancel(app, &finished.user_id, *part).await?;
+        cancel(app, &finished.user_id, *part, Reason::Wanted).await?;
     }
     Ok(finished)
 }
@@ -111,7 +128,7 @@ async fn rest_of_parts(app: &App, session: &Session, done_bytes: u64) -> Result<
     for id in &session.part_ids {
         let part = sessions::get(&mut *app.db.conn().await?, *id).await?;
         let Some((length, open)) = part.and_then(|part| part.length.zip(part.open)) else {
-            cancel(app, &session.user_id, session.id).await?;
+            cancel(app, &session.user_id, session.id, Reason::Wanted).await?;
             return Err(Error::Gone);
         };
         let skipped_bytes = done_bytes.saturating_sub(start_bytes).min(length.bytes());

@@ -2,17 +2,17 @@
 //! Invariant: never across users, and never on the word of a digest alone: what proves is a digest over bytes that the
 //! service picks.
 
-use super::content::record;
+use super::content::record_session;
 use super::finish;
 use super::lock::{self, Persistence, Taken};
 use crate::app::App;
 use crate::blob::{BlobKey, Folder};
 use crate::crash;
-use crate::db;
 use crate::db::files::NewFile;
 use crate::db::sessions::{self, Open, Session};
+use crate::db::{self, once_more};
 use crate::error::{Error, Result};
-use crate::ids::FileId;
+use crate::ids::{FileId, UploadId};
 use crate::media;
 use crate::model::{ByteSize, File, Sha256Digest, UploadRole};
 use futures_util::TryStreamExt as _;
@@ -69,7 +69,12 @@ async fn find(app: &App, session: &Session) -> Result<Option<FileId>> {
 /// [`Error::ChecksumMismatch`] for a wrong proof, [`Error::Conflict`] when the known file is gone or cannot be shared:
 /// the bytes can be sent then. [`Error::TypeMismatch`], [`Error::TooManyStoredFiles`], [`Error::Gone`].
 pub async fn prove(app: &App, session: &Session, proof: Sha256Digest) -> Result<Session> {
-    let held = match lock::take(app, session.id, Persistence::Evict).await? {
+    let (owned, id) = (app.clone(), session.id);
+    app.outlive(async move { Box::pin(prove_to_the_end(&owned, id, proof)).await }).await
+}
+
+async fn prove_to_the_end(app: &App, id: UploadId, proof: Sha256Digest) -> Result<Session> {
+    let held = match lock::take(app, id, Persistence::Evict).await? {
         Taken::Busy => return Err(Error::UploadLocked),
         Taken::Ended(session) if session.file_id.is_some() => return Ok(*session),
         Taken::Ended(_) => return Err(Error::Gone),
@@ -134,12 +139,7 @@ async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, know
         needs_playback: known.needs_playback,
         metadata: session.metadata.clone(),
     };
-    let mut tx = app.db.begin().await?;
-    if !record(&mut tx, id, &file, app.config.limits.max_files_per_user).await? {
-        return Err(Error::Gone);
-    }
-    sessions::set_file(&mut tx, user, id, file.id).await?;
-    tx.commit().await?;
+    once_more(|| record_session(app, id, &file)).await?;
     crash::point("known.done");
     Ok(())
 }

@@ -35,17 +35,17 @@ pub(super) async fn behind(app: &App, session: &Session, open: &Open) -> Result<
         let is_same = now.open.is_some_and(|now| now.staging == open.staging && !now.is_finalizing);
         return if is_same { Err(lock::lost(session)) } else { Ok(()) };
     }
-    let mut tx = app.db.begin().await?;
-    if db::jobs::withdraw(&mut tx, user, job).await?
-        && db::uploads::set_staging(&mut tx, user, id, &open.staging, &copy).await?
+    let mut ledger = app.db.ledger(user).await?;
+    if db::jobs::withdraw(&mut ledger, user, job).await?
+        && db::uploads::set_staging(&mut ledger, user, id, &open.staging, &copy).await?
     {
-        db::jobs::enqueue(&mut tx, user, &remove(&open.staging)).await?;
-        tx.commit().await?;
+        db::jobs::enqueue(&mut ledger, user, &remove(&open.staging)).await?;
+        ledger.commit().await?;
         tracing::warn!(user.id = %user, upload.id = %id, copied_bytes = session.durable.offset().bytes(),
             "a writer that does not let go was left behind");
         return Ok(());
     }
-    tx.rollback().await?;
+    drop(ledger);
     app.volume.remove(vec![copy]).await?;
     db::jobs::withdraw(&mut *app.db.conn().await?, user, job).await.map(drop)
 }

@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::blob::{Lock, Locked, Recovered, Writer};
 use crate::db;
 use crate::db::sessions::{Claim, Open, Session};
+use crate::db::uploads::Reason;
 use crate::error::{Error, Result};
 use crate::ids::UploadId;
 use crate::model::ByteSize;
@@ -138,7 +139,7 @@ impl Held {
             Recovered::Torn { found } => {
                 tracing::error!(user.id = %session.user_id, upload.id = %session.id, known_bytes = known.bytes(),
                     found_bytes = found.bytes(), "acknowledged bytes of an upload are lost");
-                super::cancel(app, &session.user_id, session.id).await?;
+                super::cancel(app, &session.user_id, session.id, Reason::Wanted).await?;
                 Err(Error::Gone)
             }
         }

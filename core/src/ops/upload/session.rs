@@ -6,9 +6,9 @@ use super::{LAST_STEP, cancel, finish, join, no_room};
 use crate::app::App;
 use crate::blob::{BlobKey, Folder};
 use crate::crash;
-use crate::db;
 use crate::db::sessions::{self, NewSession, Session};
-use crate::db::uploads::NewUpload;
+use crate::db::uploads::{NewUpload, Reason};
+use crate::db::{self, once_more};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::model::{ByteSize, FileMetadata, FileName, FileType, Sha256Digest, UploadRole};
@@ -56,30 +56,26 @@ pub struct New {
 /// [`Error::FileTooLarge`], [`Error::VolumeFull`], [`Error::QuotaExceeded`], [`Error::TooManyStoredFiles`],
 /// [`Error::TooManyUploads`], [`Error::TooManyRequests`]; [`Error::Conflict`] for a key that was used for something else.
 pub async fn create(app: &App, new: New) -> Result<Session> {
+    let owned = app.clone();
+    app.outlive(async move { Box::pin(create_to_the_end(&owned, new)).await }).await
+}
+
+/// What a creation begins with.
+enum Begun {
+    Known(UploadId),
+    New(UploadId, Paths),
+}
+
+async fn create_to_the_end(app: &App, new: New) -> Result<Session> {
     let limits = &app.config.limits;
     require_size(new.length, limits.max_file)?;
     let want = new.length.unwrap_or(LAST_STEP.min(limits.max_file));
     app.volume.require_room(want).await?;
     app.rates.upload(&new.user)?;
-    let mut tx = app.db.begin().await?;
-    lock_owner(app, &mut tx, &new.user).await?;
-    if let Some(key) = &new.idempotency_key
-        && let Some(known) = known_by_key(&mut tx, &new.user, key).await?
-    {
-        tx.commit().await?;
-        return repeat(app, known, &new, &[]).await;
-    }
-    require_few(app, &mut tx, &new.user).await?;
-    let id = UploadId::new();
-    let paths = Paths::new(&new.user, id)?;
-    let row = paths.row(app, &new.user, want, if new.length.is_some() { want } else { ByteSize::new(1) });
-    // A part is no file: the whole is counted when it is joined.
-    let max_files = if new.role == UploadRole::Part { i64::MAX } else { limits.max_files_per_user };
-    if db::uploads::create(&mut tx, &row, max_files).await?.is_none() {
-        return Err(no_room(app, &mut tx, &new.user).await?);
-    }
-    sessions::insert(&mut tx, &session_row(&new, id, &[])).await?;
-    tx.commit().await?;
+    let (id, paths) = match once_more(|| begin(app, &new, want)).await? {
+        Begun::Known(known) => return repeat(app, known, &new, &[]).await,
+        Begun::New(id, paths) => (id, paths),
+    };
     crash::point("create.rows");
     if let Err(error) = app.volume.stage_empty(&paths.staging, new.length.unwrap_or_default()).await {
         discard(app, &new.user, id).await?;
@@ -97,6 +93,31 @@ fn require_size(length: Option<ByteSize>, max_bytes: ByteSize) -> Result<()> {
         return Err(Error::FileTooLarge { max_bytes });
     }
     Ok(())
+}
+
+/// Reserves and records under the owner's row: creations of one user come one after the other.
+async fn begin(app: &App, new: &New, want: ByteSize) -> Result<Begun> {
+    let mut ledger = app.db.ledger(&new.user).await?;
+    ledger.ensure(app.config.limits.default_quota).await?;
+    if let Some(key) = &new.idempotency_key
+        && let Some(known) = known_by_key(&mut ledger, &new.user, key).await?
+    {
+        ledger.commit().await?;
+        return Ok(Begun::Known(known));
+    }
+    require_few(app, &mut ledger, &new.user).await?;
+    let id = UploadId::new();
+    let paths = Paths::new(&new.user, id)?;
+    let row = paths.row(app, &new.user, want, if new.length.is_some() { want } else { ByteSize::new(1) });
+    // A part is no file: the whole is counted when it is joined.
+    let max_files =
+        if new.role == UploadRole::Part { i64::MAX } else { app.config.limits.max_files_per_user };
+    if db::uploads::create(&mut ledger, &row, max_files).await?.is_none() {
+        return Err(no_room(app, &mut ledger, &new.user).await?);
+    }
+    sessions::insert(&mut ledger, &session_row(new, id, &[])).await?;
+    ledger.commit().await?;
+    Ok(Begun::New(id, paths))
 }
 
 /// The upload that was made under this key. One that was given up is forgotten: the key makes another.
@@ -167,7 +188,7 @@ impl Paths {
             instance: None,
             want,
             at_least,
-            expires_at: app.clock.now() + app.config.limits.upload_start,
+            expires_in: app.config.limits.upload_start,
         }
     }
 }
@@ -194,17 +215,8 @@ pub(super) fn session_row<'a>(new: &'a New, id: UploadId, part_ids: &'a [UploadI
 /// # Errors
 /// When Postgres or the volume does not answer: then it expires.
 pub async fn discard(app: &App, user: &UserId, id: UploadId) -> Result<()> {
-    cancel(app, user, id).await?;
+    cancel(app, user, id, Reason::Wanted).await?;
     sessions::forget(&mut *app.db.conn().await?, user, id).await.map(drop)
-}
-
-/// Takes the owner's row, making it if there is none: creations of one user come one after the other.
-pub(super) async fn lock_owner(app: &App, conn: &mut PgConnection, user: &UserId) -> Result<()> {
-    if !db::storage::lock(conn, user).await? {
-        db::storage::ensure(conn, user, app.config.limits.default_quota).await?;
-        db::storage::lock(conn, user).await?;
-    }
-    Ok(())
 }
 
 /// Refuses a user who has too many uploads open. The caller holds their row.
@@ -239,6 +251,11 @@ pub async fn find(
 /// # Errors
 /// [`Error::Gone`], [`Error::UploadLocked`], and what finishing ends with.
 pub async fn refresh(app: &App, session: Session) -> Result<Session> {
+    let owned = app.clone();
+    app.outlive(async move { Box::pin(refresh_to_the_end(&owned, session)).await }).await
+}
+
+async fn refresh_to_the_end(app: &App, session: Session) -> Result<Session> {
     // Joining is our own work: asking for it does not stop it.
     let persistence =
         if session.role == UploadRole::Joined { Persistence::Yield } else { Persistence::Evict };
@@ -282,8 +299,12 @@ async fn advance(app: &App, held: lock::Held) -> Result<Session> {
 /// # Errors
 /// When Postgres or the volume does not answer.
 pub async fn end(app: &App, session: &Session) -> Result<()> {
-    if !cancel(app, &session.user_id, session.id).await? {
-        sessions::forget(&mut *app.db.conn().await?, &session.user_id, session.id).await?;
-    }
-    Ok(())
+    let (owned, user, id) = (app.clone(), session.user_id.clone(), session.id);
+    app.outlive(async move {
+        if !cancel(&owned, &user, id, Reason::Wanted).await? {
+            sessions::forget(&mut *owned.db.conn().await?, &user, id).await?;
+        }
+        Ok(())
+    })
+    .await
 }

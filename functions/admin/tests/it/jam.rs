@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use jam_core::app::App;
 use jam_core::config::Config;
+use jam_core::db::files::Removable;
 use jam_core::ids::{FileId, UserId};
 use jam_core::model::{ByteSize, File, FileMetadata, FileName, FileType};
 use jam_core::ops::trash;
@@ -159,9 +160,9 @@ pub(crate) async fn receive(app: &App, user: &UserId, name: &str, head: &[u8]) -
 
 /// Purges files as the service does: rows and job in one transaction.
 pub(crate) async fn purge(app: &App, user: &UserId, files: &[FileId]) {
-    let mut tx = app.db.begin().await.unwrap();
-    trash::purge(&mut tx, user, files).await.unwrap();
-    tx.commit().await.unwrap();
+    let mut ledger = app.db.ledger(user).await.unwrap();
+    trash::purge(&mut ledger, files, Removable::Any).await.unwrap();
+    ledger.commit().await.unwrap();
 }
 
 fn command(variables: &BTreeMap<String, String>, arguments: &[&str]) -> Command {

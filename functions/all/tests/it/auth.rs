@@ -1,5 +1,7 @@
 //! Who may call, what everybody else is told, and what every answer carries.
 
+use crate::app::process::Site;
+use crate::app::tus::UPLOADS;
 use crate::app::{ADMIN, ANN, Answer, BOB, IMPERSONATED, ORIGIN, Raw, TestApp, send, token};
 use reqwest::Method;
 use serde_json::json;
@@ -303,4 +305,30 @@ async fn pages_of_this_machine_may_call_whatever_their_port_is_where_that_is_set
         assert_allows_origin(&app.ann().get_with("/api/files", "origin", origin).await, None);
     }
     app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn whoever_acts_as_somebody_else_leaves_a_line_for_each_request(pool: PgPool) {
+    let site = Site::new(pool);
+    let process = site.start("jam-all", &[]).await;
+    let support = process.acting_as(ANN);
+    support.get("/api/files").await.expect(200);
+    let url = support.create("a.bin", 20).await;
+    support.append(&url, 0, &[0; 10]).await.expect(204);
+    support.look_up(&url).await.expect(200);
+    support.cancel(&url).await.expect(204);
+    drop(support);
+    process.stop().await;
+    let log = site.log_of("jam-all");
+    let id = &url[..UPLOADS.len() + 37];
+    for (method, path) in
+        [("GET", "/api/files"), ("POST", UPLOADS), ("PATCH", id), ("HEAD", id), ("DELETE", id)]
+    {
+        let is_line = |line: &&str| {
+            line.contains("impersonated access") && line.contains(method) && line.contains(path)
+        };
+        assert!(log.lines().any(|line| is_line(&line)), "{method} {path} left no line:\n{log}");
+    }
+    assert!(!log.contains(&url), "the secret of a URL is in the log");
+    site.assert_clean().await;
 }

@@ -141,3 +141,28 @@ async fn call_what_is_about_storage(app: &TestApp, called: &mut Called) {
     let served = called.ok("openapi", app.nobody().get("/openapi.json").await);
     assert_eq!(served, serde_json::from_str::<Value>(&jam_all::openapi().unwrap()).unwrap());
 }
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn every_operation_that_is_not_public_asks_for_a_token(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let mut private = 0;
+    for operation in OPERATIONS.iter().filter(|operation| !operation.is_public) {
+        let path = operation.path.replace("{kind}", "playback").replace("{userId}", ANN);
+        let target: String = path
+            .split('/')
+            .map(|part| if part.starts_with('{') { "019a0000-0000-7000-8000-000000000000" } else { part })
+            .collect::<Vec<_>>()
+            .join("/");
+        for token in [None, Some("Bearer forged"), Some("Basic dXNlcjp3b3Jk")] {
+            let mut request = app.nobody().request(operation.method.clone(), &target);
+            request = request.header("tus-resumable", "1.0.0").header("content-type", "application/json");
+            if let Some(token) = token {
+                request = request.header("authorization", token);
+            }
+            assert_eq!(send(request).await.status, 401, "{} {target} {token:?}", operation.method);
+        }
+        private += 1;
+    }
+    assert!(private > 25, "only {private} operations are private");
+    app.finish().await;
+}

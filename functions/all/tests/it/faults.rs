@@ -170,3 +170,36 @@ async fn without_descriptors_left_the_service_waits_and_goes_on(pool: PgPool) {
     process.stop().await;
     site.assert_clean().await;
 }
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_database_that_only_reads_is_left_as_soon_as_another_one_writes(pool: PgPool) {
+    let site = Site::new(pool.clone());
+    let mut conn = pool.acquire().await.unwrap();
+    let process = site.start("jam-all", &[]).await;
+    let ann = process.user(ANN);
+    rows::set_read_only(&mut conn, true).await;
+    rows::disconnect_others(&mut conn).await;
+    eventually("the database only reads", async || {
+        let answer = ann.upload(Form::new().file("a.txt", b"a")).await;
+        assert!(matches!(answer.status, 200 | 503), "{}", answer.status);
+        (answer.status == 503).then_some(())
+    })
+    .await;
+    for _ in 0..5 {
+        ann.upload(Form::new().file("a.txt", b"a")).await.refused(503, "unavailable");
+        assert_eq!(ann.get("/health").await.refused(503, "unavailable")["part"], "database");
+    }
+    // Its connections are to the old one: only new ones can write.
+    rows::set_read_only(&mut conn, false).await;
+    eventually("uploads go on", async || {
+        let answer = ann.upload(Form::new().file("a.txt", b"a")).await;
+        assert!(matches!(answer.status, 200 | 503), "{}", answer.status);
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    ann.get("/health").await.expect(200);
+    drop((ann, conn));
+    process.stop().await;
+    site.settled().await.stop().await;
+    site.assert_clean().await;
+}

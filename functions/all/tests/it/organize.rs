@@ -309,3 +309,32 @@ async fn bodies_that_are_no_json_are_refused(pool: PgPool) {
     assert_eq!(put("application/json", large).await.refused(413, "body_too_large")["maxBytes"], 1 << 20);
     app.finish().await;
 }
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_file_in_the_trash_has_no_urls_and_says_when_it_goes_for_good(pool: PgPool) {
+    let app =
+        TestApp::with(pool, |config| config.limits.trash_keep = std::time::Duration::from_secs(864_000))
+            .await;
+    let file = app.ann().store("a.png", &png(60, 40)).await;
+    app.run_jobs_in_queue().await;
+    assert_eq!(file["purgeAt"], Value::Null);
+    let path = format!("/api/files/{}", file["id"].as_str().unwrap());
+    let deleted = app.ann().delete(&path).await.expect(200).json()["deletedFile"].clone();
+    let listed = app.ann().get("/api/files?trash=true").await.expect(200).json()["files"][0].clone();
+    for shown in [&deleted, &listed] {
+        for url in ["downloadUrl", "streamUrl", "thumbnailUrl"] {
+            assert_eq!(shown[url], Value::Null, "{url}");
+        }
+        assert_eq!(shown["derivatives"][0]["url"], Value::Null);
+        let time = |name: &str| {
+            let format = &time::format_description::well_known::Rfc3339;
+            time::OffsetDateTime::parse(shown[name].as_str().unwrap(), format).unwrap()
+        };
+        assert_eq!(time("purgeAt") - time("deletedAt"), time::Duration::days(10));
+    }
+    let restored =
+        app.ann().post(&format!("{path}/restore"), json!({})).await.expect(200).json()["file"].clone();
+    assert_eq!(restored["purgeAt"], Value::Null);
+    app.nobody().get(restored["downloadUrl"].as_str().unwrap()).await.expect(200);
+    app.finish().await;
+}

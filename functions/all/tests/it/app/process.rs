@@ -38,21 +38,25 @@ static KEY: LazyLock<RsaPrivateKey> =
 
 /// A session token of this user for the next hour.
 pub(crate) fn session_token(user: &str) -> String {
-    token_until(user, Clock::System.unix_seconds() + 3600)
+    signed_token(user, Clock::System.unix_seconds() + 3600, None)
 }
 
 /// A session token of this user that ended a minute ago.
 pub(crate) fn lapsed_token(user: &str) -> String {
-    token_until(user, Clock::System.unix_seconds() - 60)
+    signed_token(user, Clock::System.unix_seconds() - 60, None)
 }
 
-fn token_until(user: &str, end: i64) -> String {
+/// A token of this user, as whom somebody else acts if that is named.
+fn signed_token(user: &str, end: i64, actor: Option<&str>) -> String {
     let start = end - 3600;
     let role = if user == ADMIN { "admin" } else { "user" };
-    let claims = json!({
+    let mut claims = json!({
         "iss": ISSUER, "sub": user, "sid": "sess_1", "sts": "active", "iat": start, "nbf": start - 10, "exp": end,
         "metadata": { "role": role },
     });
+    if let Some(actor) = actor {
+        claims["act"] = json!({ "sub": actor });
+    }
     let pem = KEY.to_pkcs8_pem(LineEnding::LF).unwrap();
     let key = EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap();
     jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).unwrap()
@@ -291,6 +295,11 @@ impl Process {
     /// A user with a session token.
     pub(crate) fn user(&self, name: &str) -> As<'_> {
         As::new(self, Some(session_token(name)))
+    }
+
+    /// Somebody who acts as this user.
+    pub(crate) fn acting_as(&self, name: &str) -> As<'_> {
+        As::new(self, Some(signed_token(name, Clock::System.unix_seconds() + 3600, Some("user_support"))))
     }
 
     /// A connection without an HTTP library.

@@ -206,3 +206,117 @@ pub(crate) async fn set_asset_detail(
         .await
         .unwrap();
 }
+
+/// Lets so much time pass for everything that waits: the trash, uploads and what is remembered of them.
+pub(crate) async fn let_time_pass(conn: &mut PgConnection, time: std::time::Duration) {
+    for statement in [
+        "UPDATE user_files SET deleted_at = deleted_at - make_interval(secs => $1) WHERE deleted_at IS NOT NULL",
+        "UPDATE uploads SET created_at = created_at - make_interval(secs => $1), expires_at = expires_at - make_interval(secs => $1)",
+        "UPDATE upload_sessions SET created_at = created_at - make_interval(secs => $1), touched_at = touched_at - make_interval(secs => $1)",
+        "UPDATE webhook_deliveries SET received_at = received_at - make_interval(secs => $1)",
+    ] {
+        sqlx::query(statement).bind(time.as_secs_f64()).execute(&mut *conn).await.unwrap();
+    }
+}
+
+/// How many deadlocks Postgres has ended in a database whose connections are closed: they tell it when they end.
+pub(crate) async fn deadlocks(options: &sqlx::postgres::PgConnectOptions) -> i64 {
+    let mut conn = <PgConnection as sqlx::Connection>::connect_with(options).await.unwrap();
+    super::eventually("nobody else is connected", async || {
+        let others: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+              WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+        )
+        .fetch_one(&mut conn)
+        .await
+        .unwrap();
+        (others == 0).then_some(())
+    })
+    .await;
+    sqlx::query_scalar("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        .fetch_one(&mut conn)
+        .await
+        .unwrap()
+}
+
+/// Lets somebody else hold the right to make everything that is pending, who will never make it.
+pub(crate) async fn lease_derivatives(conn: &mut PgConnection) {
+    let statement =
+        "UPDATE derivatives SET lease_expires_at = now() + interval '2 minutes' WHERE state = 'pending'";
+    sqlx::query(statement).execute(conn).await.unwrap();
+}
+
+/// Whether somebody holds the right to make a derivative in this state.
+pub(crate) async fn is_any_leased(conn: &mut PgConnection, state: &str) -> bool {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM derivatives WHERE state = $1 AND lease_expires_at > now())",
+    )
+    .bind(state)
+    .fetch_one(conn)
+    .await
+    .unwrap()
+}
+
+/// Whether a statement waits for a lock in this database.
+pub(crate) async fn is_anybody_waiting(conn: &mut PgConnection) -> bool {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')",
+    )
+    .fetch_one(conn)
+    .await
+    .unwrap()
+}
+
+/// Lets columns hold what a newer release might write.
+pub(crate) async fn drop_checks(conn: &mut PgConnection) {
+    let statement = "DO $$ DECLARE c record; BEGIN
+        FOR c IN SELECT conrelid::regclass AS of, conname FROM pg_constraint
+                  WHERE contype = 'c' AND connamespace = 'public'::regnamespace LOOP
+            EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.of, c.conname);
+        END LOOP; END $$";
+    sqlx::query(statement).execute(conn).await.unwrap();
+}
+
+/// Runs a statement of a test's own.
+pub(crate) async fn run(conn: &mut PgConnection, statement: &'static str) {
+    sqlx::query(statement).execute(conn).await.unwrap();
+}
+
+/// Whether a question of a test's own finds something.
+pub(crate) async fn finds(conn: &mut PgConnection, question: &'static str) -> bool {
+    sqlx::query(question).fetch_optional(conn).await.unwrap().is_some()
+}
+
+/// Adds a job as anybody might write it.
+pub(crate) async fn add_job(conn: &mut PgConnection, user: &str, task: &str, state: &str, is_long: bool) {
+    sqlx::query("INSERT INTO jobs (id, user_id, task, state, is_long) VALUES (gen_random_uuid(), $1, $2::jsonb, $3, $4)")
+        .bind(user)
+        .bind(task)
+        .bind(state)
+        .bind(is_long)
+        .execute(conn)
+        .await
+        .unwrap();
+}
+
+/// Moves so many files to the trash, as if so many days ago.
+pub(crate) async fn trash_files(conn: &mut PgConnection, count: i64, days: i32) {
+    sqlx::query(
+        "UPDATE user_files SET deleted_at = now() - make_interval(days => $2)
+          WHERE (user_id, id) IN (SELECT user_id, id FROM user_files WHERE deleted_at IS NULL LIMIT $1)",
+    )
+    .bind(count)
+    .bind(days)
+    .execute(conn)
+    .await
+    .unwrap();
+}
+
+/// Lets new connections to this database only read, as those to a primary that was demoted, or write again.
+pub(crate) async fn set_read_only(conn: &mut PgConnection, reads_only: bool) {
+    let setting = if reads_only { "on" } else { "off" };
+    let statement = format!(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = {setting}', current_database()); END $$"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(conn).await.unwrap();
+}

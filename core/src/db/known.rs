@@ -1,0 +1,144 @@
+//! Values of closed lists as rows have them: a newer release beside this one, or one that was rolled back, may have written
+//! some that this one does not know.
+//! Invariant: such a value never fails what reads it, is logged once, and is never written over unasked.
+
+use crate::model::{
+    AssetCategory, AssetDetails, AudioCategory, DerivativeKind, DerivativeState, FileType, UploadRole,
+};
+use serde::Deserialize as _;
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
+use serde_json::{Map, Value};
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgTypeInfo, PgValueRef};
+use sqlx::{Decode, Postgres, Type};
+use std::collections::HashSet;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+/// Different values that are logged at most.
+const MOST_LOGGED: usize = 100;
+
+/// A value of a closed list; `None` when this release does not know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Known<T>(pub(super) Option<T>);
+
+/// A closed list whose values rows hold by name.
+pub(super) trait Listed: DeserializeOwned {
+    /// What it lists, for logs.
+    const WHAT: &'static str;
+}
+
+impl Listed for FileType {
+    const WHAT: &'static str = "file type";
+}
+
+impl Listed for AssetCategory {
+    const WHAT: &'static str = "asset category";
+}
+
+impl Listed for AudioCategory {
+    const WHAT: &'static str = "audio category";
+}
+
+impl Listed for DerivativeKind {
+    const WHAT: &'static str = "derivative kind";
+}
+
+impl Listed for DerivativeState {
+    const WHAT: &'static str = "derivative state";
+}
+
+impl Listed for UploadRole {
+    const WHAT: &'static str = "upload role";
+}
+
+impl<T: Listed> Known<T> {
+    /// The value of this name.
+    pub(super) fn parse(name: &str) -> Self {
+        let deserializer: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
+            name.into_deserializer();
+        let known = T::deserialize(deserializer).ok();
+        if known.is_none() {
+            log_once(T::WHAT, name);
+        }
+        Self(known)
+    }
+}
+
+impl<T> Type<Postgres> for Known<T> {
+    fn type_info() -> PgTypeInfo {
+        <str as Type<Postgres>>::type_info()
+    }
+
+    fn compatible(info: &PgTypeInfo) -> bool {
+        <str as Type<Postgres>>::compatible(info)
+    }
+}
+
+impl<'r, T: Listed> Decode<'r, Postgres> for Known<T> {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        Ok(Self::parse(<&str as Decode<'r, Postgres>>::decode(value)?))
+    }
+}
+
+/// A user's details of a file. What a newer release added, or means by a value of its own, is left out.
+pub(super) fn details(document: Value) -> AssetDetails {
+    if let Ok(details) = AssetDetails::deserialize(&document) {
+        return details;
+    }
+    let Value::Object(fields) = document else { return AssetDetails::default() };
+    let is_readable = |(name, value): &(String, Value)| {
+        let alone = Value::Object(Map::from_iter([(name.clone(), value.clone())]));
+        let is_readable = AssetDetails::deserialize(&alone).is_ok();
+        if !is_readable {
+            log_once("detail", name);
+        }
+        is_readable
+    };
+    let readable: Map<String, Value> = fields.into_iter().filter(is_readable).collect();
+    AssetDetails::deserialize(&Value::Object(readable)).unwrap_or_default()
+}
+
+/// The fields in which two documents differ, as the second has them: what this release does not know stays as it is.
+pub(super) fn changed_details(before: &AssetDetails, after: &AssetDetails) -> Value {
+    let fields = |details: &AssetDetails| match serde_json::to_value(details) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    let before = fields(before);
+    let after = fields(after);
+    Value::Object(after.into_iter().filter(|(name, value)| before.get(name) != Some(value)).collect())
+}
+
+fn log_once(what: &'static str, value: &str) {
+    static LOGGED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    if logged.len() < MOST_LOGGED && logged.insert(format!("{what} {value}")) {
+        tracing::warn!(what, value, "a row holds what this release does not know: it is left out");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Known, changed_details, details};
+    use crate::model::{AssetDetails, FileType, VoiceoverType};
+    use serde_json::json;
+
+    #[test]
+    fn a_value_of_a_newer_release_is_none() {
+        assert_eq!(Known::parse("audio"), Known(Some(FileType::Audio)));
+        assert_eq!(Known::<FileType>::parse("hologram"), Known(None));
+    }
+
+    #[test]
+    fn details_of_a_newer_release_are_left_out_and_the_rest_is_read() {
+        let read = details(json!({ "voiceoverType": "robot", "audioKey": "C", "smell": "rose" }));
+        assert_eq!((read.voiceover_type, read.audio_key.as_deref()), (None, Some("C")));
+    }
+
+    #[test]
+    fn only_what_changed_is_written() {
+        let before = AssetDetails { audio_key: Some("C".to_owned()), ..AssetDetails::default() };
+        let after = AssetDetails { voiceover_type: Some(VoiceoverType::Male), ..before.clone() };
+        assert_eq!(changed_details(&before, &after), json!({ "voiceoverType": "male" }));
+    }
+}

@@ -1,0 +1,100 @@
+//! The order of locks: the user's row in the ledger first, then files, then what is made from them, then jobs.
+//! Invariant: every statement that changes files or derivatives takes a [`Ledger`], and the only way to one locks the
+//! user's row before anything else. So two transactions about one user come one after the other and never wait for each
+//! other in a circle.
+
+use super::{Db, storage};
+use crate::error::Result;
+use crate::ids::UserId;
+use crate::model::ByteSize;
+use sqlx::{PgConnection, Postgres, Transaction};
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+
+/// A transaction that holds a user's row in the ledger; rolled back unless committed. Holds SQL only, like every
+/// transaction. A user without a row has no files, so there is nothing to hold.
+#[derive(Debug)]
+pub struct Ledger {
+    tx: Transaction<'static, Postgres>,
+    user: UserId,
+    has_row: bool,
+}
+
+impl Db {
+    /// A transaction about what one user has: their row is locked on return.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] when no connection is free, or the row is not, in time.
+    pub async fn ledger(&self, user: &UserId) -> Result<Ledger> {
+        let mut tx = self.begin().await?;
+        let has_row = storage::lock(&mut tx, user).await?;
+        Ok(Ledger { tx, user: user.clone(), has_row })
+    }
+}
+
+impl Ledger {
+    /// Whose row it is.
+    #[must_use]
+    pub const fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// Whether the user has a row.
+    #[must_use]
+    pub const fn has_row(&self) -> bool {
+        self.has_row
+    }
+
+    /// Makes the user's row if there is none, and holds it.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn ensure(&mut self, max: ByteSize) -> Result<()> {
+        if !self.has_row {
+            storage::ensure(&mut self.tx, &self.user, max).await?;
+            self.has_row = storage::lock(&mut self.tx, &self.user).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the transaction and keeps what it did.
+    ///
+    /// # Errors
+    /// When Postgres does not answer: whether it was kept is then unknown.
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.tx.commit().await?)
+    }
+}
+
+impl Deref for Ledger {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.tx
+    }
+}
+
+impl DerefMut for Ledger {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+}
+
+/// Runs a transaction, and once more when Postgres ended it in favour of another one (a deadlock, or a serialization
+/// failure): nothing of it has happened then. An older release beside this one may still lock in another order. Only for
+/// transactions that hold nothing but SQL.
+///
+/// # Errors
+/// What the last attempt ends with.
+pub async fn once_more<T, F>(attempt: impl Fn() -> F + Send) -> Result<T>
+where
+    F: Future<Output = Result<T>> + Send,
+{
+    match attempt().await {
+        Err(error) if error.is_lost_race() => {
+            tracing::debug!("a transaction lost against another one: once more");
+            attempt().await
+        }
+        ended => ended,
+    }
+}
