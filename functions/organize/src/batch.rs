@@ -15,8 +15,8 @@ use utoipa::ToSchema;
 
 /// Longest name of a package.
 const MAX_NAME_BYTES: usize = 255;
-/// Longest text that is looked at as an id.
-const MAX_ID_BYTES: usize = 64;
+/// Longest text that is looked at as an id: 64 characters.
+const MAX_ID_BYTES: usize = 256;
 /// More ids than any configuration allows.
 const MAX_IDS: usize = 10_000;
 

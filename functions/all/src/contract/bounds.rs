@@ -13,6 +13,8 @@ const LINE_CHARS: usize = 4 * 1024;
 const TEXT_CHARS: usize = 16 * 1024;
 /// The largest quota: what JSON readers hold exactly.
 const QUOTA_BYTES: u64 = 1 << 53;
+/// Characters of what is looked at as an id in a batch.
+const ID_CHARS: usize = 64;
 /// The most files of a batch.
 const BATCH_FILES: usize = 500;
 /// What may stand in a name, a label or a line: anything but control characters.
@@ -42,11 +44,16 @@ fn bounds() -> Vec<(&'static str, &'static str, Value)> {
     let mut all = vec![
         ("SetTags", "tags", labels.clone()),
         ("BatchRequest", "tags", labels.clone()),
-        ("BatchRequest", "ids", json!({ "maxItems": BATCH_FILES })),
+        (
+            "BatchRequest",
+            "ids",
+            json!({ "maxItems": BATCH_FILES, "items": { "type": "string", "maxLength": ID_CHARS } }),
+        ),
         ("BatchRequest", "packageName", chars(NAME_CHARS)),
         ("FilePatch", "originalName", json!({ "minLength": 1, "maxLength": NAME_CHARS })),
         ("FilePatch", "packageName", chars(NAME_CHARS)),
         ("FilePatch", "audioDurationSeconds", json!({ "minimum": 0, "maximum": 1e9 })),
+        ("FilePatch", "audioTempo", json!({ "minimum": 0, "maximum": 1e5 })),
         ("FilePatch", "audioLyrics", chars(TEXT_CHARS)),
         ("FilePatch", "voiceoverScript", chars(TEXT_CHARS)),
         ("SetQuota", "maxBytes", json!({ "maximum": QUOTA_BYTES })),
