@@ -74,14 +74,14 @@ pub(super) async fn create_upload(
     let mut new = read_new(&app.config.limits, &parts.headers, &caller, &secret)?;
     let concat = read_concat(max_append, &parts.headers)?;
     let session = match concat {
-        Concat::Final(urls) => join_parts(&app, &caller, new, &parts.headers, &urls).await?,
+        Concat::Final(urls) => Box::pin(join_parts(&app, &caller, new, &parts.headers, &urls)).await?,
         Concat::None | Concat::Partial => {
             new.length = headers::new_length(&parts.headers)?;
             if matches!(concat, Concat::Partial) {
                 new.role = UploadRole::Part;
             }
             let piece = first_piece(&parts.headers, !has_body)?;
-            let session = session::create(&app, new).await?;
+            let session = Box::pin(session::create(&app, new)).await?;
             if has_body { append_first(&app, session, piece, edge::chunks(body)).await? } else { session }
         }
     };
@@ -147,7 +147,7 @@ async fn join_parts(
         parts.push(session::find(app, id, None, Some(&caller.user)).await?);
     }
     new.role = UploadRole::Joined;
-    join::join(app, new, &parts).await
+    Box::pin(join::join(app, new, &parts)).await
 }
 
 /// What comes along with the creation.
