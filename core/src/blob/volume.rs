@@ -5,6 +5,7 @@
 mod derived;
 mod inventory;
 mod modes;
+mod mount;
 mod staging;
 mod take_over;
 
