@@ -6,8 +6,10 @@ mod asf;
 mod audio_frames;
 mod avi;
 mod iso_base_media;
+mod jxl;
 mod matroska;
 mod picture;
+mod svg;
 mod transport_stream;
 mod wav;
 
@@ -15,7 +17,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub(super) use picture::exchanges_sides;
+pub(super) use picture::{exchanges_sides, facts as picture_facts, orientation_of};
 
 use super::limits::MediaLimits;
 use super::mpeg_audio::id3_length;

@@ -111,3 +111,33 @@ pub(super) fn with_segment(jpeg: &[u8], marker: u8, content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len() + 2).unwrap().to_be_bytes();
     [&jpeg[..2], &[0xFF, marker], &length, content, &jpeg[2..]].concat()
 }
+
+/// A TIFF with these entries, all of numbers of four bytes, and `data` from its eighth byte on.
+pub(super) fn tiff(entries: &[(u16, Vec<u32>)], data: &[u8]) -> Vec<u8> {
+    let directory = 8 + data.len();
+    let mut behind = directory + 2 + 12 * entries.len() + 4;
+    let mut values = Vec::new();
+    let mut bytes = [b"II*\0", &(directory as u32).to_le_bytes()[..], data].concat();
+    bytes.extend((entries.len() as u16).to_le_bytes());
+    for (tag, numbers) in entries {
+        bytes.extend(tag.to_le_bytes());
+        // Text is read byte by byte.
+        let is_text = *tag == 0x10F;
+        bytes.extend(if is_text { 2u16 } else { 4 }.to_le_bytes());
+        bytes.extend((numbers.len() as u32).to_le_bytes());
+        let written: Vec<u8> = match is_text {
+            true => numbers.iter().map(|number| *number as u8).collect(),
+            false => numbers.iter().flat_map(|number| number.to_le_bytes()).collect(),
+        };
+        if written.len() <= 4 {
+            bytes.extend(written.iter().chain(&[0; 4]).take(4));
+        } else {
+            bytes.extend((behind as u32).to_le_bytes());
+            behind += written.len();
+            values.extend(written);
+        }
+    }
+    bytes.extend([0; 4]);
+    bytes.extend(values);
+    bytes
+}

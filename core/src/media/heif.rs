@@ -2,10 +2,16 @@
 //! Gives a stream that a decoder of films reads: a still picture is a film of one frame, one in tiles a film of tiles.
 //! Never decodes; every number of the file is checked before it is used.
 
+mod shape;
+mod stream;
+
 use std::ops::Range;
 
 use image::metadata::Orientation;
 
+pub(super) use self::shape::Rectangle;
+use self::shape::both;
+use self::stream::{av1_frame, hevc_frame};
 use super::limits::{MediaError, MediaLimits};
 use super::source::Source;
 
@@ -16,18 +22,28 @@ pub(super) enum Codec {
     Av1,
 }
 
+/// Frames that make up one plane of a picture: its colours, or how opaque it is.
+#[derive(Debug)]
+pub(super) struct Layer {
+    /// The frames of the tiles, row by row.
+    pub(super) stream: Vec<u8>,
+    /// Tiles across and down.
+    pub(super) tiles: (u32, u32),
+    /// Size in pixels, before it is cut and turned.
+    pub(super) size: (u32, u32),
+}
+
 /// A coded picture, ready for a decoder.
 #[derive(Debug)]
 pub(super) struct CodedPicture {
     pub(super) codec: Codec,
-    /// The frames of the tiles, row by row.
-    pub(super) stream: Vec<u8>,
-    /// As many frames whose brightness is how opaque the picture is.
-    pub(super) alpha: Option<Vec<u8>>,
-    /// Tiles across and down.
-    pub(super) tiles: (u32, u32),
-    /// Size in pixels before it is turned.
-    pub(super) size: (u32, u32),
+    pub(super) colours: Layer,
+    /// Its brightness is how opaque the picture is.
+    pub(super) alpha: Option<Layer>,
+    /// Whether the colours are multiplied by alpha already.
+    pub(super) is_premultiplied: bool,
+    /// The part of the colours that is shown, before it is turned.
+    pub(super) shown: Rectangle,
     /// How it is to be turned.
     pub(super) orientation: Orientation,
     /// The ICC profile, if there is one.
@@ -43,7 +59,7 @@ const MAX_TILES: u32 = 1024;
 pub(super) fn facts(source: &mut Source<'_>) -> Option<((u32, u32), Orientation)> {
     let meta = Meta::read(source)?;
     let item = meta.primary()?;
-    Some((meta.size(item)?, meta.orientation(item)))
+    Some((meta.shown(item)?.size, meta.orientation(item)))
 }
 
 /// The main picture, or the smaller one of the same that the file may have, if that is large enough.
@@ -56,13 +72,24 @@ pub(super) fn picture(
     let damaged = || MediaError::permanent("the picture's data is damaged");
     let meta = Meta::read(source).ok_or_else(damaged)?;
     let primary = meta.primary().ok_or_else(damaged)?;
-    let (width, height) = meta.size(primary).ok_or_else(damaged)?;
+    let (width, height) = meta.shown(primary).ok_or_else(damaged)?.size;
     limits.check_dimensions(width, height)?;
     let needed = f64::from(width.max(height)) / reduction((width, height), meta.orientation(primary));
-    let is_enough = |item: &u32| meta.size(*item).is_some_and(|size| f64::from(size.0.max(size.1)) >= needed);
+    let is_cut = |item: u32| meta.property(item, b"clap").is_some();
+    let is_enough = |item: &u32| {
+        meta.shown(*item).is_some_and(|shown| f64::from(shown.size.0.max(shown.size.1)) >= needed)
+            && is_cut(*item) == is_cut(primary)
+            && meta.alpha_of(*item).is_some() == meta.alpha_of(primary).is_some()
+    };
     let item = meta.references_to(primary, *b"thmb").find(is_enough).unwrap_or(primary);
-    meta.coded(source, item, primary, limits.max_picture_bytes)
-        .ok_or_else(|| MediaError::permanent("the picture is coded in a way that is not supported"))
+    let coded = meta.coded(source, item, primary, limits.max_picture_bytes);
+    let coded =
+        coded.ok_or_else(|| MediaError::permanent("the picture is coded in a way that is not supported"))?;
+    // What is shown may be a small part of what is decoded.
+    for layer in std::iter::once(&coded.colours).chain(&coded.alpha) {
+        limits.check_dimensions(layer.size.0, layer.size.1)?;
+    }
+    Ok(coded)
 }
 
 /// An item of the file: its type and where its bytes are.
@@ -236,6 +263,14 @@ impl Meta {
         Some((number(&mut rest, 4)? as u32, number(&mut rest, 4)? as u32))
     }
 
+    /// The part of an item that is shown.
+    fn shown(&self, item: u32) -> Option<Rectangle> {
+        let size = self.size(item)?;
+        let aperture = self.property(item, b"clap");
+        let part = aperture.and_then(|aperture| Rectangle::of_aperture(aperture, size));
+        Some(part.unwrap_or(Rectangle::whole(size)))
+    }
+
     /// The turn by quarters against the clock and the mirroring, in their order, as EXIF would say it.
     fn orientation(&self, item: u32) -> Orientation {
         let mut orientation = Orientation::NoTransforms;
@@ -245,8 +280,9 @@ impl Meta {
                 (b"irot", 1) => Orientation::Rotate270,
                 (b"irot", 2) => Orientation::Rotate180,
                 (b"irot", 3) => Orientation::Rotate90,
-                (b"imir", 0) => Orientation::FlipHorizontal,
-                (b"imir", _) => Orientation::FlipVertical,
+                // Above and below change places, or left and right (ISO 23008-12, 6.5.12).
+                (b"imir", 0) => Orientation::FlipVertical,
+                (b"imir", _) => Orientation::FlipHorizontal,
                 _ => continue,
             };
             orientation = both(orientation, then);
@@ -281,16 +317,26 @@ impl Meta {
     /// `item` as a stream; turned as `primary` is, for a thumbnail of its own is stored alike.
     fn coded(&self, source: &mut Source<'_>, item: u32, primary: u32, most: u64) -> Option<CodedPicture> {
         let grid = self.tiles(source, item)?;
-        let (codec, stream) = self.stream(source, &grid.items, most)?;
-        // What ffmpeg is given has no place for it.
-        let alpha = self.alpha_of(item).filter(|_| codec == Codec::Av1);
-        let alpha = alpha.and_then(|alpha| self.tiles(source, alpha));
-        let alpha = alpha.filter(|alpha| (alpha.tiles, alpha.size) == (grid.tiles, grid.size));
-        let alpha = alpha.and_then(|alpha| self.stream(source, &alpha.items, most));
-        let alpha = alpha.filter(|(alpha_codec, _)| *alpha_codec == codec).map(|(_, stream)| stream);
         let icc = self.icc(primary).or_else(|| self.icc(*grid.items.first()?));
-        let Grid { tiles, size, .. } = grid;
-        Some(CodedPicture { codec, stream, alpha, tiles, size, orientation: self.orientation(primary), icc })
+        let shown = self.shown(item).filter(|shown| shown.is_within(grid.size));
+        let shown = shown.unwrap_or(Rectangle::whole(grid.size));
+        let (codec, colours) = self.layer(source, grid, most)?;
+        let alpha_item = self.alpha_of(item);
+        let alpha = alpha_item.and_then(|alpha| self.tiles(source, alpha));
+        let alpha = alpha.and_then(|alpha| self.layer(source, alpha, most));
+        let alpha = alpha.filter(|(alpha_codec, _)| *alpha_codec == codec).map(|(_, layer)| layer);
+        let is_premultiplied = alpha.is_some()
+            && self.references.iter().any(|(kind, from, to)| {
+                kind == b"prem" && *from == item && alpha_item.is_some_and(|alpha| to.contains(&alpha))
+            });
+        let orientation = self.orientation(primary);
+        Some(CodedPicture { codec, colours, alpha, is_premultiplied, shown, orientation, icc })
+    }
+
+    /// The frames of the tiles.
+    fn layer(&self, source: &mut Source<'_>, grid: Grid, most: u64) -> Option<(Codec, Layer)> {
+        let (codec, stream) = self.stream(source, &grid.items, most)?;
+        Some((codec, Layer { stream, tiles: grid.tiles, size: grid.size }))
     }
 
     /// The item that tells how opaque `item` is (AV1 Image File Format, 4.1).
@@ -345,96 +391,6 @@ impl Meta {
             size,
         })
     }
-}
-
-/// One turn after another.
-fn both(first: Orientation, then: Orientation) -> Orientation {
-    // An orientation is a mirroring across followed or not by quarters with the clock; mirroring reverses a turn.
-    let parts = |orientation| match orientation {
-        Orientation::NoTransforms => (false, 0),
-        Orientation::Rotate90 => (false, 1),
-        Orientation::Rotate180 => (false, 2),
-        Orientation::Rotate270 => (false, 3),
-        Orientation::FlipHorizontal => (true, 0),
-        Orientation::Rotate270FlipH => (true, 1),
-        Orientation::FlipVertical => (true, 2),
-        Orientation::Rotate90FlipH => (true, 3),
-    };
-    let ((first_mirrors, first_quarters), (then_mirrors, then_quarters)) = (parts(first), parts(then));
-    let kept = if then_mirrors { 4 - first_quarters } else { first_quarters };
-    match (first_mirrors != then_mirrors, (kept + then_quarters) % 4) {
-        (false, 0) => Orientation::NoTransforms,
-        (false, 1) => Orientation::Rotate90,
-        (false, 2) => Orientation::Rotate180,
-        (false, _) => Orientation::Rotate270,
-        (true, 0) => Orientation::FlipHorizontal,
-        (true, 1) => Orientation::Rotate270FlipH,
-        (true, 2) => Orientation::FlipVertical,
-        (true, _) => Orientation::Rotate90FlipH,
-    }
-}
-
-/// Units with lengths before them become units with start codes (ISO 14496-15 to ITU H.265, annex B).
-fn hevc_frame(configuration: &[u8], content: &[u8], stream: &mut Vec<u8>) -> Option<()> {
-    const LENGTH_SIZE: usize = 21;
-    let length_size = usize::from(configuration.get(LENGTH_SIZE)? & 3) + 1;
-    let mut unit = |bytes: &[u8]| {
-        stream.extend([0, 0, 0, 1]);
-        stream.extend(bytes);
-    };
-    let mut rest = configuration.get(LENGTH_SIZE + 1..)?;
-    for _ in 0..number(&mut rest, 1)? {
-        let _kind = number(&mut rest, 1)?;
-        for _ in 0..number(&mut rest, 2)? {
-            let length = number(&mut rest, 2)? as usize;
-            unit(rest.split_off(..length)?);
-        }
-    }
-    let mut rest = content;
-    while !rest.is_empty() {
-        let length = number(&mut rest, length_size)?;
-        unit(rest.split_off(..usize::try_from(length).ok()?)?);
-    }
-    Some(())
-}
-
-/// A frame in a file leaves out the mark that starts a frame in a stream (AV1 in ISO base media, 2.4). `None` where there
-/// are more frames than the layers of a picture: they would not be seen, only decoded.
-fn av1_frame(content: &[u8], stream: &mut Vec<u8>) -> Option<()> {
-    const TEMPORAL_DELIMITER: [u8; 2] = [0x12, 0];
-    const MAX_LAYERS: usize = 8;
-    stream.extend(TEMPORAL_DELIMITER);
-    stream.extend(content);
-    (av1_frames(content)? <= MAX_LAYERS).then_some(())
-}
-
-/// How many frames the units of a stream (OBUs, AV1, 5.3) begin.
-fn av1_frames(mut units: &[u8]) -> Option<usize> {
-    const FRAME_HEADER: u8 = 3;
-    const FRAME: u8 = 6;
-    let mut frames = 0;
-    while let Some((head, rest)) = units.split_first() {
-        let has_extension = usize::from(head >> 2 & 1);
-        let has_size = head >> 1 & 1 == 1;
-        units = rest.get(has_extension..)?;
-        let size = if has_size { leb128(&mut units)? } else { units.len() };
-        units = units.get(size..)?;
-        frames += usize::from(matches!(head >> 3 & 15, FRAME_HEADER | FRAME));
-    }
-    Some(frames)
-}
-
-/// The next number in the encoding of AV1 (4.10.5): seven bits in a byte, the lowest first.
-fn leb128(rest: &mut &[u8]) -> Option<usize> {
-    let mut value = 0;
-    for at in 0..8 {
-        let byte = rest.split_off_first()?;
-        value |= usize::from(byte & 0x7F) << (7 * at);
-        if byte >> 7 == 0 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 /// The boxes in `content`, one after another.

@@ -11,6 +11,20 @@ pub struct MediaLimits {
     pub max_pixels: u64,
     /// Longest side of a picture that is decoded, in pixels.
     pub max_side: u32,
+    /// Most pixels of a JPEG, which is decoded at an eighth or a quarter where it is large.
+    pub max_jpeg_pixels: u64,
+    /// Longest side of a JPEG, in pixels: what its header can say.
+    pub max_jpeg_side: u32,
+    /// Most pixels of a JPEG XL, which is decoded whole and slowly.
+    pub max_jxl_pixels: u64,
+    /// Most memory that its decoder may allocate, in bytes: it holds three numbers of four bytes for each pixel, twice.
+    pub max_jxl_bytes: u64,
+    /// Largest drawing in SVG, in bytes.
+    pub max_svg_bytes: u64,
+    /// Most nodes of a drawing, as XML counts them.
+    pub max_svg_nodes: u32,
+    /// Most work of drawing one, in pixels that are written: about a nanosecond each.
+    pub max_svg_work: f64,
     /// Largest compressed picture that is decoded, in bytes.
     pub max_picture_bytes: u64,
     /// Most memory a decoder may allocate for one picture, in bytes.
@@ -42,6 +56,13 @@ impl Default for MediaLimits {
         Self {
             max_pixels: 100_000_000,
             max_side: 30_000,
+            max_jpeg_pixels: 400_000_000,
+            max_jpeg_side: 65_535,
+            max_jxl_pixels: 40_000_000,
+            max_jxl_bytes: 1 << 30,
+            max_svg_bytes: 8 << 20,
+            max_svg_nodes: 200_000,
+            max_svg_work: 4e9,
             max_picture_bytes: 256 << 20,
             max_decoder_bytes: 512 << 20,
             max_header_bytes: 16 << 20,
@@ -61,23 +82,29 @@ impl Default for MediaLimits {
 impl MediaLimits {
     /// Refuses a picture by the size that its header states.
     pub(super) fn check_dimensions(&self, width: u32, height: u32) -> Result<(), MediaError> {
-        if width == 0 || height == 0 {
-            return Err(MediaError::permanent("the picture has no pixels"));
-        }
-        if width > self.max_side || height > self.max_side {
-            return Err(MediaError::permanent(format!(
-                "a side of the picture is longer than {} pixels",
-                self.max_side
-            )));
-        }
-        if u64::from(width) * u64::from(height) > self.max_pixels {
-            return Err(MediaError::permanent(format!(
-                "the picture has more than {} megapixels",
-                self.max_pixels / 1_000_000
-            )));
-        }
-        Ok(())
+        check(width, height, self.max_pixels, self.max_side)
     }
+
+    /// The same for JPEG, of which large images cost less.
+    pub(super) fn check_jpeg(&self, width: u32, height: u32) -> Result<(), MediaError> {
+        check(width, height, self.max_jpeg_pixels, self.max_jpeg_side)
+    }
+}
+
+fn check(width: u32, height: u32, max_pixels: u64, max_side: u32) -> Result<(), MediaError> {
+    if width == 0 || height == 0 {
+        return Err(MediaError::permanent("the picture has no pixels"));
+    }
+    if width > max_side || height > max_side {
+        return Err(MediaError::permanent(format!("a side of the picture is longer than {max_side} pixels")));
+    }
+    if u64::from(width) * u64::from(height) > max_pixels {
+        return Err(MediaError::permanent(format!(
+            "the picture has more than {} megapixels",
+            max_pixels / 1_000_000
+        )));
+    }
+    Ok(())
 }
 
 /// Why a picture could not be made: a short clause for a person, without a trailing dot.
@@ -114,5 +141,7 @@ mod tests {
         assert!(limits.check_dimensions(10_001, 10_000).is_err());
         assert!(limits.check_dimensions(0, 10).is_err());
         assert!(limits.check_dimensions(10_000, 10_000).is_ok());
+        assert!(limits.check_jpeg(20_001, 20_000).is_err());
+        assert!(limits.check_jpeg(65_535, 6_000).is_ok());
     }
 }

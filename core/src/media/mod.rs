@@ -16,10 +16,14 @@ mod fixtures;
 #[cfg(test)]
 mod fuzzed;
 mod heif;
+mod ifd;
+#[cfg(test)]
+mod image_corpus;
 mod jpeg_header;
 #[cfg(test)]
 mod memory;
 mod mpeg_audio;
+mod raw;
 mod sound;
 mod source;
 

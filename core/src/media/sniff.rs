@@ -3,7 +3,9 @@
 //! Never trusts a name; it only tells text formats apart that have no mark of their own.
 
 mod container;
+mod raw;
 mod refused;
+mod studio;
 
 pub(super) use container::{MP4, audio_alone, is_audio_alone};
 
@@ -102,7 +104,9 @@ pub fn sniff(head: &[u8], name: &str) -> Sniffed {
     let head = &head[..head.len().min(4096)];
     refused::sniff(head)
         .or_else(|| container::sniff(head))
+        .or_else(|| raw::sniff(head))
         .or_else(|| by_signature(head))
+        .or_else(|| studio::sniff(head))
         .or_else(|| by_library(head))
         .or_else(|| text(head).is_none().then(|| mpeg_audio_behind_junk(head)).flatten())
         .unwrap_or_else(|| text_or_bytes(head, name))

@@ -3,6 +3,7 @@
 //! upright, of the first frame, and carries no metadata.
 //! Never reads a film (see `video`), never caches.
 
+mod alpha;
 mod colour;
 mod decode;
 mod encode;
@@ -17,10 +18,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::metadata::Orientation;
 
-use super::heif::{self, Codec, CodedPicture};
+use super::facts::picture_facts;
+use super::heif::{self, Codec, CodedPicture, Layer, Rectangle};
 use super::limits::{MediaError, MediaLimits};
+use super::raw;
 use super::source::Source;
-use super::video::{Frame, still};
+use super::video::{Frame, HEVC_DEMUXER, still};
 use crate::model::PictureKind;
 use decode::Decoded;
 pub(super) use fit::Fit;
@@ -81,7 +84,9 @@ impl Origin {
     pub(super) const FILM: Self = Self { bytes: u64::MAX, is_lossless: false };
 
     pub(super) fn picture(mime: &str, bytes: u64) -> Self {
-        let lossless = ["image/png", "image/gif", "image/bmp", "image/vnd.microsoft.icon"];
+        // A drawing in words may take fewer bytes than any image of it.
+        let bytes = if mime == "image/svg+xml" { u64::MAX } else { bytes };
+        let lossless = ["image/svg+xml", "image/png", "image/gif", "image/bmp", "image/vnd.microsoft.icon"];
         Self { bytes, is_lossless: lossless.contains(&mime) }
     }
 }
@@ -108,7 +113,11 @@ pub fn image_thumbnail(
             Codec::Av1 => guarded(|| finish(decode::av1(coded, kind, limits)?, format, origin)),
         };
     }
-    if source.len() > limits.max_picture_bytes {
+    if let Some(demuxer) = ffmpeg_demuxer(mime) {
+        return studio(source, demuxer, mime, kind, (format, origin), limits);
+    }
+    // Of a raw image only the preview in it is read.
+    if source.len() > limits.max_picture_bytes && !raw::MIMES.contains(&mime) {
         return Err(MediaError::permanent("the picture's file is too large to decode"));
     }
     guarded(|| finish(decode::decode(source, mime, kind, limits)?, format, origin))
@@ -152,9 +161,8 @@ pub(super) fn frame_thumbnail(
     icc: Option<Vec<u8>>,
     (format, origin): (PictureFormat, Origin),
 ) -> Result<Picture, MediaError> {
-    let Frame { width, height, data } = frame;
-    let pixels = Pixels { width, height, layout: Layout::Rgb, data };
-    let extent = (f64::from(width), f64::from(height));
+    let pixels = of_frame(frame);
+    let extent = (f64::from(pixels.width), f64::from(pixels.height));
     finish(Decoded { pixels, extent, fit, orientation, matrix: None, icc }, format, origin)
 }
 
@@ -165,15 +173,75 @@ fn by_ffmpeg(
     (format, origin): (PictureFormat, Origin),
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
-    let fit = Fit::new(kind, coded.size, coded.orientation);
+    let fit = Fit::new(kind, coded.shown.size, coded.orientation);
     let run = || {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unreadable)?;
-        runtime.block_on(still(&coded, &fit, kind, limits))
+        let frame = |layer, shown| runtime.block_on(still(layer, HEVC_DEMUXER, shown, &fit, kind, limits));
+        let colours = frame(&coded.colours, coded.shown)?;
+        let Some(alpha) = &coded.alpha else { return Ok((colours, None)) };
+        let shown = coded.shown.scaled(coded.colours.size, alpha.size);
+        Ok((colours, Some((frame(alpha, shown)?, shown.size))))
     };
     // A thread of its own, because the caller's may belong to a runtime.
+    let (colours, alpha) =
+        std::thread::scope(|scope| scope.spawn(run).join()).unwrap_or_else(|_| Err(damaged()))?;
+    let Some((alpha, stored)) = alpha else {
+        return frame_thumbnail(colours, fit, coded.orientation, coded.icc, (format, origin));
+    };
+    let pixels = alpha::join(of_frame(colours), brightness(alpha), stored, coded.is_premultiplied)?;
+    let extent = (f64::from(pixels.width), f64::from(pixels.height));
+    let CodedPicture { orientation, icc, .. } = coded;
+    finish(Decoded { pixels, extent, fit, orientation, matrix: None, icc }, format, origin)
+}
+
+fn of_frame(Frame { width, height, data }: Frame) -> Pixels {
+    Pixels { width, height, layout: Layout::Rgb, data }
+}
+
+/// A frame without colours, and its size.
+fn brightness(Frame { width, height, data }: Frame) -> (Pixels, (f64, f64)) {
+    let data = data.as_chunks::<3>().0.iter().map(|[_, green, _]| *green).collect();
+    (Pixels { width, height, layout: Layout::Gray, data }, (f64::from(width), f64::from(height)))
+}
+
+/// How ffmpeg calls the formats that are left to it, because no small library decodes them.
+fn ffmpeg_demuxer(mime: &str) -> Option<&'static str> {
+    Some(match mime {
+        "image/vnd.adobe.photoshop" => "psd_pipe",
+        "image/jp2" => "j2k_pipe",
+        "image/x-exr" => "exr_pipe",
+        "image/vnd-ms.dds" => "dds_pipe",
+        _ => return None,
+    })
+}
+
+/// An image of a studio or an archive, by ffmpeg: of a Photoshop file, all layers as they were saved together.
+fn studio(
+    mut source: Source<'_>,
+    demuxer: &str,
+    mime: &str,
+    kind: PictureKind,
+    (format, origin): (PictureFormat, Origin),
+    limits: &MediaLimits,
+) -> Result<Picture, MediaError> {
+    if source.len() > limits.max_picture_bytes {
+        return Err(MediaError::permanent("the picture's file is too large to decode"));
+    }
+    let stream = source.up_to(0, limits.max_picture_bytes).ok_or_else(damaged)?;
+    let facts = picture_facts(Source::of_bytes(&stream), mime).ok_or_else(damaged)?;
+    let size = facts.width.zip(facts.height).ok_or_else(damaged)?;
+    limits.check_dimensions(size.0, size.1)?;
+    let upright = Orientation::NoTransforms;
+    let fit = Fit::new(kind, size, upright);
+    let layer = Layer { stream, tiles: (1, 1), size };
+    let run = || {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unreadable)?;
+        runtime.block_on(still(&layer, demuxer, Rectangle::whole(size), &fit, kind, limits))
+    };
     let frame = std::thread::scope(|scope| scope.spawn(run).join()).unwrap_or_else(|_| Err(damaged()))?;
-    frame_thumbnail(frame, fit, coded.orientation, coded.icc, (format, origin))
+    frame_thumbnail(frame, fit, upright, None, (format, origin))
 }
 
 /// Turns a panic in a decoder, which only hostile bytes can cause, into a failure.
@@ -195,7 +263,12 @@ fn damaged() -> MediaError {
     MediaError::permanent("the picture's data is damaged")
 }
 
+/// A file that cannot be read now. What a decoder or our own bounds call an error of reading lies in the bytes: only
+/// the system's errors have a number.
 fn unreadable(error: std::io::Error) -> MediaError {
+    if error.raw_os_error().is_none() && error.kind() != std::io::ErrorKind::OutOfMemory {
+        return damaged();
+    }
     MediaError::temporary(format!("the file could not be read: {}", error.kind()))
 }
 

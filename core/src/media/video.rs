@@ -21,13 +21,14 @@ use tokio::process::ChildStdin;
 use tokio::task::spawn_blocking;
 
 use super::facts::{Facts, examine};
-use super::heif::CodedPicture;
+use super::heif::{Layer, Rectangle};
 use super::limits::{MediaError, MediaLimits};
 use super::sniff::{Class, sniff};
 use super::sound;
 use super::source::Source;
 use super::thumbnail::{Fit, Origin, Picture, PictureFormat, bytes_thumbnail, frame_thumbnail};
 use crate::model::PictureKind;
+pub(super) use command::HEVC_DEMUXER;
 use command::{Look, Pace, Task};
 pub use convert::{Film, convert};
 pub(super) use frame::Frame;
@@ -86,9 +87,11 @@ async fn draw(
     blocking(move || frame_thumbnail(frame, fit, upright, None, (format, Origin::FILM))).await
 }
 
-/// Decodes a picture that is coded like a film, at twice the size that `fit` gives it or less.
+/// Decodes a layer of an image that is coded like a video, at twice the size that `fit` gives it or less.
 pub(super) async fn still(
-    coded: &CodedPicture,
+    layer: &Layer,
+    demuxer: &str,
+    shown: Rectangle,
     fit: &Fit,
     kind: PictureKind,
     limits: &MediaLimits,
@@ -97,11 +100,12 @@ pub(super) async fn still(
     let shrink = (fit.reduction() / 2.0).max(1.0);
     let scaled = |side: u32| (f64::from(side) / shrink).ceil() as u32;
     let task = Task::Still {
-        tiles: coded.tiles,
-        size: coded.size,
-        scaled: (scaled(coded.size.0), scaled(coded.size.1)),
+        tiles: layer.tiles,
+        size: layer.size,
+        shown,
+        scaled: (scaled(shown.size.0), scaled(shown.size.1)),
     };
-    let work = run(Input::Stream(&coded.stream), command::HEVC_DEMUXER, task, kind, limits);
+    let work = run(Input::Stream(&layer.stream), demuxer, task, kind, limits);
     match tokio::time::timeout(limits.ffmpeg_wall_clock, work).await {
         Ok(frame) => frame,
         Err(_) => Err(MediaError::temporary("decoding took too long")),

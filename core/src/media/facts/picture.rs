@@ -1,19 +1,38 @@
 //! Facts of still pictures.
 
-use std::io::{BufReader, Seek};
+use std::io::{BufReader, Read as _, Seek};
 
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageFormat, ImageReader};
 
-use super::{Facts, turned};
+use super::{Facts, jxl, svg, turned};
 use crate::media::heif;
+use crate::media::ifd::Directories;
 use crate::media::jpeg_header::JpegHeader;
+use crate::media::raw::{self, Raw};
 use crate::media::source::Source;
 
 /// A picture's size by its header, turned as its orientation says.
-pub(super) fn facts(mut source: Source<'_>, mime: &str) -> Option<Facts> {
+pub(in crate::media) fn facts(mut source: Source<'_>, mime: &str) -> Option<Facts> {
     if let "image/avif" | "image/heic" | "image/heif" = mime {
         let (size, orientation) = heif::facts(&mut source)?;
+        return Some(upright(size, orientation));
+    }
+    if raw::MIMES.contains(&mime) {
+        let raw = Raw::read(&mut source, mime)?;
+        return Some(upright(raw.size?, raw.orientation()));
+    }
+    if let "image/tiff" | "image/jxl" | "image/jp2" | "image/x-tga" | "image/vnd-ms.dds" | "image/svg+xml" =
+        mime
+    {
+        let (size, orientation) = match mime {
+            "image/tiff" => tiff(&mut source)?,
+            "image/jxl" => jxl::facts(&mut source)?,
+            "image/jp2" => (jpeg_2000(&mut source)?, Orientation::NoTransforms),
+            "image/svg+xml" => (svg::size(&mut source)?, Orientation::NoTransforms),
+            "image/x-tga" => (targa(&mut source)?, Orientation::NoTransforms),
+            _ => (direct_draw(&mut source)?, Orientation::NoTransforms),
+        };
         return Some(upright(size, orientation));
     }
     let mut reader = BufReader::with_capacity(4096, source);
@@ -22,7 +41,7 @@ pub(super) fn facts(mut source: Source<'_>, mime: &str) -> Option<Facts> {
             let header = JpegHeader::read(reader)?;
             (header.size, header.orientation)
         }
-        "image/tiff" => tiff(reader)?,
+        "image/bmp" => (bmp(reader)?, Orientation::NoTransforms),
         _ => {
             let size = imagesize::reader_size(&mut reader).ok()?;
             let orientation = exif_orientation(reader, mime).unwrap_or(Orientation::NoTransforms);
@@ -49,12 +68,59 @@ fn exif_orientation(mut reader: BufReader<Source<'_>>, mime: &str) -> Option<Ori
         _ => return None,
     };
     reader.rewind().ok()?;
-    ImageReader::with_format(reader, format).into_decoder().ok()?.orientation().ok()
+    orientation_of(&mut ImageReader::with_format(reader, format).into_decoder().ok()?)
 }
 
-fn tiff(reader: BufReader<Source<'_>>) -> Option<((u32, u32), Orientation)> {
-    let mut decoder = tiff::decoder::Decoder::new(reader).ok()?;
-    let orientation = decoder.get_tag_u32(tiff::tags::Tag::Orientation).ok();
-    let orientation = orientation.and_then(|value| Orientation::from_exif(value.try_into().ok()?));
-    Some((decoder.dimensions().ok()?, orientation.unwrap_or(Orientation::NoTransforms)))
+/// What EXIF says; some writers of WebP put the mark of a JPEG's segment before it.
+pub(in crate::media) fn orientation_of(decoder: &mut impl ImageDecoder) -> Option<Orientation> {
+    const MARK: &[u8] = b"Exif\0\0";
+    let exif = decoder.exif_metadata().ok()??;
+    Orientation::from_exif_chunk(exif.strip_prefix(MARK).unwrap_or(&exif))
+}
+
+/// The size in a BMP's header: of two bytes a side in OS/2's, else of four, and below zero where the rows stand from the
+/// top down.
+fn bmp(mut reader: BufReader<Source<'_>>) -> Option<(u32, u32)> {
+    const OS2_HEADER: u32 = 12;
+    let mut head = [0; 26];
+    reader.read_exact(&mut head).ok()?;
+    let four = |at: usize| Some(u32::from_le_bytes(*head.get(at..)?.first_chunk()?));
+    let two = |at: usize| Some(u32::from(u16::from_le_bytes(*head.get(at..)?.first_chunk()?)));
+    match four(14)? {
+        OS2_HEADER => Some((two(18)?, two(20)?)),
+        _ => Some((four(18)?, (four(22)? as i32).unsigned_abs())),
+    }
+}
+
+fn targa(source: &mut Source<'_>) -> Option<(u32, u32)> {
+    let [w0, w1, h0, h1] = source.bytes(12)?;
+    Some((u16::from_le_bytes([w0, w1]).into(), u16::from_le_bytes([h0, h1]).into()))
+}
+
+fn direct_draw(source: &mut Source<'_>) -> Option<(u32, u32)> {
+    Some((u32::from_le_bytes(source.bytes(16)?), u32::from_le_bytes(source.bytes(12)?)))
+}
+
+/// The size in the header of a JPEG 2000 (ISO 15444-1): in a box, or in the stream itself.
+fn jpeg_2000(source: &mut Source<'_>) -> Option<(u32, u32)> {
+    const STREAM: [u8; 4] = [0xFF, 0x4F, 0xFF, 0x51];
+    const MAX_HEADER: u64 = 4096;
+    let mut four = |at: u64| source.bytes(at).map(u32::from_be_bytes);
+    if four(0)?.to_be_bytes() == STREAM {
+        return Some((four(8)?.checked_sub(four(16)?)?, four(12)?.checked_sub(four(20)?)?));
+    }
+    let header = source.up_to(0, MAX_HEADER)?;
+    let at = header.windows(4).position(|window| window == b"ihdr")? as u64 + 4;
+    let mut four = |at: u64| source.bytes(at).map(u32::from_be_bytes);
+    Some((four(at + 4)?, four(at)?))
+}
+
+/// Of the first image.
+fn tiff(source: &mut Source<'_>) -> Option<((u32, u32), Orientation)> {
+    let format = Directories::open(source, 0)?;
+    let directory = format.read(source, format.first)?;
+    let mut number = |tag| directory.number(source, tag);
+    let (width, height) = (u32::try_from(number(256)?).ok()?, u32::try_from(number(257)?).ok()?);
+    let orientation = number(274).and_then(|value| Orientation::from_exif(u8::try_from(value).ok()?));
+    Some(((width, height), orientation.unwrap_or(Orientation::NoTransforms)))
 }

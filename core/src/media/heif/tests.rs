@@ -97,7 +97,12 @@ fn size(width: u32, height: u32) -> Vec<u8> {
 
 /// Two tiles side by side, red and blue, of which 100x64 are shown, turned a quarter against the clock.
 fn grid_of(brand: &[u8; 4], kind: &[u8; 4], tiles: [(Vec<u8>, Vec<u8>); 2]) -> Vec<u8> {
-    let properties = [part(b"hvcC", &tiles[0].0), size(64, 64), size(100, 64), part(b"irot", &[1])];
+    grid_with(brand, kind, tiles, part(b"irot", &[1]))
+}
+
+/// The same with another property than to be turned.
+fn grid_with(brand: &[u8; 4], kind: &[u8; 4], tiles: [(Vec<u8>, Vec<u8>); 2], property: Vec<u8>) -> Vec<u8> {
+    let properties = [part(b"hvcC", &tiles[0].0), size(64, 64), size(100, 64), property];
     let tile = [0x81, 2];
     let items: [ItemSketch<'_>; 3] = [(kind, &tile), (kind, &tile), (b"grid", &[3, 0x84])];
     let references = part(b"dimg", &[0, 3, 0, 2, 0, 1, 0, 2]);
@@ -129,6 +134,93 @@ fn tiles_are_put_together_and_turned() {
         assert!(above[2] > 200 && above[0] < 60, "{mime} {above:?}");
         assert!(below[0] > 200 && below[2] < 60, "{mime} {below:?}");
     }
+}
+
+/// Red at the left and blue at the right, as HEIC and as AVIF, with this property.
+fn both_with(property: &[u8]) -> [Vec<u8>; 2] {
+    let of = |brand, kind, tiles| grid_with(brand, kind, tiles, property.to_vec());
+    [
+        of(b"heic", b"hvc1", [hevc("red", 64), hevc("blue", 64)]),
+        of(b"avif", b"av01", [av1("red", 64), av1("blue", 64)]),
+    ]
+}
+
+#[test]
+fn an_image_is_mirrored_along_the_axis_that_it_names() {
+    for (axis, left_is_red) in [(0, true), (1, false)] {
+        for bytes in both_with(&part(b"imir", &[axis])) {
+            let picture = thumbnail(&bytes, PictureKind::Small).unwrap();
+            let red = picture.get_pixel(8, 8).0[0];
+            assert_eq!(red > 200, left_is_red, "axis {axis}, {red}");
+        }
+    }
+}
+
+#[test]
+fn an_image_is_cut_to_its_clean_aperture() {
+    let fractions = [36u32, 1, 40, 1, 64, 2, (-12i32) as u32, 1].map(u32::to_be_bytes).concat();
+    for bytes in both_with(&part(b"clap", &fractions)) {
+        let facts = facts_of(&file_of(&bytes), &sniff(&bytes, "x"), &MediaLimits::default());
+        assert_eq!((facts.width, facts.height), (Some(36), Some(40)));
+        let picture = thumbnail(&bytes, PictureKind::Small).unwrap();
+        assert_eq!(picture.dimensions(), (36, 40));
+        for (x, y) in [(2, 2), (33, 37)] {
+            let pixel = picture.get_pixel(x, y).0;
+            assert!(pixel[2] > 200 && pixel[0] < 60, "{pixel:?} at {x},{y}");
+        }
+    }
+}
+
+/// Two items of one size, the second of which tells how opaque the first is.
+fn with_alpha(
+    brand: &[u8; 4],
+    kind: &[u8; 4],
+    items: [(Vec<u8>, Vec<u8>); 2],
+    is_multiplied: bool,
+) -> Vec<u8> {
+    let alpha = full_part(b"auxC", b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0");
+    let properties = [part(b"hvcC", &items[0].0), size(64, 64), alpha, part(b"hvcC", &items[1].0)];
+    let sketches: [ItemSketch<'_>; 2] = [(kind, &[0x81, 2]), (kind, &[0x84, 2, 3])];
+    let mut references = part(b"auxl", &[0, 2, 0, 1, 0, 1]);
+    if is_multiplied {
+        references.extend(part(b"prem", &[0, 1, 0, 1, 0, 2]));
+    }
+    file(brand, (1, &sketches), &[&items[0].1, &items[1].1], (&properties, &references), &[])
+}
+
+#[test]
+fn colours_that_alpha_was_multiplied_into_are_as_bright_as_they_were() {
+    let grays = ["0x404040", "0x808080"];
+    for bytes in [
+        with_alpha(b"avif", b"av01", grays.map(|gray| av1(gray, 64)), true),
+        with_alpha(b"heic", b"hvc1", grays.map(|gray| hevc(gray, 64)), true),
+    ] {
+        let [red, green, blue, alpha] = thumbnail(&bytes, PictureKind::Small).unwrap().get_pixel(30, 30).0;
+        assert!(alpha.abs_diff(128) < 8, "{alpha}");
+        assert!([red, green, blue].iter().all(|value| value.abs_diff(128) < 10), "{red} {green} {blue}");
+    }
+}
+
+#[test]
+fn a_heic_keeps_what_is_transparent() {
+    let bytes = with_alpha(b"heic", b"hvc1", [hevc("red", 64), hevc("black", 64)], false);
+    assert!(thumbnail(&bytes, PictureKind::Small).unwrap().get_pixel(30, 30).0[3] <= 16);
+}
+
+#[test]
+fn tiles_of_an_avif_may_have_one_alpha() {
+    let tiles = [av1("red", 64).1, av1("blue", 64).1];
+    let source = "-f lavfi -i color=black:size=128x64 -frames:v 1 -c:v libaom-av1 -cpu-used 8";
+    let alpha = content(&by_ffmpeg("a.avif", source));
+    let data = alpha.windows(4).position(|window| window == b"mdat").unwrap() + 4;
+    let alpha_kind = full_part(b"auxC", b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0");
+    let properties = [size(64, 64), size(128, 64), alpha_kind];
+    let items: [ItemSketch<'_>; 4] = [(b"av01", &[1]), (b"av01", &[1]), (b"av01", &[2, 3]), (b"grid", &[2])];
+    let references = [part(b"dimg", &[0, 4, 0, 2, 0, 1, 0, 2]), part(b"auxl", &[0, 3, 0, 1, 0, 4])].concat();
+    let description = [0, 0, 0, 1, 0, 128, 0, 64];
+    let contents = [&tiles[0][..], &tiles[1], &alpha[data..]];
+    let bytes = file(b"avif", (4, &items), &contents, (&properties, &references), &description);
+    assert!(thumbnail(&bytes, PictureKind::Small).unwrap().get_pixel(30, 30).0[3] <= 16);
 }
 
 #[test]

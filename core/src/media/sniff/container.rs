@@ -82,8 +82,7 @@ fn by_brands(brands: &[&[u8]]) -> Option<Sniffed> {
         b"mif1" | b"msf1" | b"miaf" if has(&[b"avif", b"avis"]) => AVIF,
         b"mif1" | b"msf1" | b"miaf" if has(&[b"heic", b"heix", b"hevc", b"hevx"]) => HEIC,
         b"mif1" | b"msf1" | b"miaf" => HEIF,
-        // Canon's raw pictures are neither film nor anything a browser shows.
-        b"crx " => Sniffed::new("image/x-canon-cr3", "cr3", Class::Other, "Canon raw picture"),
+        b"crx " => super::raw::CR3,
         [b'3', b'g', b'p' | b'2' | b'g', _] => THREE_GP,
         _ => MP4,
     })

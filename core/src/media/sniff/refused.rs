@@ -3,7 +3,10 @@
 use super::{Class, Sniffed};
 
 const HTML: Sniffed = Sniffed::new("text/html", "html", Class::Refused, "HTML document");
+/// What is XML and uses the names of SVG without being a drawing.
 const SVG: Sniffed = Sniffed::new("image/svg+xml", "svg", Class::Refused, "SVG drawing");
+/// Stored, and never shown in place: it may hold scripts.
+const DRAWING: Sniffed = Sniffed::new("image/svg+xml", "svg", Class::Image, "SVG drawing");
 const SCRIPT: Sniffed = Sniffed::new("text/x-shellscript", "sh", Class::Refused, "script");
 const PROGRAM: Sniffed = Sniffed::new("application/x-executable", "exe", Class::Refused, "program");
 const PLAYLIST: Sniffed = Sniffed::new("application/vnd.apple.mpegurl", "m3u8", Class::Refused, "playlist");
@@ -91,6 +94,9 @@ fn markup(start: &str) -> Option<Sniffed> {
     if PLAYLISTS.iter().any(|tag| start.contains(tag)) {
         return Some(PLAYLIST);
     }
+    if is_drawing(start) {
+        return Some(DRAWING);
+    }
     if start.contains("<svg") || start.contains("http://www.w3.org/2000/svg") {
         return Some(SVG);
     }
@@ -98,6 +104,33 @@ fn markup(start: &str) -> Option<Sniffed> {
     let has_tag = |tag: &&str| start.match_indices(*tag).any(|(at, _)| is_tag(start, at, tag, is_xml));
     let is_html = HTML_TAGS.iter().any(has_tag) || start.contains("http://www.w3.org/1999/xhtml");
     is_html.then_some(HTML)
+}
+
+/// Whether the first element is that of a drawing, behind declarations, comments and the type of the document.
+fn is_drawing(mut text: &str) -> bool {
+    loop {
+        text = text.trim_start();
+        let end = if text.starts_with("<?") {
+            "?>"
+        } else if text.starts_with("<!--") {
+            "-->"
+        } else if text.starts_with("<!doctype svg") {
+            // Names may be declared in it.
+            let is_short = text.find('>').is_some_and(|end| !text[..end].contains('['));
+            if is_short { ">" } else { "]" }
+        } else if let Some(rest) = text.strip_prefix(']') {
+            let Some(rest) = rest.trim_start().strip_prefix('>') else { return false };
+            text = rest;
+            continue;
+        } else {
+            let name = text.strip_prefix("<svg:svg").or_else(|| text.strip_prefix("<svg"));
+            return name.is_some_and(|rest| {
+                rest.starts_with(|c: char| c.is_ascii_whitespace() || c == '>' || c == '/')
+            });
+        };
+        let Some((_, rest)) = text.split_once(end) else { return false };
+        text = if end == "]" { text.get(text.len() - rest.len() - 1..).unwrap_or_default() } else { rest };
+    }
 }
 
 /// Whether `tag` at `at` is a whole tag name. In XML only those of a document count, since `<a>` and `<p>` are

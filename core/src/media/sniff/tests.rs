@@ -152,10 +152,10 @@ fn what_runs_or_leads_elsewhere_is_refused() {
         b"<script>alert(1)</script>",
         b"<!-- c --><b>x</b>",
         b"<a href=x>",
-        b"<?xml version=\"1.0\"?><svg xmlns=\"http://www.w3.org/2000/svg\"/>",
         b"<?xml version=\"1.0\"?><x:root xmlns:x=\"http://www.w3.org/2000/svg\"/>",
         b"<?xml version=\"1.0\"?><html xmlns=\"http://www.w3.org/1999/xhtml\"/>",
-        b"<svg onload=alert(1)>",
+        b"<html><svg xmlns=\"http://www.w3.org/2000/svg\"/></html>",
+        b"<!-- c --><b><svg/></b>",
         &utf16,
         b"#!/bin/sh\nrm -rf /",
         b"\x7FELF\x02\x01\x01\0",
@@ -246,6 +246,43 @@ fn only_pictures_sound_and_film_are_shown_in_place() {
         "",
     ] {
         assert!(!is_inline_safe(mime), "{mime}");
+    }
+}
+
+#[test]
+fn a_drawing_is_an_image_that_is_never_shown_in_place() {
+    let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" onload=\"alert(1)\">";
+    for before in [
+        "",
+        "\u{FEFF}<?xml version=\"1.0\"?>\n",
+        "<!-- <html> -->",
+        "<!DOCTYPE svg PUBLIC \"-//W3C//DTD SVG 1.1//EN\" \"a.dtd\">",
+        "<!DOCTYPE svg [ <!ENTITY a \"http://example.com\"> ]>",
+    ] {
+        let sniffed = sniff(format!("{before}{svg}").as_bytes(), "a.png");
+        assert_eq!((sniffed.mime, sniffed.class), ("image/svg+xml", Class::Image), "{before}");
+        assert!(!is_inline_safe(sniffed.mime));
+    }
+}
+
+#[test]
+fn images_of_studios_are_images_that_no_browser_shows() {
+    let targa = [0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 64, 0, 24, 0, 1, 2, 3];
+    let cases: [(&[u8], &str); 9] = [
+        (b"8BPS\0\x01", "image/vnd.adobe.photoshop"),
+        (b"\0\0\0\x0CjP  \r\n\x87\n", "image/jp2"),
+        (b"\xFF\x4F\xFF\x51\0", "image/jp2"),
+        (b"\x76\x2F\x31\x01\x02", "image/x-exr"),
+        (b"DDS \x7C\0\0\0", "image/vnd-ms.dds"),
+        (b"#?RADIANCE\n", "image/vnd.radiance"),
+        (b"P6\n2 2\n255\n", "image/x-portable-anymap"),
+        (b"II+\0\x08\0\0\0", "image/tiff"),
+        (&targa, "image/x-tga"),
+    ];
+    for (head, mime) in cases {
+        let sniffed = sniff(head, "x");
+        assert_eq!((sniffed.mime, sniffed.class), (mime, Class::Image));
+        assert_eq!(is_inline_safe(mime), mime == "image/tiff");
     }
 }
 

@@ -3,9 +3,13 @@
 mod av1;
 mod general;
 mod gif;
+mod ico;
 mod jpeg;
+mod jxl;
 mod lzw;
 mod png;
+mod raw;
+mod svg;
 mod tiff;
 mod webp;
 
@@ -21,6 +25,7 @@ use super::fit::Fit;
 use super::pixels::Pixels;
 use super::{damaged, unreadable};
 use crate::media::limits::{MediaError, MediaLimits};
+use crate::media::raw::MIMES as RAW;
 use crate::media::source::Source;
 use crate::model::PictureKind;
 
@@ -44,13 +49,19 @@ pub(super) fn decode(
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     match mime {
-        "image/jpeg" => jpeg::decode(source, kind, limits),
+        "image/jpeg" => jpeg::decode(source, None, kind, limits),
         "image/webp" => webp::decode(source, kind, limits),
         "image/png" => png::decode(source, kind, limits),
         "image/gif" => gif::decode(source, kind, limits),
         "image/tiff" => tiff::decode(source, kind, limits),
         "image/bmp" => general::decode(source, ImageFormat::Bmp, kind, limits),
-        "image/vnd.microsoft.icon" => general::decode(source, ImageFormat::Ico, kind, limits),
+        "image/svg+xml" => svg::decode(source, kind, limits),
+        "image/jxl" => jxl::decode(source, kind, limits),
+        "image/x-tga" => general::decode(source, ImageFormat::Tga, kind, limits),
+        "image/vnd.radiance" => general::decode(source, ImageFormat::Hdr, kind, limits),
+        "image/x-portable-anymap" => general::decode(source, ImageFormat::Pnm, kind, limits),
+        "image/vnd.microsoft.icon" => ico::decode(source, kind, limits),
+        _ if RAW.contains(&mime) => raw::decode(source, mime, kind, limits),
         _ => Err(MediaError::permanent("pictures of this kind cannot be decoded")),
     }
 }

@@ -55,6 +55,11 @@ impl Fit {
         }
     }
 
+    /// An image that has its size already.
+    pub(super) fn whole(full: (u32, u32)) -> Self {
+        Self { full, shown: (f64::from(full.0), f64::from(full.1)), output: full }
+    }
+
     /// How many times smaller than stored the picture may be decoded without losing detail of the result.
     pub(in crate::media) fn reduction(&self) -> f64 {
         let across = self.shown.0 / f64::from(self.output.0);

@@ -46,6 +46,14 @@ impl Pixels {
         Self::from_dynamic(picture)
     }
 
+    /// Makes an image opaque whose alpha is zero everywhere: its writer left those bits unused.
+    pub(super) fn show_if_invisible(&mut self) {
+        let pixels = self.data.as_chunks_mut::<4>().0;
+        if self.layout == Layout::Rgba && pixels.iter().all(|pixel| pixel[3] == 0) {
+            pixels.iter_mut().for_each(|pixel| pixel[3] = 255);
+        }
+    }
+
     /// The same pixels for the `image` crate, which has no CMYK.
     fn into_dynamic(self) -> Option<DynamicImage> {
         let Self { width, height, layout, data } = self;

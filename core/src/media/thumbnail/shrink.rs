@@ -21,7 +21,7 @@ pub(super) struct Shrinker {
 }
 
 impl Shrinker {
-    /// For a picture of `width` that may be decoded `reduction` times smaller. Gray, RGB or RGBA.
+    /// For a picture of `width` that may be decoded `reduction` times smaller.
     pub(super) fn new(width: u32, layout: Layout, reduction: f64) -> Self {
         // More than 64 would need wider sums, and nothing that large is decoded.
         let factor = (reduction / HEADROOM).clamp(1.0, 64.0) as usize;
@@ -85,7 +85,8 @@ impl Shrinker {
             Layout::Rgb if self.is_planar => self.flush_planes(),
             Layout::Gray => self.flush_opaque::<1>(),
             Layout::Rgb => self.flush_opaque::<3>(),
-            Layout::Rgba | Layout::Cmyk => self.flush_alpha(),
+            Layout::Cmyk => self.flush_opaque::<4>(),
+            Layout::Rgba => self.flush_alpha(),
         }
         self.sums.fill(0);
         self.rows_in_sums = 0;

@@ -282,7 +282,7 @@ fn a_header_that_promises_too_many_pixels_is_refused_before_decoding() {
     let mut jpeg = encoded(ImageFormat::Jpeg, 8, 8);
     let frame = jpeg.windows(2).position(|window| window == [0xFF, 0xC0]).unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0x70, 0, 0x70, 0]);
-    assert_eq!(failure(&jpeg, "image/jpeg").reason, "the picture has more than 100 megapixels");
+    assert_eq!(failure(&jpeg, "image/jpeg").reason, "the picture has more than 400 megapixels");
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
@@ -340,4 +340,11 @@ fn truncations_and_bit_flips_never_panic() {
             attempt(&damaged);
         }
     }
+}
+
+#[test]
+fn only_an_error_of_the_system_is_tried_again() {
+    assert!(!unreadable(std::io::Error::other("a decoder's word")).retryable);
+    assert!(!unreadable(std::io::ErrorKind::InvalidData.into()).retryable);
+    assert!(unreadable(std::io::Error::from_raw_os_error(5)).retryable);
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 use ffmpeg_sidecar::command::FfmpegCommand;
 
 use crate::media::facts::HighDynamicRange;
+use crate::media::heif::Rectangle;
 use crate::media::limits::MediaLimits;
 use crate::media::playback::Conversion;
 use crate::media::thumbnail::Fit;
@@ -19,8 +20,9 @@ pub(super) enum Task {
     Cover,
     /// The waveform of a sound.
     Waveform,
-    /// A picture whose tiles come as frames: tiles across and down, its size, and the size to bring it to.
-    Still { tiles: (u32, u32), size: (u32, u32), scaled: (u32, u32) },
+    /// An image whose tiles come as frames: tiles across and down, its size, the part to show, and the size to bring
+    /// that to.
+    Still { tiles: (u32, u32), size: (u32, u32), shown: Rectangle, scaled: (u32, u32) },
 }
 
 /// Where frames of a video are looked for.
@@ -94,7 +96,9 @@ pub(super) fn demuxer(mime: &str) -> Option<&'static str> {
 }
 
 /// The demuxer for a bare stream of frames.
-pub(super) const HEVC_DEMUXER: &str = "hevc";
+pub(in crate::media) const HEVC_DEMUXER: &str = "hevc";
+
+const EXR_DEMUXER: &str = "exr_pipe";
 
 /// ffmpeg reading its standard input and writing PPM pictures to its standard output.
 pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: PictureKind, limits: &MediaLimits) -> Command {
@@ -110,6 +114,10 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: PictureKind, limits: &Medi
     }
     if !matches!(task, Task::Waveform) {
         ffmpeg.args(["-max_pixels", &limits.max_pixels.to_string()]);
+    }
+    if demuxer == EXR_DEMUXER {
+        // It holds light; what screens show are the numbers of sRGB.
+        ffmpeg.args(["-apply_trc", "iec61966_2_1"]);
     }
     // Films need seeking, so theirs is a path to the open file.
     let input = if matches!(task, Task::Still { .. }) { "pipe:0" } else { "/dev/fd/0" };
@@ -127,8 +135,8 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: PictureKind, limits: &Medi
             ffmpeg.filter_complex(waveform_filter(kind)).map("[picture]").frames(1);
             ffmpeg.duration(limits.waveform.as_secs().to_string());
         }
-        Task::Still { tiles, size, scaled } => {
-            ffmpeg.map("0:v:0").filter(still_filter(tiles, size, scaled)).frames(1);
+        Task::Still { tiles, size, shown, scaled } => {
+            ffmpeg.map("0:v:0").filter(still_filter(tiles, size, shown, scaled)).frames(1);
             ffmpeg.args(["-fps_mode", "passthrough"]);
         }
     }
@@ -221,15 +229,19 @@ fn plain_light(hdr: Option<HighDynamicRange>) -> String {
 }
 
 /// Tiles reach beyond the picture's right and lower edges.
-fn still_filter(tiles: (u32, u32), size: (u32, u32), scaled: (u32, u32)) -> String {
-    let scale = format!("scale={}:{}", scaled.0, scaled.1);
-    match tiles {
-        (1, 1) => scale,
-        (across, down) => {
-            let count = across * down;
-            format!("tile={across}x{down}:nb_frames={count},crop={}:{}:0:0,{scale}", size.0, size.1)
-        }
-    }
+fn still_filter(tiles: (u32, u32), size: (u32, u32), shown: Rectangle, scaled: (u32, u32)) -> String {
+    let tile = match tiles {
+        (1, 1) => String::new(),
+        (across, down) => format!("tile={across}x{down}:nb_frames={},", across * down),
+    };
+    // One frame is cut by the decoder; what is left to cut is told.
+    let crop = if tiles == (1, 1) && shown == Rectangle::whole(size) {
+        String::new()
+    } else {
+        let ((width, height), (left, top)) = (shown.size, shown.corner);
+        format!("crop={width}:{height}:{left}:{top}:exact=1,")
+    };
+    format!("{tile}{crop}scale={}:{}", scaled.0, scaled.1)
 }
 
 /// White on black, over the whole width.

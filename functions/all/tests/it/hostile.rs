@@ -205,15 +205,35 @@ fn lists_and_documents() -> Vec<Hostile> {
         ("list.mp4", "#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"),
         ("concat.mp4", "ffconcat version 1.0\nfile /etc/passwd\n"),
         ("session.mp4", "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nm=video 1 RTP/AVP 96\r\n"),
-        ("drawing.png", "<svg xmlns=\"http://www.w3.org/2000/svg\" onload=\"alert(1)\"/>"),
-        (
-            "entity.svg",
-            "<?xml version=\"1.0\"?><!DOCTYPE svg [<!ENTITY a SYSTEM \"file:///etc/passwd\">]><svg>&a;</svg>",
-        ),
         ("page.jpg", "<html><script>alert(1)</script></html>"),
     ]
     .map(|(name, text)| hostile(name, text, Fate::Refused))
-    .into()
+    .into_iter()
+    .chain(drawings())
+    .collect()
+}
+
+/// Drawings that would run something, read other files, or take for ever to draw.
+fn drawings() -> [Hostile; 3] {
+    let noise = "<filter id='f'><feTurbulence numOctaves='9999'/></filter><rect filter='url(#f)' width='9' height='9'/>";
+    [
+        (
+            "drawing.png",
+            "<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>".to_owned(),
+            Fate::Either,
+        ),
+        (
+            "entity.svg",
+            "<!DOCTYPE svg [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><svg>&a;</svg>".to_owned(),
+            Fate::Fails,
+        ),
+        (
+            "noise.svg",
+            format!("<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'>{noise}</svg>"),
+            Fate::Fails,
+        ),
+    ]
+    .map(|(name, text, fate)| hostile(name, text, fate))
 }
 
 /// Files that are one thing to us and may be another to somebody else.

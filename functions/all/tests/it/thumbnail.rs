@@ -232,3 +232,26 @@ async fn pictures_go_with_their_file(pool: PgPool) {
     assert!(app.blobs_of(ANN).is_empty());
     app.finish().await;
 }
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_drawing_is_kept_as_an_image_and_never_served_in_place(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let rectangle = "<rect width='160' height='90' fill='#f00'/><script>alert(1)</script>";
+    let drawing = format!("<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 160 90'>{rectangle}</svg>");
+    let file = app.ann().store("a.svg", drawing.as_bytes()).await;
+    assert_eq!(
+        [&file["fileType"], &file["mimeType"], &file["width"], &file["height"]],
+        [&json!("image"), &json!("image/svg+xml"), &json!(160), &json!(90)]
+    );
+    let id = file["id"].as_str().unwrap();
+    let picture = picture(&app.ann().get(&format!("/api/files/{id}/thumbnail")).await.expect(200));
+    assert_eq!((picture.width(), picture.height()), (400, 225));
+    assert_eq!(picture.to_rgba8().get_pixel(200, 100).0, [255, 0, 0, 255]);
+    for way in ["download", "stream"] {
+        let answer = app.ann().get(&format!("/api/files/{id}/{way}")).await.expect(200);
+        assert!(answer.header("content-disposition").unwrap().starts_with("attachment"), "{way}");
+        assert_eq!(answer.header("content-security-policy"), Some("sandbox; default-src 'none'"));
+        assert_eq!(answer.body, drawing.as_bytes());
+    }
+    app.finish().await;
+}

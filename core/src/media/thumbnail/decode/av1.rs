@@ -9,9 +9,10 @@ use re_rav1d::dav1d::{
 };
 
 use super::{Decoded, damaged};
-use crate::media::heif::CodedPicture;
+use crate::media::heif::{CodedPicture, Layer, Rectangle};
 use crate::media::limits::{MediaError, MediaLimits};
-use crate::media::thumbnail::colour::{Matrix, Range};
+use crate::media::thumbnail::alpha;
+use crate::media::thumbnail::colour::{self, Matrix, Range};
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::Layout;
 use crate::media::thumbnail::shrink::Shrinker;
@@ -22,44 +23,96 @@ pub(in crate::media::thumbnail) fn decode(
     kind: PictureKind,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
-    let fit = Fit::new(kind, coded.size, coded.orientation);
-    let (width, height) = (coded.size.0 as usize, coded.size.1 as usize);
-    let filters = if fit.hides_blocks() { InloopFilterType::empty() } else { InloopFilterType::all() };
-    let tiles_of = |stream| Tiles::new(stream, coded.tiles, coded.size, filters, limits);
-    let mut colours = tiles_of(coded.stream)?;
-    let mut alpha = coded.alpha.map(tiles_of).transpose()?;
-    let layout = if alpha.is_some() { Layout::Rgba } else { Layout::Rgb };
-    let mut shrinker = Shrinker::new(coded.size.0, layout, fit.reduction());
-    let mut icc = coded.icc;
-    let mut lines = Lines::default();
-    let mut row = vec![0; width * layout.channels()];
-    let mut colour_matrix = None;
-    for _ in 0..coded.tiles.1 {
-        let tiles = colours.next_row()?;
-        let alphas = alpha.as_mut().map(Tiles::next_row).transpose()?;
-        let Some(first) = tiles.first() else { return Err(damaged()) };
-        if alphas.iter().flatten().any(|alpha| alpha.height != first.height) {
+    let CodedPicture { colours, alpha, shown, orientation, is_premultiplied, .. } = coded;
+    let fit = Fit::new(kind, shown.size, orientation);
+    let is_alike = |alpha: &Layer| (alpha.tiles, alpha.size) == (colours.tiles, colours.size);
+    let (beside, apart) = match alpha {
+        Some(alpha) if is_alike(&alpha) && !is_premultiplied => (Some(alpha), None),
+        alpha => (None, alpha),
+    };
+    let layout = if beside.is_some() { Layout::Rgba } else { Layout::Rgb };
+    let full = colours.size;
+    let planes = Planes { layout, shown, reduction: fit.reduction(), hides_blocks: fit.hides_blocks() };
+    let (shrinker, seen) = planes.read(colours, beside, limits)?;
+    let (pixels, extent) = shrinker.finish();
+    let (matrix, icc) = seen.ok_or_else(damaged)?;
+    let icc = coded.icc.or(icc);
+    let Some(alpha) = apart else {
+        return Ok(Decoded { pixels, extent, fit, orientation, matrix: Some(matrix), icc });
+    };
+    // What was multiplied, or lies in other tiles, is put together as soon as it is small.
+    let shown = shown.scaled(full, alpha.size);
+    let reduction = fit.reduction() * f64::from(alpha.size.0) / f64::from(full.0);
+    let planes = Planes { layout: Layout::Gray, shown, reduction, ..planes };
+    let alpha = planes.read(alpha, None, limits)?.0.finish();
+    let colours = colour::to_srgb(pixels, Some(matrix), None);
+    let pixels = alpha::join(colours, alpha, shown.size, is_premultiplied)?;
+    Ok(Decoded { pixels, extent, fit, orientation, matrix: None, icc })
+}
+
+/// How a frame's channels become RGB, and the profile that it names.
+type Colours = (Matrix, Option<Vec<u8>>);
+
+/// How the planes of a picture are read.
+#[derive(Clone, Copy)]
+struct Planes {
+    /// With `Gray`, only brightness.
+    layout: Layout,
+    /// The part that is shown.
+    shown: Rectangle,
+    /// How many times smaller it may become.
+    reduction: f64,
+    hides_blocks: bool,
+}
+
+impl Planes {
+    /// The layer shrunken, with how its colours are coded. Alpha, if there is any beside it, has the same tiles.
+    fn read(
+        &self,
+        layer: Layer,
+        alpha: Option<Layer>,
+        limits: &MediaLimits,
+    ) -> Result<(Shrinker, Option<Colours>), MediaError> {
+        let (width, rows) = (layer.size.0 as usize, layer.tiles.1);
+        let filters = if self.hides_blocks { InloopFilterType::empty() } else { InloopFilterType::all() };
+        let mut colours = Tiles::new(layer, filters, limits)?;
+        let mut alpha = alpha.map(|alpha| Tiles::new(alpha, filters, limits)).transpose()?;
+        let mut shrinker = Shrinker::new(self.shown.size.0, self.layout, self.reduction);
+        let (left, top) = (self.shown.corner.0 as usize, self.shown.corner.1 as usize);
+        let across = left..left + self.shown.size.0 as usize;
+        let down = top..top + self.shown.size.1 as usize;
+        let mut lines = Lines::default();
+        let mut row = vec![0; width * self.layout.channels()];
+        let (mut seen, mut above) = (None, 0);
+        for _ in 0..rows {
+            let tiles = colours.next_row()?;
+            let alphas = alpha.as_mut().map(Tiles::next_row).transpose()?;
+            let Some(first) = tiles.first() else { return Err(damaged()) };
+            if alphas.iter().flatten().any(|alpha| alpha.height != first.height) {
+                return Err(damaged());
+            }
+            if seen.is_none() {
+                seen = Some((matrix(&first.picture)?, profile(&first.picture)));
+            }
+            for y in (0..first.height).filter(|y| down.contains(&(above + y))) {
+                lines.read(&tiles, alphas.as_deref(), y, width);
+                match self.layout {
+                    Layout::Rgba => {
+                        lines.interleave(&mut row);
+                        shrinker.push(&row[4 * across.start..4 * across.end]);
+                    }
+                    Layout::Gray => shrinker.push(&lines.planes(&tiles, y, width)[0][across.clone()]),
+                    _ => shrinker
+                        .push_planes(lines.planes(&tiles, y, width).map(|plane| &plane[across.clone()])),
+                }
+            }
+            above += first.height;
+        }
+        if shrinker.rows() != down.len() {
             return Err(damaged());
         }
-        if colour_matrix.is_none() {
-            colour_matrix = Some(matrix(&first.picture)?);
-            icc = icc.or_else(|| profile(&first.picture));
-        }
-        for y in 0..first.height.min(height - shrinker.rows()) {
-            lines.read(&tiles, alphas.as_deref(), y, width);
-            if layout == Layout::Rgba {
-                lines.interleave(&mut row);
-                shrinker.push(&row);
-            } else {
-                shrinker.push_planes(lines.planes(&tiles, y, width));
-            }
-        }
+        Ok((shrinker, seen))
     }
-    if shrinker.rows() != height {
-        return Err(damaged());
-    }
-    let (pixels, extent) = shrinker.finish();
-    Ok(Decoded { pixels, extent, fit, orientation: coded.orientation, matrix: colour_matrix, icc })
 }
 
 /// A stream whose frames are the tiles of a picture.
@@ -73,9 +126,7 @@ struct Tiles {
 
 impl Tiles {
     fn new(
-        stream: Vec<u8>,
-        tiles: (u32, u32),
-        size: (u32, u32),
+        Layer { stream, tiles, size }: Layer,
         filters: InloopFilterType,
         limits: &MediaLimits,
     ) -> Result<Self, MediaError> {

@@ -2,6 +2,7 @@
 //! at a half, a quarter or an eighth.
 
 mod component;
+mod header;
 mod huffman;
 mod last_bits;
 mod low_frequencies;
@@ -9,6 +10,7 @@ mod scan;
 
 use std::io::{Cursor, Seek};
 
+use image::metadata::Orientation;
 use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor};
 
 use super::{Decoded, damaged, unreadable, whole};
@@ -28,29 +30,41 @@ const FOR_A_QUARTER: f64 = 5.0;
 /// More scans than any encoder writes: each costs a pass over the whole picture.
 const MAX_SCANS: u32 = 100;
 
+/// `orientation` is what a container says, if it says something.
 pub(super) fn decode(
     mut source: Source<'_>,
+    orientation: Option<Orientation>,
     kind: PictureKind,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let mut bytes = whole(&mut source)?;
     let header = JpegHeader::read(Cursor::new(&bytes)).ok_or_else(damaged)?;
-    limits.check_dimensions(header.size.0, header.size.1)?;
-    let fit = Fit::new(kind, header.size, header.orientation);
+    limits.check_jpeg(header.size.0, header.size.1)?;
+    let start = header::plain(&mut bytes).ok_or_else(damaged)?;
+    let orientation = orientation.unwrap_or(header.orientation);
+    let fit = Fit::new(kind, header.size, orientation);
     let factor = factor(&fit);
     let scale = match factor {
         ScalingFactor::ONE_EIGHTH => Some(Scale::Eighth),
         ScalingFactor::ONE_QUARTER => Some(Scale::Quarter),
         _ => None,
     };
-    let (mut pixels, factor) = match scale.map(|scale| low_frequencies::decode(&mut bytes, scale)) {
+    let (mut pixels, factor) = match scale.map(|scale| low_frequencies::decode(&mut bytes[start..], scale)) {
         Some(Some(pixels)) => (pixels, factor),
-        None => decompress(&bytes, factor).map_err(|_| damaged())?,
+        None => decompress(&bytes[start..], factor).map_err(|_| damaged())?,
+        // The library keeps all of a progressive one in memory.
+        Some(None)
+            if header.is_progressive && limits.check_dimensions(header.size.0, header.size.1).is_err() =>
+        {
+            return Err(MediaError::permanent("the image is too large for the way in which it is coded"));
+        }
         // Our decoder has moved the bytes.
         Some(None) => {
             drop(bytes);
             source.rewind().map_err(unreadable)?;
-            decompress(&whole(&mut source)?, factor).map_err(|_| damaged())?
+            let mut bytes = whole(&mut source)?;
+            let start = header::plain(&mut bytes).ok_or_else(damaged)?;
+            decompress(&bytes[start..], factor).map_err(|_| damaged())?
         }
     };
     if pixels.layout == Layout::Cmyk && header.is_adobe {
@@ -58,7 +72,7 @@ pub(super) fn decode(
     }
     let scale = factor.num() as f64 / factor.denom() as f64;
     let extent = (f64::from(header.size.0) * scale, f64::from(header.size.1) * scale);
-    Ok(Decoded { pixels, extent, fit, orientation: header.orientation, matrix: None, icc: header.icc })
+    Ok(Decoded { pixels, extent, fit, orientation, matrix: None, icc: header.icc })
 }
 
 /// The picture by our own decoder, if it takes the file and the file is within the limits.
@@ -68,8 +82,15 @@ pub(in crate::media::thumbnail) fn by_low_frequencies(
     limits: &MediaLimits,
 ) -> Option<Pixels> {
     let header = JpegHeader::read(Cursor::new(bytes))?;
-    limits.check_dimensions(header.size.0, header.size.1).ok()?;
-    low_frequencies::decode(&mut bytes.to_vec(), if is_quarter { Scale::Quarter } else { Scale::Eighth })
+    limits.check_jpeg(header.size.0, header.size.1).ok()?;
+    let mut bytes = bytes.to_vec();
+    let start = header::plain(&mut bytes)?;
+    low_frequencies::decode(&mut bytes[start..], if is_quarter { Scale::Quarter } else { Scale::Eighth })
+}
+
+/// A JPEG that is a part of another file.
+pub(super) fn whole_image(bytes: &[u8]) -> Option<Pixels> {
+    decompress(bytes, ScalingFactor::ONE).ok().map(|(pixels, _)| pixels)
 }
 
 /// The picture by the library, at `factor` or, where that cannot be, whole.

@@ -59,6 +59,15 @@ impl Lzw {
         &mut self.history[LITERALS..end]
     }
 
+    /// The same as bytes of their own, without a copy: strips may be as large as their image.
+    pub(super) fn take(&mut self, codes: &[u8], most: usize) -> Vec<u8> {
+        let length = self.decode(codes, most).len();
+        let mut bytes = std::mem::replace(&mut self.history, (0..=255).collect());
+        bytes.truncate(LITERALS + length);
+        bytes.drain(..LITERALS);
+        bytes
+    }
+
     /// Decodes into the history up to `end`, and tells how far it came. Never part of its caller, and with as little
     /// state as there can be, so that all of it stays in registers: otherwise it takes half as long again.
     #[inline(never)]

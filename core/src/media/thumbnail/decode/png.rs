@@ -53,7 +53,11 @@ fn rows(reader: &mut PngReader<'_, '_>, width: u32, fit: &Fit) -> Result<Shrinke
     };
     let mut shrinker = Shrinker::new(width, layout, fit.reduction());
     let mut coloured = Vec::new();
-    while let Some(row) = reader.next_row().map_err(fault)? {
+    let height = reader.info().height as usize;
+    // What comes after the last row is not needed, and in a file that was cut off may be missing.
+    while shrinker.rows() < height
+        && let Some(row) = reader.next_row().map_err(fault)?
+    {
         if colours == ColorType::GrayscaleAlpha {
             coloured.clear();
             coloured.extend(
