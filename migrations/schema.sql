@@ -154,6 +154,16 @@ CREATE TABLE public.jobs (
 
 
 --
+-- Name: purge_allowances; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.purge_allowances (
+    trashed_before timestamp with time zone NOT NULL,
+    allowed_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+
+--
 -- Name: upload_sessions; Type: TABLE; Schema: public; Owner: -
 --
 

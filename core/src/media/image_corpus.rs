@@ -198,7 +198,7 @@ fn samples_of_any_width_and_meaning_in_a_tiff_are_the_pixels_that_were_put_in() 
     let fours = lights.as_chunks::<4>().0.iter();
     let two: Vec<u8> = fours.map(|four| four.iter().fold(0, |byte, value| byte << 2 | value >> 6)).collect();
     let coarse = RgbaImage::from_fn(96, 64, |x, _| {
-        let value = (x as u8 * 2 >> 6) * 85;
+        let value = ((x as u8 * 2) >> 6) * 85;
         image::Rgba([value, value, value, 255])
     });
     let ink: Vec<u8> = rgb.pixels().flat_map(|p| [255 - p.0[0], 255 - p.0[1], 255 - p.0[2], 0]).collect();
