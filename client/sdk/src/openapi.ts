@@ -612,7 +612,7 @@ export interface components {
             audioTempo: number | null;
             /** @description Whether somebody sings. */
             audioVocals: boolean;
-            /** @description Whether the picture has transparency, as the app says. */
+            /** @description Whether the image has transparency, as the app says. */
             hasAlphaChannel: boolean;
             /** @description What an object is. */
             objectDescription: string | null;
@@ -623,7 +623,7 @@ export interface components {
             voiceoverType: components["schemas"]["VoiceoverType"] | null;
         };
         /**
-         * @description What a sound is used as.
+         * @description What audio is used as.
          * @enum {string}
          */
         AudioCategory: "jingle" | "commercial_song" | "radio_song" | "voiceover" | "sfx" | "background_music";
@@ -798,9 +798,11 @@ export interface components {
         /** @description How the service is. */
         Health: {
             /**
-             * @description `healthy`, or `degraded`: the disk failed, files are served and none are taken. What does not answer at all is a
-             *     503 with an error.
+             * @description `volume`: the disk failed, files are served and none are taken. `clock`: this machine's clock and the database's
+             *     differ, nothing is cleaned up. `trash`: more is due in it than is removed without an operator's word.
              */
+            degraded: string[];
+            /** @description `healthy`, or `degraded` by what `degraded` names. What does not answer at all is a 503 with an error. */
             status: string;
             success: boolean;
             /** Format: date-time */
@@ -1146,7 +1148,8 @@ export interface components {
             /** Format: date-time */
             deletedAt: string | null;
             derivatives: components["schemas"]["DerivativeView"][];
-            downloadUrl: string;
+            /** @description Null in the trash. */
+            downloadUrl: string | null;
             /** @description `MM:SS`, from an hour on `HH:MM:SS`. */
             duration: string | null;
             /** Format: double */
@@ -1168,6 +1171,11 @@ export interface components {
             /** @description Name as the user knows it. */
             originalName: string;
             packageName: string | null;
+            /**
+             * Format: date-time
+             * @description When a file in the trash is removed for good, at the earliest; null outside the trash.
+             */
+            purgeAt: string | null;
             /** @description As displayed, such as `1920x1080`. */
             resolution: string | null;
             /** @description Hex. */
@@ -1182,7 +1190,7 @@ export interface components {
             thumbhash: string | null;
             /** @description Relative to the storage root; for information. */
             thumbnailPath: string | null;
-            /** @description Ready for `<img>`. */
+            /** @description Ready for `<img>`; null in the trash, like every URL. */
             thumbnailUrl: string | null;
             /** @description Fields over 1 KiB, which a listing leaves out (null, or an empty object): `GET /api/files/{id}` has them. */
             truncatedFields?: string[];
