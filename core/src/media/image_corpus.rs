@@ -193,7 +193,7 @@ fn samples_of_any_width_and_meaning_in_a_tiff_are_the_pixels_that_were_put_in() 
     let words: Vec<u8> =
         colours.iter().flat_map(|value| (u32::from(*value) * 0x0101_0101).to_le_bytes()).collect();
     let pairs = || lights.as_chunks::<2>().0.iter();
-    let twelve: Vec<u8> = pairs().flat_map(|[a, b]| [*a, a & 0xF0 | b >> 4, b << 4 | b >> 4]).collect();
+    let twelve: Vec<u8> = pairs().flat_map(|[a, b]| [*a, a & 0xF0 | b >> 4, b.rotate_right(4)]).collect();
     let four: Vec<u8> = pairs().map(|[a, b]| a & 0xF0 | b >> 4).collect();
     let fours = lights.as_chunks::<4>().0.iter();
     let two: Vec<u8> = fours.map(|four| four.iter().fold(0, |byte, value| byte << 2 | value >> 6)).collect();

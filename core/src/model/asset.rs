@@ -145,7 +145,7 @@ impl AssetDetails {
     }
 }
 
-/// Labels: at most 64 of at most 64 characters each and 4 KiB together, in NFC, trimmed, none twice, none empty.
+/// Labels: at most 64 of at most 64 characters each and 8 KiB together, in NFC, trimmed, none twice, none empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
 #[serde(transparent)]
 #[sqlx(transparent, no_pg_array)]
@@ -156,8 +156,8 @@ impl Tags {
     pub const MAX_COUNT: usize = 64;
     /// Longest label, in characters.
     pub const MAX_CHARS: usize = 64;
-    /// All labels of one kind together.
-    pub const MAX_BYTES: usize = 4096;
+    /// All labels of one kind together: room for 64 of 64 characters of two bytes each.
+    pub const MAX_BYTES: usize = 8192;
     /// Most entries of a list of labels as it is sent, doubles and empty ones included.
     const MAX_SENT: usize = 1024;
     /// Longest label as it is sent, in bytes.

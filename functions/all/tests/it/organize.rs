@@ -127,8 +127,11 @@ async fn a_change_of_what_has_changed_since_is_refused(pool: PgPool) {
     let read = app.ann().get(&path).await.expect(200).header("etag").unwrap().to_owned();
     let first = patch(&read, "first").await.expect(200).header("etag").unwrap().to_owned();
     patch(&read, "second").await.refused(412, "precondition_failed");
-    patch(&format!("W/{first}"), "second").await.refused(412, "precondition_failed");
-    patch(&format!("\"other\", {first}"), "third").await.expect(200);
+    patch(&format!("W/{read}"), "second").await.refused(412, "precondition_failed");
+    // Whoever compresses an answer on its way weakens the tag.
+    let weak = format!("W/{first}");
+    let second = patch(&weak, "second").await.expect(200).header("etag").unwrap().to_owned();
+    patch(&format!("\"other\", {second}"), "third").await.expect(200);
     patch("*", "fourth").await.expect(200);
     let file = app.ann().get(&path).await.expect(200).json()["file"].clone();
     assert_eq!(file["packageName"], "fourth");
