@@ -339,12 +339,13 @@ impl Meta {
         Some((codec, Layer { stream, tiles: grid.tiles, size: grid.size }))
     }
 
-    /// The item that tells how opaque `item` is (AV1 Image File Format, 4.1).
+    /// The item that tells how opaque `item` is (AV1 Image File Format, 4.1; ISO 23008-12, B.2.4).
     fn alpha_of(&self, item: u32) -> Option<u32> {
-        const ALPHA: &[u8] = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0";
+        const ALPHA: [&[u8]; 2] =
+            [b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0", b"urn:mpeg:hevc:2015:auxid:1\0"];
         let is_alpha = |auxiliary: &u32| {
             let kind = self.property(*auxiliary, b"auxC").and_then(|content| content.get(4..));
-            kind.is_some_and(|kind| kind.starts_with(ALPHA))
+            kind.is_some_and(|kind| ALPHA.iter().any(|alpha| kind.starts_with(alpha)))
         };
         self.references_to(item, *b"auxl").find(is_alpha)
     }

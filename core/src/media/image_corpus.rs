@@ -29,7 +29,8 @@ fn by_other(name: &str, bytes: &[u8], (width, height): (u32, u32)) -> Option<Rgb
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).unwrap();
-    let scale = format!("scale={width}:{height}:flags=area");
+    // Of one bit a pixel, ffmpeg would leave pixels out instead of taking their mean.
+    let scale = format!("format=rgba,scale={width}:{height}:flags=area");
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-nostdin", "-v", "error"]);
     if name.ends_with(".exr") {
@@ -115,10 +116,12 @@ fn every_kind_of_tiff_agrees_with_ffmpeg() {
         for pixels in ["rgb24", "gray", "pal8", "gray16le", "rgb48le", "rgba", "rgba64le", "monow", "monob"] {
             files.push(format!("-pix_fmt {pixels} -compression_algo {coding}"));
         }
-        for pixels in ["yuv420p", "yuv422p", "yuv444p", "yuv410p"] {
+        for pixels in ["yuv420p", "yuv422p", "yuv444p"] {
             files.push(format!("-pix_fmt {pixels} -compression_algo {coding}"));
         }
     }
+    // Coded in another way, ffmpeg does not read what it has written.
+    files.push("-pix_fmt yuv410p -compression_algo raw".to_owned());
     let files: Vec<(&str, &str)> = files.iter().map(|coding| ("a.tif", coding.as_str())).collect();
     compare(&files);
 }
@@ -328,6 +331,41 @@ fn an_icon_of_any_png_and_a_png_without_its_end_are_shown() {
     for bytes in [icon, png[..png.len() - 16].to_vec()] {
         let [red, green, blue, alpha] = ours(&file_of(&bytes)).unwrap().get_pixel(32, 32).0;
         assert!(red.abs_diff(200) < 4 && green.abs_diff(100) < 4 && blue.abs_diff(50) < 4 && alpha == 255);
+    }
+}
+
+#[test]
+fn a_photoshop_file_shows_the_image_of_all_its_layers() {
+    let (rgb, ink) = (colourful(), |value: u8| 255 - value);
+    let planes = |channels: u8, value: &dyn Fn(image::Rgba<u8>, u8) -> u8| {
+        let planes = (0..channels).map(|channel| rgb.pixels().map(move |pixel| (*pixel, channel)));
+        planes.flatten().map(|(pixel, channel)| value(pixel, channel)).collect::<Vec<u8>>()
+    };
+    let file = |version: u8, channels: u8, mode: u8, coding: u8, data: &[u8]| {
+        let head = [b'8', b'B', b'P', b'S', 0, version, 0, 0, 0, 0, 0, 0, 0, channels];
+        let size = [[0, 0, 0, 64], [0, 0, 0, 96]].concat();
+        let layers = if version == 2 { 8 } else { 4 };
+        [&head[..], &size, &[0, 8, 0, mode], &[0; 8], &vec![0; layers], &[0, coding], data].concat()
+    };
+    let colours = planes(3, &|pixel, channel| pixel.0[usize::from(channel)]);
+    // Each row as runs of at most 128 bytes as they are: one head and 96 bytes.
+    let packed: Vec<u8> = colours.chunks(96).flat_map(|row| [&[95], row].concat()).collect();
+    let lengths: Vec<u8> = [0, 97].repeat(3 * 64);
+    let wide_lengths: Vec<u8> = [0, 0, 0, 97].repeat(3 * 64);
+    let cmyk =
+        planes(4, &|pixel, channel| if channel == 3 { 255 } else { ink(ink(pixel.0[usize::from(channel)])) });
+    for (what, bytes) in [
+        ("plain", file(1, 3, 3, 0, &colours)),
+        ("packed", file(1, 3, 3, 1, &[&lengths[..], &packed].concat())),
+        ("large", file(2, 3, 3, 1, &[&wide_lengths[..], &packed].concat())),
+        ("ink", file(1, 4, 4, 0, &cmyk)),
+    ] {
+        let file = file_of(&bytes);
+        let (sniffed, facts) = examine(&file, &MediaLimits::default()).unwrap();
+        assert_eq!(sniffed.mime, "image/vnd.adobe.photoshop");
+        assert_eq!((facts.width, facts.height), (Some(96), Some(64)), "{what}");
+        let difference = difference(&ours(&file).unwrap(), &rgb);
+        assert!(difference < TOLERANCE, "{what}: {difference}");
     }
 }
 

@@ -208,7 +208,6 @@ fn brightness(Frame { width, height, data }: Frame) -> (Pixels, (f64, f64)) {
 /// How ffmpeg calls the formats that are left to it, because no small library decodes them.
 fn ffmpeg_demuxer(mime: &str) -> Option<&'static str> {
     Some(match mime {
-        "image/vnd.adobe.photoshop" => "psd_pipe",
         "image/jp2" => "j2k_pipe",
         "image/x-exr" => "exr_pipe",
         "image/vnd-ms.dds" => "dds_pipe",
@@ -216,7 +215,7 @@ fn ffmpeg_demuxer(mime: &str) -> Option<&'static str> {
     })
 }
 
-/// An image of a studio or an archive, by ffmpeg: of a Photoshop file, all layers as they were saved together.
+/// An image of a studio or an archive, by ffmpeg.
 fn studio(
     mut source: Source<'_>,
     demuxer: &str,

@@ -104,6 +104,7 @@ pub(super) async fn still(
         size: layer.size,
         shown,
         scaled: (scaled(shown.size.0), scaled(shown.size.1)),
+        whole: (demuxer != HEVC_DEMUXER).then_some(layer.stream.len()),
     };
     let work = run(Input::Stream(&layer.stream), demuxer, task, kind, limits);
     match tokio::time::timeout(limits.ffmpeg_wall_clock, work).await {

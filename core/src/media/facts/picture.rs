@@ -22,6 +22,11 @@ pub(in crate::media) fn facts(mut source: Source<'_>, mime: &str) -> Option<Fact
         let raw = Raw::read(&mut source, mime)?;
         return Some(upright(raw.size?, raw.orientation()));
     }
+    if mime == "image/x-portable-anymap"
+        && let Some((width, height)) = any_map(&mut source)
+    {
+        return Some(Facts::of_picture(width, height));
+    }
     if let "image/tiff" | "image/jxl" | "image/jp2" | "image/x-tga" | "image/vnd-ms.dds" | "image/svg+xml" =
         mime
     {
@@ -90,6 +95,17 @@ fn bmp(mut reader: BufReader<Source<'_>>) -> Option<(u32, u32)> {
         OS2_HEADER => Some((two(18)?, two(20)?)),
         _ => Some((four(18)?, (four(22)? as i32).unsigned_abs())),
     }
+}
+
+/// The size of a portable arbitrary map (P7), which names its numbers; of the older maps the library reads it.
+fn any_map(source: &mut Source<'_>) -> Option<(u32, u32)> {
+    let head = source.up_to(0, 1024)?;
+    let mut words = head.strip_prefix(b"P7")?.split(u8::is_ascii_whitespace);
+    let mut after = |name: &[u8]| {
+        words.find(|word| *word == name)?;
+        std::str::from_utf8(words.next()?).ok()?.parse().ok()
+    };
+    after(b"WIDTH").zip(after(b"HEIGHT"))
 }
 
 fn targa(source: &mut Source<'_>) -> Option<(u32, u32)> {

@@ -205,6 +205,12 @@ fn colours_that_alpha_was_multiplied_into_are_as_bright_as_they_were() {
 fn a_heic_keeps_what_is_transparent() {
     let bytes = with_alpha(b"heic", b"hvc1", [hevc("red", 64), hevc("black", 64)], false);
     assert!(thumbnail(&bytes, PictureKind::Small).unwrap().get_pixel(30, 30).0[3] <= 16);
+    // As telephones and libheif name it; the rest of the longer name stays behind the end of this one.
+    let (name, other) = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1\0");
+    let mut bytes = bytes;
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
+    bytes[at..at + other.len()].copy_from_slice(other);
+    assert!(thumbnail(&bytes, PictureKind::Small).unwrap().get_pixel(30, 30).0[3] <= 16);
 }
 
 #[test]

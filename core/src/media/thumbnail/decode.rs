@@ -8,6 +8,7 @@ mod jpeg;
 mod jxl;
 mod lzw;
 mod png;
+mod psd;
 mod raw;
 mod svg;
 mod tiff;
@@ -55,6 +56,7 @@ pub(super) fn decode(
         "image/gif" => gif::decode(source, kind, limits),
         "image/tiff" => tiff::decode(source, kind, limits),
         "image/bmp" => general::decode(source, ImageFormat::Bmp, kind, limits),
+        "image/vnd.adobe.photoshop" => psd::decode(source, kind, limits),
         "image/svg+xml" => svg::decode(source, kind, limits),
         "image/jxl" => jxl::decode(source, kind, limits),
         "image/x-tga" => general::decode(source, ImageFormat::Tga, kind, limits),

@@ -21,8 +21,8 @@ pub(super) enum Task {
     /// The waveform of a sound.
     Waveform,
     /// An image whose tiles come as frames: tiles across and down, its size, the part to show, and the size to bring
-    /// that to.
-    Still { tiles: (u32, u32), size: (u32, u32), shown: Rectangle, scaled: (u32, u32) },
+    /// that to. `whole` is the length of a file that is one frame, in bytes.
+    Still { tiles: (u32, u32), size: (u32, u32), shown: Rectangle, scaled: (u32, u32), whole: Option<usize> },
 }
 
 /// Where frames of a video are looked for.
@@ -119,6 +119,10 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: PictureKind, limits: &Medi
         // It holds light; what screens show are the numbers of sRGB.
         ffmpeg.args(["-apply_trc", "iec61966_2_1"]);
     }
+    if let Task::Still { whole: Some(bytes), .. } = task {
+        // Without it, what has no parser of its own is cut into pieces.
+        ffmpeg.args(["-frame_size", &bytes.to_string()]);
+    }
     // Films need seeking, so theirs is a path to the open file.
     let input = if matches!(task, Task::Still { .. }) { "pipe:0" } else { "/dev/fd/0" };
     ffmpeg.args(["-protocol_whitelist", "file,pipe"]).format(demuxer).input(input);
@@ -135,7 +139,7 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: PictureKind, limits: &Medi
             ffmpeg.filter_complex(waveform_filter(kind)).map("[picture]").frames(1);
             ffmpeg.duration(limits.waveform.as_secs().to_string());
         }
-        Task::Still { tiles, size, shown, scaled } => {
+        Task::Still { tiles, size, shown, scaled, .. } => {
             ffmpeg.map("0:v:0").filter(still_filter(tiles, size, shown, scaled)).frames(1);
             ffmpeg.args(["-fps_mode", "passthrough"]);
         }

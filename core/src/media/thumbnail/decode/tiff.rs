@@ -14,9 +14,10 @@ use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::shrink::Shrinker;
 use crate::model::PictureKind;
+pub(super) use chunk::pack_bits;
 use chunk::{Coding, Predictor, Shape};
 use description::Description;
-use samples::Meaning;
+pub(super) use samples::{Alpha, Converter, Meaning, Number, Samples};
 
 pub(super) fn decode(
     mut source: Source<'_>,

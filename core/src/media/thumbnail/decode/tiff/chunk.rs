@@ -82,7 +82,7 @@ pub(super) fn decode(
 }
 
 /// Runs of bytes, each behind its length (TIFF 6.0, section 9).
-fn pack_bits(mut coded: &[u8], most: usize) -> Vec<u8> {
+pub(in crate::media::thumbnail::decode) fn pack_bits(mut coded: &[u8], most: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(most);
     while bytes.len() < most
         && let [head, rest @ ..] = coded

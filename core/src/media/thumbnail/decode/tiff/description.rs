@@ -76,9 +76,9 @@ impl Description {
             Some(3) => Predictor::Float,
             _ => Predictor::None,
         };
-        let has_predictor = matches!(coding, Coding::Lzw(_) | Coding::Deflate);
         let icc = reader.directory.bytes(reader.source, 34_675, MAX_ICC);
         let is_jpeg = matches!(coding, Coding::Jpeg { .. } | Coding::OldJpeg(_));
+        let has_samples = !is_jpeg && !matches!(coding, Coding::Fax(_));
         let mut image = Self {
             size,
             orientation: orientation.unwrap_or(Orientation::NoTransforms),
@@ -90,7 +90,7 @@ impl Description {
             is_tiled: false,
             places: Vec::new(),
             coding,
-            predictor: if has_predictor { predictor } else { Predictor::None },
+            predictor: if has_samples { predictor } else { Predictor::None },
             is_reversed: reader.number(266) == Some(2) && !is_jpeg,
             subsampling: if is_jpeg { (1, 1) } else { subsampling },
         };

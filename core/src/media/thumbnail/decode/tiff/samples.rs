@@ -5,14 +5,14 @@ use crate::media::thumbnail::pixels::Layout;
 
 /// How a sample is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Samples {
-    pub(super) bits: u16,
-    pub(super) number: Number,
-    pub(super) is_big_endian: bool,
+pub(in crate::media::thumbnail::decode) struct Samples {
+    pub(in crate::media::thumbnail::decode) bits: u16,
+    pub(in crate::media::thumbnail::decode) number: Number,
+    pub(in crate::media::thumbnail::decode) is_big_endian: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Number {
+pub(in crate::media::thumbnail::decode) enum Number {
     Unsigned,
     Signed,
     /// From 0 to 1.
@@ -21,7 +21,7 @@ pub(super) enum Number {
 
 impl Samples {
     /// Whether samples of this kind can be read.
-    pub(super) const fn is_known(&self) -> bool {
+    pub(in crate::media::thumbnail::decode) const fn is_known(&self) -> bool {
         match self.number {
             Number::Float => matches!(self.bits, 16 | 32 | 64),
             Number::Signed => matches!(self.bits, 8 | 16 | 32),
@@ -30,12 +30,18 @@ impl Samples {
     }
 
     /// Whether samples are bytes as they are.
-    pub(super) fn is_bytes(&self) -> bool {
+    pub(in crate::media::thumbnail::decode) fn is_bytes(&self) -> bool {
         self.bits == 8 && self.number == Number::Unsigned
     }
 
     /// The first `count` samples of a row as bytes; small ones are brought to the whole range if `is_scaled`.
-    pub(super) fn read(&self, row: &[u8], count: usize, is_scaled: bool, bytes: &mut Vec<u8>) {
+    pub(in crate::media::thumbnail::decode) fn read(
+        &self,
+        row: &[u8],
+        count: usize,
+        is_scaled: bool,
+        bytes: &mut Vec<u8>,
+    ) {
         let sign = if self.number == Number::Signed { 0x80 } else { 0 };
         match (self.bits, self.number) {
             (16, Number::Float) => bytes.extend(self.each::<2>(row, count).map(|b| of_float(half(b)))),
@@ -108,7 +114,7 @@ fn half([high, low]: [u8; 2]) -> f32 {
 
 /// What the samples of a pixel mean.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Meaning {
+pub(in crate::media::thumbnail::decode) enum Meaning {
     Gray {
         is_inverted: bool,
     },
@@ -124,7 +130,7 @@ pub(super) enum Meaning {
 }
 
 impl Meaning {
-    pub(super) const fn channels(&self) -> usize {
+    pub(in crate::media::thumbnail::decode) const fn channels(&self) -> usize {
         match self {
             Self::Gray { .. } | Self::Palette(_) => 1,
             Self::Rgb | Self::YCbCr(_) | Self::Lab { .. } => 3,
@@ -135,22 +141,22 @@ impl Meaning {
 
 /// A sample that tells how opaque the pixel is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Alpha {
-    pub(super) is_premultiplied: bool,
+pub(in crate::media::thumbnail::decode) struct Alpha {
+    pub(in crate::media::thumbnail::decode) is_premultiplied: bool,
 }
 
 /// From samples to pixels.
 #[derive(Debug)]
-pub(super) struct Converter {
-    pub(super) meaning: Meaning,
+pub(in crate::media::thumbnail::decode) struct Converter {
+    pub(in crate::media::thumbnail::decode) meaning: Meaning,
     /// Of the sample behind those of the meaning.
-    pub(super) alpha: Option<Alpha>,
+    pub(in crate::media::thumbnail::decode) alpha: Option<Alpha>,
     /// Samples in a pixel.
-    pub(super) samples: usize,
+    pub(in crate::media::thumbnail::decode) samples: usize,
 }
 
 impl Converter {
-    pub(super) const fn layout(&self) -> Layout {
+    pub(in crate::media::thumbnail::decode) const fn layout(&self) -> Layout {
         match (&self.meaning, self.alpha) {
             (Meaning::Cmyk, _) => Layout::Cmyk,
             (_, Some(_)) => Layout::Rgba,
@@ -160,7 +166,7 @@ impl Converter {
     }
 
     /// Whether samples of bytes are pixels as they are.
-    pub(super) fn is_plain(&self) -> bool {
+    pub(in crate::media::thumbnail::decode) fn is_plain(&self) -> bool {
         let is_whole = self.samples == self.layout().channels();
         let is_premultiplied = self.alpha.is_some_and(|alpha| alpha.is_premultiplied);
         is_whole
@@ -169,7 +175,7 @@ impl Converter {
     }
 
     /// Adds a row of pixels.
-    pub(super) fn convert(&self, samples: &[u8], row: &mut Vec<u8>) {
+    pub(in crate::media::thumbnail::decode) fn convert(&self, samples: &[u8], row: &mut Vec<u8>) {
         let channels = self.meaning.channels();
         for pixel in samples.chunks_exact(self.samples) {
             let rgb = match (&self.meaning, pixel) {
