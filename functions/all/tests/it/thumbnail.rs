@@ -246,7 +246,8 @@ async fn a_drawing_is_kept_as_an_image_and_never_served_in_place(pool: PgPool) {
     let id = file["id"].as_str().unwrap();
     let picture = picture(&app.ann().get(&format!("/api/files/{id}/thumbnail")).await.expect(200));
     assert_eq!((picture.width(), picture.height()), (400, 225));
-    assert_eq!(picture.to_rgba8().get_pixel(200, 100).0, [255, 0, 0, 255]);
+    let [red, green, blue, alpha] = picture.to_rgba8().get_pixel(200, 100).0;
+    assert!(red > 250 && green < 5 && blue < 5 && alpha == 255, "red, but for what the coding loses");
     for way in ["download", "stream"] {
         let answer = app.ann().get(&format!("/api/files/{id}/{way}")).await.expect(200);
         assert!(answer.header("content-disposition").unwrap().starts_with("attachment"), "{way}");
