@@ -27,6 +27,7 @@ pub(in crate::media) fn facts(mut source: Source<'_>, mime: &str) -> Option<Fact
     {
         return Some(Facts::of_picture(width, height));
     }
+    source.rewind().ok()?;
     if let "image/tiff" | "image/jxl" | "image/jp2" | "image/x-tga" | "image/vnd-ms.dds" | "image/svg+xml" =
         mime
     {
