@@ -58,7 +58,7 @@ fn difference(one: &RgbaImage, other: &RgbaImage) -> f64 {
 
 /// Means of squares: filters differ in what they make of black and white dots.
 fn coarse(image: &RgbaImage) -> RgbaImage {
-    image::imageops::thumbnail(image, image.width() / 4, image.height() / 4)
+    image::imageops::thumbnail(image, image.width() / 8, image.height() / 8)
 }
 
 /// What is wrong with the thumbnail of a file of this name; empty when the other decoder shows the same.
