@@ -220,7 +220,7 @@ impl Tags {
 }
 
 impl<'de> Deserialize<'de> for Tags {
-    /// As clients send them. Rows are read by [`stored_tags`]: what is stored stays readable when a limit changes.
+    /// As clients send them. Rows are read by `stored_tags`: what is stored stays readable when a limit changes.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reading;
 

@@ -88,7 +88,7 @@ fn answer(app: &App, form: form::Form) -> Result<Json<Uploaded>> {
     if form.files.is_empty() {
         return Err(form.refused.into_iter().next().map_or(Error::NoFiles, |(_, error)| error));
     }
-    let files = form.files.into_iter().map(|file| UserFile::new(file, &app)).collect();
+    let files = form.files.into_iter().map(|file| UserFile::new(file, app)).collect();
     let errors = form.refused.into_iter().map(|(name, error)| NotStored {
         filename: name.as_str().to_owned(),
         error: error.to_string(),
