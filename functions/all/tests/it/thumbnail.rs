@@ -250,6 +250,8 @@ async fn a_drawing_is_kept_as_an_image_and_never_served_in_place(pool: PgPool) {
     assert!(red > 250 && green < 5 && blue < 5 && alpha == 255, "red, but for what the coding loses");
     let answer = app.ann().get(&format!("/api/files/{id}/download")).await.expect(200);
     assert!(answer.header("content-disposition").unwrap().starts_with("attachment"));
+    assert_eq!(answer.header("content-security-policy"), Some("sandbox; default-src 'none'"));
+    assert_eq!(answer.body, drawing.as_bytes());
     app.ann().get(&format!("/api/files/{id}/stream")).await.refused(400, "not_streamable");
     app.finish().await;
 }
