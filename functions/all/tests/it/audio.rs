@@ -1,4 +1,5 @@
 //! Audio in containers that can hold video, audio whose length no header tells, and videos with audio that nobody decodes.
+#![expect(clippy::disallowed_methods, reason = "ffmpeg reads a cover from a file")]
 
 use crate::app::media::by_ffmpeg;
 use crate::app::{Form, TestApp};
