@@ -14,7 +14,7 @@ const TEXT_CHARS: usize = 16 * 1024;
 /// The largest quota: what JSON readers hold exactly.
 const QUOTA_BYTES: u64 = 1 << 53;
 /// Characters of what is looked at as an id in a batch.
-const ID_CHARS: usize = 64;
+const ID_CHARS: usize = 256;
 /// The most files of a batch.
 const BATCH_FILES: usize = 500;
 /// What may stand in a name, a label or a line: anything but control characters.
