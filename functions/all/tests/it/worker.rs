@@ -116,9 +116,13 @@ async fn four_workers_claim_every_job_exactly_once(pool: PgPool) {
     for _ in 0..200 {
         enqueue(&app, &hopeless()).await;
     }
-    let claims = futures_util::future::join_all((0..4).map(async |_| {
+    // All are connected before the first one begins: to connect may take longer than all jobs.
+    let mut connections = Vec::new();
+    for _ in 0..4 {
+        connections.push(app.app.db.conn().await.unwrap());
+    }
+    let claims = futures_util::future::join_all(connections.into_iter().map(async |mut conn| {
         let mut claimed = Vec::new();
-        let mut conn = app.app.db.conn().await.unwrap();
         while let Some(job) = db::jobs::claim(&mut conn, false, Duration::from_secs(60)).await.unwrap() {
             assert!(db::jobs::finish(&mut conn, &job).await.unwrap());
             claimed.push(job.id.to_string());

@@ -117,7 +117,12 @@ impl Failing {
         let mut said = String::new();
         BufReader::new(strace.stderr.take().unwrap()).read_line(&mut said).unwrap();
         assert!(said.contains("attached"), "{said}");
-        Some(Self { strace })
+        let failing = Self { strace };
+        if has_untraced_threads(process) {
+            failing.end();
+            return Self::syncs_of(process);
+        }
+        Some(failing)
     }
 
     /// The disk is well again.
@@ -125,6 +130,14 @@ impl Failing {
         kill(Pid::from_raw(i32::try_from(self.strace.id()).unwrap()), Signal::SIGTERM).unwrap();
         self.strace.wait().unwrap();
     }
+}
+
+/// Whether a thread began while strace attached to the others.
+fn has_untraced_threads(process: Pid) -> bool {
+    std::fs::read_dir(format!("/proc/{process}/task")).unwrap().any(|thread| {
+        let status = std::fs::read_to_string(thread.unwrap().path().join("status"));
+        status.is_ok_and(|status| status.contains("TracerPid:\t0\n"))
+    })
 }
 
 fn run(command: &mut Command) {
