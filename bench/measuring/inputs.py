@@ -11,12 +11,12 @@ PLAIN = ("application/zip", {"fileType": "project"})
 
 def photo(path: Path) -> Path:
     """An 800x600 JPEG of about 88 KiB."""
-    return _film(path, "testsrc2=size=800x600:rate=1,noise=alls=15:all_seed=1", "-frames:v", "1", "-q:v", "6")
+    return _video(path, "testsrc2=size=800x600:rate=1,noise=alls=15:all_seed=1", "-frames:v", "1", "-q:v", "6")
 
 
 def video(path: Path) -> Path:
     """Ten seconds of 1080p H.264, about 7 MB."""
-    return _film(path, "testsrc2=size=1920x1080:rate=30:duration=10", "-c:v", "libx264", "-preset", "veryfast",
+    return _video(path, "testsrc2=size=1920x1080:rate=30:duration=10", "-c:v", "libx264", "-preset", "veryfast",
                  "-pix_fmt", "yuv420p", "-movflags", "+faststart")
 
 
@@ -30,7 +30,7 @@ def blob(path: Path, size_bytes: int) -> Path:
     return path
 
 
-def _film(path: Path, source: str, *options: str) -> Path:
+def _video(path: Path, source: str, *options: str) -> Path:
     if not path.exists():
         command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, *options, str(path)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)

@@ -71,13 +71,13 @@ impl Writers {
 
     /// Whether the caller is to hear what other processes want, because nobody does so yet.
     #[must_use]
-    pub fn begin_hearing(&self) -> bool {
+    pub fn begin_listening(&self) -> bool {
         !std::mem::replace(&mut lock(&self.0).is_heard, true)
     }
 
     /// Whether whoever hears may end, because nobody writes. Whoever writes next begins anew.
     #[must_use]
-    pub fn end_hearing(&self) -> bool {
+    pub fn end_listening(&self) -> bool {
         let mut open = lock(&self.0);
         open.is_heard = !open.by_upload.is_empty();
         !open.is_heard
@@ -106,13 +106,13 @@ mod tests {
     fn somebody_hears_for_all_writers_as_long_as_there_are_any() {
         let writers = Writers::default();
         let first = writers.enter(UploadId::new());
-        assert!(writers.begin_hearing());
+        assert!(writers.begin_listening());
         let second = writers.enter(UploadId::new());
-        assert!(!writers.begin_hearing(), "one hears for all");
+        assert!(!writers.begin_listening(), "one hears for all");
         drop(first);
-        assert!(!writers.end_hearing(), "the second still writes");
+        assert!(!writers.end_listening(), "the second still writes");
         drop(second);
-        assert!(writers.end_hearing());
-        assert!(writers.begin_hearing(), "the next writer begins anew");
+        assert!(writers.end_listening());
+        assert!(writers.begin_listening(), "the next writer begins anew");
     }
 }

@@ -1,4 +1,4 @@
-//! What sample media there is: pictures, films and sounds as ffmpeg's own sources draw them, and what is said of each.
+//! What sample media there is: pictures, videos and audio files as ffmpeg's own sources draw them, and what is said of each.
 //! Invariant: needs no input file and no network, and looks the same on every machine.
 //! Never runs anything.
 
@@ -103,8 +103,8 @@ const LANDSCAPES: &[Landscape] = &[
 /// A still is drawn small and enlarged: the drawing costs more than the enlarging.
 const DRAWN: &str = "640x400";
 
-/// Films: name, ffmpeg's picture source, sound or silence, seconds, category, package.
-const FILMS: &[(&str, &str, &str, u32, &str, &str)] = &[
+/// Videos: name, ffmpeg's picture source, audio or silence, seconds, category, package.
+const VIDEOS: &[(&str, &str, &str, u32, &str, &str)] = &[
     (
         "Drift.mp4",
         "gradients=s=1280x720:rate=24:c0=0xff6b6b:c1=0xfeca57:c2=0x5f27cd:nb_colors=3:seed=4:speed=0.02",
@@ -139,7 +139,7 @@ const FILMS: &[(&str, &str, &str, u32, &str, &str)] = &[
     ),
 ];
 
-/// Sounds: name, ffmpeg's source, category, style.
+/// Audio files: name, ffmpeg's source, category, style.
 const SOUNDS: &[(&str, &str, &str, &str)] = &[
     (
         "Window seat.mp3",
@@ -169,24 +169,26 @@ const SOUNDS: &[(&str, &str, &str, &str)] = &[
 
 /// All of it, newest last.
 pub(crate) fn samples() -> Vec<Sample> {
-    let sounds = SOUNDS.iter().map(sound);
-    let films = FILMS.iter().map(film);
+    let sounds = SOUNDS.iter().map(audio);
+    let videos = VIDEOS.iter().map(video);
     let pictures = LANDSCAPES.iter().enumerate().map(|(index, landscape)| picture(index, landscape));
-    sounds.chain(films).chain(pictures).collect()
+    sounds.chain(videos).chain(pictures).collect()
 }
 
-fn sound(&(name, source, category, style): &(&str, &str, &str, &str)) -> Sample {
+fn audio(&(name, source, category, style): &(&str, &str, &str, &str)) -> Sample {
     let fields = json!({
         "assetCategory": "audio", "audioCategory": category, "audioStyle": style, "packageName": "Soundbook",
-        "tags": ["sample", "sound"],
+        "tags": ["sample", "audio"],
     });
     Sample { name: name.to_owned(), arguments: lavfi(source), fields: object(fields), is_favorite: false }
 }
 
-fn film(&(name, picture, sound, seconds, category, package): &(&str, &str, &str, u32, &str, &str)) -> Sample {
+fn video(
+    &(name, picture, audio, seconds, category, package): &(&str, &str, &str, u32, &str, &str),
+) -> Sample {
     let mut arguments = lavfi(picture);
-    if !sound.is_empty() {
-        arguments.extend(lavfi(sound));
+    if !audio.is_empty() {
+        arguments.extend(lavfi(audio));
     }
     let encoding = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "26", "-pix_fmt", "yuv420p"];
     arguments.extend(encoding.map(str::to_owned));

@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use jam_core::media::{MediaLimits, PictureFormat, image_thumbnail, sniff};
-use jam_core::model::PictureKind;
+use jam_core::media::{MediaLimits, ThumbnailFormat, image_thumbnail, sniff};
+use jam_core::model::ThumbnailSize;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
 use serde::{Deserialize, Serialize};
@@ -65,13 +65,13 @@ fn main() -> Result<()> {
 
 /// Our side of a measure.
 fn time(path: &Path, variant: &str, times: usize, out: &Path) -> Result<Cost> {
-    let kind = PictureKind::parse(variant).context("no such variant")?;
+    let kind = ThumbnailSize::parse(variant).context("no such variant")?;
     let file = File::open(path)?;
     let mut head = vec![0; 4096];
     let length = file.read_at(&mut head, 0)?;
     let mime = sniff(&head[..length], "").mime;
     let limits = MediaLimits::default();
-    let make = || image_thumbnail(&file, mime, kind, PictureFormat::WebP, &limits);
+    let make = || image_thumbnail(&file, mime, kind, ThumbnailFormat::WebP, &limits);
     let before = peak_rss_mib()?;
     std::fs::write(out, make()?.bytes)?;
     let (start, cpu) = (Instant::now(), cpu_ms()?);

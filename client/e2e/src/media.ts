@@ -1,4 +1,4 @@
-// Small media of any number: pictures of one colour, and a sound.
+// Small media of any number: pictures of one colour, and an audio file.
 
 import { crc32, deflateSync } from "node:zlib";
 

@@ -71,7 +71,7 @@ export function MediaCard({
           <span className="jam-card-badge">{formatDuration(file.durationSeconds)}</span>
         )}
       </div>
-      <div className="jam-card-picture">
+      <div className="jam-card-thumbnail">
         <Thumbnail file={file} onStale={on.onStale} />
         {processing !== null && <span className="jam-card-processing">{processing}</span>}
         {isHovered && file.fileType === "video" && file.streamUrl !== null && (

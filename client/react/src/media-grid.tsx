@@ -34,7 +34,7 @@ const GAP = 16;
 /** Name and size below the picture. */
 const TEXT_HEIGHT = 58;
 /** Pictures are as wide as 16:10. */
-const PICTURE_RATIO = 10 / 16;
+const THUMBNAIL_RATIO = 10 / 16;
 /** More files are asked for when fewer rows than this are below the visible ones. */
 const ROWS_AHEAD = 6;
 
@@ -55,7 +55,7 @@ export function MediaGrid({
   const narrowest = Math.min(minCardWidth, (width - GAP) / 2);
   const columns = Math.max(1, Math.floor((width + GAP) / (narrowest + GAP)));
   const cardWidth = (width - GAP * (columns - 1)) / columns;
-  const rowHeight = Math.round(cardWidth * PICTURE_RATIO) + TEXT_HEIGHT + GAP;
+  const rowHeight = Math.round(cardWidth * THUMBNAIL_RATIO) + TEXT_HEIGHT + GAP;
   const rowCount = Math.ceil(files.length / columns);
   const focus = useRovingFocus(scroller, files.length);
   const focusedRow = Math.floor(focus.index / columns);

@@ -23,9 +23,9 @@ export interface MediaPreviewProps {
   children?: ReactNode;
 }
 
-// Zooming and waveforms are libraries of their own: loaded when the first picture or sound is opened.
-const PicturePreview = lazy(() => import("./preview/picture.js"));
-const SoundPreview = lazy(() => import("./preview/sound.js"));
+// Zooming and waveforms are libraries of their own: loaded when the first picture or audio is opened.
+const ImagePreview = lazy(() => import("./preview/image.js"));
+const AudioPreview = lazy(() => import("./preview/audio.js"));
 
 /** A dialog. Arrow keys go to the neighbours, Escape closes, + - 0 zoom, Space plays and pauses. */
 export function MediaPreview({
@@ -98,8 +98,8 @@ function Content({ file, onStale }: { file: UserFile; onStale: (() => void) | un
       </div>
     );
   }
-  if (file.mimeType.startsWith("image/")) return <PicturePreview file={file} onStale={onStale} />;
-  if (file.mimeType.startsWith("audio/")) return <SoundPreview file={file} onStale={onStale} />;
+  if (file.mimeType.startsWith("image/")) return <ImagePreview file={file} onStale={onStale} />;
+  if (file.mimeType.startsWith("audio/")) return <AudioPreview file={file} onStale={onStale} />;
   const processing = processingOf(file);
   return (
     <>

@@ -1,4 +1,4 @@
-// What the service still makes of a file: the film that every browser can play.
+// What the service still makes of a file: the video that every browser can play.
 
 "use client";
 
@@ -12,12 +12,12 @@ const ASK_MS = 3_000;
 /** Files that are asked for at once; the others follow. */
 const ASKED_MAX = 10;
 
-/** How far the film is that is made of a file, in words; null when nothing is made. */
+/** How far the video is that is made of a file, in words; null when nothing is made. */
 export function processingOf({ derivatives }: UserFile): string | null {
-  const film = derivatives.find(({ kind }) => kind === "playback");
-  if (film === undefined || film.state === "ready") return null;
-  if (film.state === "failed") return "Not converted";
-  return film.progress === null ? "Waits to be converted" : `Converting · ${film.progress} %`;
+  const video = derivatives.find(({ kind }) => kind === "playback");
+  if (video === undefined || video.state === "ready") return null;
+  if (video.state === "failed") return "Not converted";
+  return video.progress === null ? "Waits to be converted" : `Converting · ${video.progress} %`;
 }
 
 /** Keeps what is shown of files up to date while something is made of them. */

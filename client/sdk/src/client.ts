@@ -179,7 +179,7 @@ function contentMethods(transport: Transport) {
     },
     /** A video's bytes, all of them: for long videos use a signed URL instead. */
     getVideoBlob: (file: FileRef, options: RequestOptions = {}) => blob(file, "/stream", options),
-    /** A sound's bytes. */
+    /** An audio file's bytes. */
     getAudioBlob: (file: FileRef, options: RequestOptions = {}) => blob(file, "/stream", options),
     /** A file's bytes as a response, to stream them; `range` such as `bytes=0-1023`. */
     download(file: FileRef, { range, ...options }: RequestOptions & { range?: string } = {}) {
@@ -241,7 +241,7 @@ function changeMethods(transport: Transport) {
       const path = pathOf(file, `/derivatives/${kind}/retry`);
       return (await transport.json<DerivativesAnswer>("POST", path, options)).derivatives;
     },
-    /** Cancels or removes what is made of a film for browsers. */
+    /** Cancels or removes what is made of a video for browsers. */
     async cancelPlayback(file: FileRef, options: RequestOptions = {}) {
       const path = pathOf(file, "/derivatives/playback");
       return (await transport.json<DerivativesAnswer>("DELETE", path, options)).derivatives;

@@ -10,7 +10,7 @@ export type UserFile = Schemas["UserFile"];
 export type FileType = Schemas["FileType"];
 /** What an asset is used as. */
 export type AssetCategory = Schemas["AssetCategory"];
-/** What a sound is used as. */
+/** What an audio file is used as. */
 export type AudioCategory = Schemas["AudioCategory"];
 /** A page of files. */
 export type FileList = Schemas["FileList"];
@@ -34,10 +34,10 @@ export type BatchResult = Schemas["BatchResult"];
 export type Health = Schemas["Health"];
 /** Something made from a file, and how far it is. */
 export type Derivative = Schemas["DerivativeView"];
-/** What can be made from a file: pictures by size, and `playback`, a film that browsers can play. */
+/** What can be made from a file: pictures by size, and `playback`, a video that browsers can play. */
 export type DerivativeKind = Schemas["DerivativeKind"];
 /** Named thumbnail sizes: `default` is 400x225. */
-export type ThumbnailSize = Schemas["PictureKind"];
+export type ThumbnailSize = Schemas["ThumbnailSize"];
 
 type ListQuery = NonNullable<operations["list_files"]["parameters"]["query"]>;
 type Listed<Name extends keyof ListQuery> = NonNullable<ListQuery[Name]>;

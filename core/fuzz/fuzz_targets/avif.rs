@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::Write;
 use std::sync::Once;
 
-use jam_core::media::{MediaLimits, PictureFormat, image_thumbnail};
-use jam_core::model::PictureKind;
+use jam_core::media::{MediaLimits, ThumbnailFormat, image_thumbnail};
+use jam_core::model::ThumbnailSize;
 use libfuzzer_sys::fuzz_target;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
@@ -19,8 +19,8 @@ fuzz_target!(|content: &[u8]| {
     file.write_all(content).expect("a file in memory takes everything");
     // What large pictures take is known; here they only cost time.
     let limits = MediaLimits { max_pixels: 65_536, max_decoder_bytes: 6 * 65_536, ..MediaLimits::default() };
-    for kind in [PictureKind::Small, PictureKind::Large] {
-        if let Ok(picture) = image_thumbnail(&file, "image/avif", kind, PictureFormat::WebP, &limits) {
+    for kind in [ThumbnailSize::Small, ThumbnailSize::Large] {
+        if let Ok(picture) = image_thumbnail(&file, "image/avif", kind, ThumbnailFormat::WebP, &limits) {
             assert!(picture.width > 0 && picture.height > 0 && !picture.bytes.is_empty());
         }
     }

@@ -1,4 +1,4 @@
-//! Size, length and tracks of any file, by its headers: of pictures, films and sounds.
+//! Size, length and tracks of any file, by its headers: of pictures, videos and audio files.
 #![no_main]
 
 use std::fs::File;

@@ -105,7 +105,7 @@ impl Jwks {
 
 impl Source {
     fn known(&self) -> MutexGuard<'_, Known> {
-        // Nothing under this lock panics, so that a poisoned one still holds sound data.
+        // Nothing under this lock panics, so that a poisoned one still holds audio data.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::config::UrlKey;
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
-use crate::model::{PictureKind, UrlEpochs};
+use crate::model::{ThumbnailSize, UrlEpochs};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
@@ -20,7 +20,7 @@ use time::{Duration, OffsetDateTime};
 const GRID_SECONDS: i64 = 15 * 60;
 /// Longest life of a thumbnail's URL, in seconds.
 const THUMBNAIL_SECONDS: i64 = 60 * 60;
-/// Longest life of any other URL, in seconds: a long film must play to its end.
+/// Longest life of any other URL, in seconds: a long video must play to its end.
 const MEDIA_SECONDS: i64 = 12 * 60 * 60;
 /// What the derived keys are for, and the version of the signed text.
 const PURPOSE: &str = "jam-storage signed-url v1";
@@ -32,10 +32,10 @@ pub enum Variant {
     Download,
     /// The file itself, in place.
     Stream,
-    /// The film that was made of it for browsers, in place.
+    /// The video that was made of it for browsers, in place.
     Playback,
     /// A thumbnail, in place.
-    Thumbnail(PictureKind),
+    Thumbnail(ThumbnailSize),
 }
 
 impl Variant {
@@ -43,10 +43,10 @@ impl Variant {
         Self::Download,
         Self::Stream,
         Self::Playback,
-        Self::Thumbnail(PictureKind::Default),
-        Self::Thumbnail(PictureKind::Small),
-        Self::Thumbnail(PictureKind::Medium),
-        Self::Thumbnail(PictureKind::Large),
+        Self::Thumbnail(ThumbnailSize::Default),
+        Self::Thumbnail(ThumbnailSize::Small),
+        Self::Thumbnail(ThumbnailSize::Medium),
+        Self::Thumbnail(ThumbnailSize::Large),
     ];
 
     /// The segment of the path.
@@ -56,10 +56,10 @@ impl Variant {
             Self::Download => "download",
             Self::Stream => "stream",
             Self::Playback => "playback",
-            Self::Thumbnail(PictureKind::Default) => "thumbnail",
-            Self::Thumbnail(PictureKind::Small) => "thumbnail-small",
-            Self::Thumbnail(PictureKind::Medium) => "thumbnail-medium",
-            Self::Thumbnail(PictureKind::Large) => "thumbnail-large",
+            Self::Thumbnail(ThumbnailSize::Default) => "thumbnail",
+            Self::Thumbnail(ThumbnailSize::Small) => "thumbnail-small",
+            Self::Thumbnail(ThumbnailSize::Medium) => "thumbnail-medium",
+            Self::Thumbnail(ThumbnailSize::Large) => "thumbnail-large",
         }
     }
 
@@ -70,10 +70,10 @@ impl Variant {
             Self::Download => "download",
             Self::Stream => "stream",
             Self::Playback => "stream?derivative=playback",
-            Self::Thumbnail(PictureKind::Default) => "thumbnail",
-            Self::Thumbnail(PictureKind::Small) => "thumbnail?size=small",
-            Self::Thumbnail(PictureKind::Medium) => "thumbnail?size=medium",
-            Self::Thumbnail(PictureKind::Large) => "thumbnail?size=large",
+            Self::Thumbnail(ThumbnailSize::Default) => "thumbnail",
+            Self::Thumbnail(ThumbnailSize::Small) => "thumbnail?size=small",
+            Self::Thumbnail(ThumbnailSize::Medium) => "thumbnail?size=medium",
+            Self::Thumbnail(ThumbnailSize::Large) => "thumbnail?size=large",
         }
     }
 

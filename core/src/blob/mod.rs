@@ -3,13 +3,13 @@
 //! Never knows a user, a quota or a database row.
 #![expect(clippy::disallowed_methods, reason = "this module owns the volume")]
 
-mod midpoint;
+mod checkpoint;
+mod health;
 mod reader;
-mod soundness;
 mod volume;
 mod writer;
 
-pub use midpoint::Midpoint;
+pub use checkpoint::Checkpoint;
 pub use reader::ByteStream;
 pub use volume::{
     Boot, Draft, Entry, Head, Listing, Lock, Locked, Look, Place, Recovered, Source, Space, Stat, Taken,
@@ -19,8 +19,8 @@ pub use writer::{Staged, Writer};
 
 use crate::error::{Error, Result, chain};
 use crate::model::FileType;
+use health::Health;
 use nix::errno::Errno;
-use soundness::Soundness;
 use std::fmt;
 use std::io;
 
@@ -126,12 +126,12 @@ async fn blocking<T: Send + 'static>(
 
 /// The same for what must be on disk afterwards.
 async fn forcing<T: Send + 'static>(
-    soundness: &Soundness,
+    health: &Health,
     doing: &'static str,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
-    let soundness = soundness.clone();
-    blocking(doing, move || soundness.note(work())).await
+    let health = health.clone();
+    blocking(doing, move || health.note(work())).await
 }
 
 /// What an I/O error means to a client: no room, no volume, or a fault of ours.

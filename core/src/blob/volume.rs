@@ -2,22 +2,22 @@
 //! Durable order on ext4: fdatasync the file, rename, fsync the directories. A rename without the first leaves an
 //! empty file under the final name after a power cut; a rename without the last may be lost.
 
+mod adopt;
 mod derived;
 mod inventory;
 mod modes;
 mod mount;
 mod staging;
-mod take_over;
 
+pub use adopt::{Head, Source, Taken};
 pub use derived::Draft;
 pub use inventory::{Entry, Listing, Look, Place, Stat};
 pub(super) use staging::Ahead;
 pub use staging::{Boot, Lock, Locked, Recovered};
-pub use take_over::{Head, Source, Taken};
 
 use mount::{refuse_root, require_mounted, require_sentinel};
 
-use super::soundness::Soundness;
+use super::health::Health;
 use super::{BlobKey, ByteStream, blocking, fault, forcing, reader};
 use crate::error::{Error, Result};
 use crate::ids::InstanceId;
@@ -68,7 +68,7 @@ struct Inner {
     floor: ByteSize,
     instance: InstanceId,
     boot: Boot,
-    soundness: Soundness,
+    health: Health,
     /// Held while room is taken: of two uploads that do not both fit, one gets its room.
     taking_room: Mutex<()>,
     /// Held for the life of the process; its release tells others that this instance is gone.
@@ -108,7 +108,7 @@ impl Volume {
             floor,
             instance,
             boot: Boot::current(),
-            soundness: Soundness::default(),
+            health: Health::default(),
             taking_room: Mutex::default(),
             _lock: lock,
         };
@@ -147,8 +147,8 @@ impl Volume {
 
     /// Whether the disk never failed to keep bytes since this process started. After that it is only read.
     #[must_use]
-    pub fn is_sound(&self) -> bool {
-        self.inner.soundness.holds()
+    pub fn is_healthy(&self) -> bool {
+        self.inner.health.holds()
     }
 
     /// Refuses new bytes when the disk failed to keep some, or when the volume is no longer where it was mounted: the
@@ -156,16 +156,16 @@ impl Volume {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn require_sound(&self) -> Result<()> {
-        if self.is_sound() { self.check().await } else { Err(Error::Unavailable { part: "volume" }) }
+    pub async fn require_healthy(&self) -> Result<()> {
+        if self.is_healthy() { self.check().await } else { Err(Error::Unavailable { part: "volume" }) }
     }
 
     /// Refuses when `bytes` more would take the volume below its floor, or it must not be given more at all.
     ///
     /// # Errors
-    /// [`Error::VolumeFull`]; as [`Volume::require_sound`].
+    /// [`Error::VolumeFull`]; as [`Volume::require_healthy`].
     pub async fn require_room(&self, bytes: ByteSize) -> Result<()> {
-        self.require_sound().await?;
+        self.require_healthy().await?;
         let free = self.space().await?.free;
         if free < self.inner.floor.saturating_add(bytes) { Err(Error::VolumeFull) } else { Ok(()) }
     }
@@ -177,7 +177,7 @@ impl Volume {
     /// [`Error::Unavailable`] when the volume fails.
     pub async fn publish(&self, from: &BlobKey, to: &BlobKey) -> Result<bool> {
         let (inner, from, to) = (Arc::clone(&self.inner), from.clone(), to.clone());
-        forcing(&self.inner.soundness, "publishing a file", move || {
+        forcing(&self.inner.health, "publishing a file", move || {
             require_mounted(&inner)?;
             let source = open_or_make_directory(&inner.root, from.split().0)?;
             let target = open_or_make_directory(&inner.root, to.split().0)?;
@@ -201,7 +201,7 @@ impl Volume {
     /// [`Error::Unavailable`] when the volume fails.
     pub async fn share(&self, of: &BlobKey, as_key: &BlobKey) -> Result<bool> {
         let (inner, of, as_key) = (Arc::clone(&self.inner), of.clone(), as_key.clone());
-        forcing(&self.inner.soundness, "sharing a file", move || {
+        forcing(&self.inner.health, "sharing a file", move || {
             let source = open_or_make_directory(&inner.root, of.split().0)?;
             let target = open_or_make_directory(&inner.root, as_key.split().0)?;
             match linkat(&source, of.split().1, &target, as_key.split().1, AtFlags::empty()) {

@@ -1,9 +1,9 @@
 //! The write path: chunks in, hashed and written on a blocking thread while the next ones arrive.
 //! Memory is bounded: at most two batches are held. Never decides where the bytes end up.
 
-use super::soundness::Soundness;
+use super::health::Health;
 use super::volume::Ahead;
-use super::{Midpoint, forcing};
+use super::{Checkpoint, forcing};
 use crate::error::Result;
 use crate::model::{ByteSize, Sha256Digest};
 use bytes::Bytes;
@@ -23,9 +23,9 @@ pub struct Writer {
     batch: Vec<Bytes>,
     batch_bytes: usize,
     /// As the last finished write left it.
-    durable: Midpoint,
+    durable: Checkpoint,
     writing: Writing,
-    soundness: Soundness,
+    health: Health,
 }
 
 /// The open file is either at hand or with the blocking thread.
@@ -38,15 +38,15 @@ enum Writing {
 
 struct Open {
     file: File,
-    at: Midpoint,
-    /// The latest midpoint that was forced out.
-    synced: Midpoint,
+    at: Checkpoint,
+    /// The latest checkpoint that was forced out.
+    synced: Checkpoint,
     /// Where the latest sync was started. What was written so far is forced out beside the next writes; an error is
     /// the file's: the kernel reports it once.
-    started: Midpoint,
+    started: Checkpoint,
     syncing: Option<JoinHandle<io::Result<()>>>,
     ahead: Option<Ahead>,
-    soundness: Soundness,
+    health: Health,
 }
 
 /// A file that arrived whole: on disk under its staging name.
@@ -75,7 +75,7 @@ impl Staged {
 
 impl Writer {
     /// Goes on with a file that is durable up to `at`, which is where its cursor stands and where it ends.
-    pub(super) fn new(file: File, at: Midpoint, ahead: Option<Ahead>, soundness: Soundness) -> Self {
+    pub(super) fn new(file: File, at: Checkpoint, ahead: Option<Ahead>, health: Health) -> Self {
         let open = Open {
             file,
             synced: at.clone(),
@@ -83,10 +83,10 @@ impl Writer {
             at: at.clone(),
             syncing: None,
             ahead,
-            soundness: soundness.clone(),
+            health: health.clone(),
         };
         let writing = Writing::Idle(Box::new(open));
-        Self { batch: Vec::new(), batch_bytes: 0, durable: at, writing, soundness }
+        Self { batch: Vec::new(), batch_bytes: 0, durable: at, writing, health }
     }
 
     /// Takes the next bytes. Returns once they are accepted, not once they are durable.
@@ -112,7 +112,7 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Writer::push`]; what was written since the last success must then be discarded.
-    pub async fn sync(&mut self) -> Result<Midpoint> {
+    pub async fn sync(&mut self) -> Result<Checkpoint> {
         let open = self.synced().await?;
         self.durable = open.synced.clone();
         self.writing = Writing::Idle(open);
@@ -121,7 +121,7 @@ impl Writer {
 
     /// How far the file is known to be durable. While bytes arrive it is forced out from time to time.
     #[must_use]
-    pub fn durable(&self) -> &Midpoint {
+    pub fn durable(&self) -> &Checkpoint {
         &self.durable
     }
 
@@ -129,10 +129,10 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Writer::push`].
-    pub async fn take_back(mut self, point: &Midpoint) -> Result<()> {
+    pub async fn take_back(mut self, point: &Checkpoint) -> Result<()> {
         let (mut open, end) = (self.idle().await?, point.offset().bytes());
         open.join_sync().await.map_err(|cause| super::fault("syncing an upload", cause))?;
-        forcing(&self.soundness, "taking back the end of an upload", move || {
+        forcing(&self.health, "taking back the end of an upload", move || {
             open.file.set_len(end)?;
             open.file.sync_data()
         })
@@ -144,7 +144,7 @@ impl Writer {
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
         open.join_sync().await.map_err(|cause| super::fault("syncing an upload", cause))?;
-        forcing(&self.soundness, "writing the end of an upload", move || {
+        forcing(&self.health, "writing the end of an upload", move || {
             open.write(&batch)?;
             open.sync()?;
             Ok(open)
@@ -159,7 +159,7 @@ impl Writer {
         self.batch_bytes = 0;
         self.writing = Writing::Busy(tokio::task::spawn_blocking(move || {
             let written = open.write(&batch);
-            open.soundness.note(written)?;
+            open.health.note(written)?;
             Ok(open)
         }));
         Ok(())
@@ -203,7 +203,7 @@ impl Open {
     async fn join_sync(&mut self) -> io::Result<()> {
         if let Some(syncing) = self.syncing.take() {
             let synced = syncing.await.map_err(io::Error::other).and_then(|synced| synced);
-            self.soundness.note(synced)?;
+            self.health.note(synced)?;
             self.synced = self.started.clone();
         }
         Ok(())

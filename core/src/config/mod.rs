@@ -205,13 +205,13 @@ pub struct Limits {
 pub struct Config {
     /// PostgreSQL.
     pub database_url: Secret,
-    /// The replaced system's PostgreSQL, to take it over.
+    /// The legacy service's PostgreSQL, to take it over.
     pub adopt_database_url: Option<Secret>,
     /// Connections one process holds at most.
     pub database_connections: u32,
     /// The volume.
     pub storage_root: PathBuf,
-    /// A staging directory of the replaced system; checked to be on the volume, otherwise unused.
+    /// A staging directory of the legacy service; checked to be on the volume, otherwise unused.
     pub temp_upload_dir: Option<PathBuf>,
     /// Session tokens.
     pub auth: AuthConfig,
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn the_replaced_systems_names_keep_working() {
+    fn the_legacy_services_names_keep_working() {
         let config = read(&[
             ("MAX_FILE_SIZE", "5"),
             ("PORT", "8080"),

@@ -41,7 +41,7 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         "TEMP_UPLOAD_DIR",
         "",
-        "Kept from the replaced system: must lie on the volume's own filesystem; staging is inside the volume either way.",
+        "Kept from the legacy service: must lie on the volume's own filesystem; staging is inside the volume either way.",
     ),
     plain("MAX_STORAGE_PER_USER", "10737418240", "Quota of a new user, in bytes."),
     plain("MAX_FILE_SIZE", "2147483648", "Largest single file, in bytes."),
@@ -172,7 +172,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     secret(
         "JAM_ADOPT_DATABASE_URL",
-        "PostgreSQL connection string of the replaced system; only read by `jam-admin adopt`.",
+        "PostgreSQL connection string of the legacy service; only read by `jam-admin adopt`.",
     ),
     plain(
         "JAM_SANDBOX",

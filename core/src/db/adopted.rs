@@ -1,5 +1,5 @@
-//! Files that come from the replaced system, with their ids and times; see `ops::adopt`.
-//! Never reserves anything: their owners have the room already, or had it in the replaced system.
+//! Files that come from the legacy service, with their ids and times; see `ops::adopt`.
+//! Never reserves anything: their owners have the room already, or had it in the legacy service.
 
 use super::Ledger;
 use super::files::NewFile;

@@ -3,7 +3,7 @@
 //! Never changes a row, never touches the volume.
 
 use super::files;
-use super::known::Known;
+use super::row_enum::Known;
 use crate::error::Result;
 use crate::ids::{FileId, UploadId, UserId};
 use crate::model::{ByteSize, FileName, FileType, Sha256Digest};

@@ -2,7 +2,7 @@
 //! Invariant: a row names its path before the path exists. Never touches the volume, never decides what to make.
 
 use super::Ledger;
-use super::known::Known;
+use super::row_enum::Known;
 use crate::blob::BlobKey;
 use crate::error::Result;
 use crate::ids::{FileId, UserId};

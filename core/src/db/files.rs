@@ -2,15 +2,15 @@
 //! Every statement names the owner; a foreign file is a missing one. Listings are in `db::listing`.
 
 mod content;
-mod found;
+mod facts;
 mod removal;
 
 pub use content::{Content, content, owner};
-pub use found::{complete_facts, set_needs_playback, set_thumbhash};
+pub use facts::{complete_facts, set_needs_playback, set_thumbhash};
 pub use removal::{Removable, delete, lock_removable, trash_due, trashed};
 
 use super::Ledger;
-use super::known::{self, Known};
+use super::row_enum::{self, Known};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::{
@@ -113,7 +113,7 @@ impl TryFrom<FileRow> for File {
                 usage_tags: row.usage_tags,
                 character_names: row.character_names,
                 audio_category: row.audio_category.and_then(|known| known.0),
-                details: known::details(row.asset_details.0),
+                details: row_enum::details(row.asset_details.0),
             },
             is_favorite: row.is_favorite,
             upload_date: row.upload_date,
@@ -278,7 +278,7 @@ pub async fn update(ledger: &mut Ledger, before: &File, after: &File) -> Result<
         is.character_names.as_slice(),
         was.audio_category != is.audio_category,
         is.audio_category as Option<AudioCategory>,
-        Json(known::changed_details(&was.details, &is.details)) as _,
+        Json(row_enum::changed_details(&was.details, &is.details)) as _,
     )
     .execute(&mut **ledger)
     .await?;

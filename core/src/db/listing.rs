@@ -42,7 +42,7 @@ pub struct Filter {
     /// Any of these labels of use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub usage_tags: Vec<String>,
-    /// Only this category of sound.
+    /// Only this category of audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_category: Option<AudioCategory>,
     /// Any of these characters.

@@ -6,9 +6,9 @@ mod lines;
 
 pub use lines::{SessionLine, list};
 
-use super::known::Known;
+use super::row_enum::Known;
 use super::{Ledger, files};
-use crate::blob::{BlobKey, Boot, Midpoint};
+use crate::blob::{BlobKey, Boot, Checkpoint};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::model::{ByteSize, FileMetadata, FileName, FileType, Sha256Digest, UploadRole};
@@ -32,7 +32,7 @@ pub struct Session {
     /// How long the file is, once that is known.
     pub length: Option<ByteSize>,
     /// What of it is on disk whatever happens.
-    pub durable: Midpoint,
+    pub durable: Checkpoint,
     /// In which run of the kernel more may have been written.
     pub boot: Option<Boot>,
     /// What it becomes.
@@ -100,7 +100,7 @@ pub async fn get(conn: &mut PgConnection, id: UploadId) -> Result<Option<Session
     let is_open = row.state.as_deref().is_none_or(|state| matches!(state, "receiving" | "finalizing"));
     let known = (row.role.0, row.declared.map_or(Some(None), |declared| declared.0.map(Some)));
     let metadata = FileMetadata::deserialize(&row.metadata.0);
-    let durable = Midpoint::parse(row.durable_offset, &row.midstate);
+    let durable = Checkpoint::parse(row.durable_offset, &row.midstate);
     let (true, (Some(role), Some(declared)), Ok(metadata), Some(durable)) =
         (is_open, known, metadata, durable)
     else {
@@ -182,7 +182,7 @@ pub async fn insert(conn: &mut PgConnection, new: &NewSession<'_>) -> Result<()>
         new.id as UploadId,
         new.secret_hash.0.as_slice(),
         new.length as Option<ByteSize>,
-        Midpoint::start().state(),
+        Checkpoint::start().state(),
         new.role as UploadRole,
         &part_ids,
         new.name.as_str(),
@@ -255,7 +255,7 @@ pub struct Claim<'a> {
     /// Where its bytes are.
     pub staging: &'a BlobKey,
     /// What is on disk.
-    pub at: &'a Midpoint,
+    pub at: &'a Checkpoint,
     /// In which run of the kernel bytes will be written after it; `None` if they do not count until recorded.
     pub boot: Option<Boot>,
 }
@@ -303,7 +303,7 @@ pub async fn is_latest(conn: &mut PgConnection, user: &UserId, id: UploadId, epo
 
 /// A writer's progress.
 #[derive(Debug)]
-pub struct Checkpoint<'a> {
+pub struct Progress<'a> {
     /// The owner.
     pub user: &'a UserId,
     /// The upload.
@@ -311,7 +311,7 @@ pub struct Checkpoint<'a> {
     /// The writer's epoch.
     pub epoch: i64,
     /// What is on disk.
-    pub at: &'a Midpoint,
+    pub at: &'a Checkpoint,
     /// After which time it is given up if nothing more comes ...
     pub idle: Duration,
     /// ... and after which time since its creation in any case.
@@ -323,7 +323,7 @@ pub struct Checkpoint<'a> {
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn checkpoint(conn: &mut PgConnection, new: &Checkpoint<'_>) -> Result<bool> {
+pub async fn checkpoint(conn: &mut PgConnection, new: &Progress<'_>) -> Result<bool> {
     let recorded = sqlx::query_scalar!(
         r#"WITH kept AS (
                UPDATE uploads

@@ -73,7 +73,7 @@ async fn health(State(app): State<App>, _counted: Watcher) -> Result<Json<Health
     tokio::time::timeout(PATIENCE, app.volume.check()).await.map_err(within("volume"))??;
     let uptime = app.started.elapsed().as_secs_f64();
     let parts = [
-        ("volume", !app.volume.is_sound()),
+        ("volume", !app.volume.is_healthy()),
         ("clock", app.upkeep.is_clock_wrong()),
         ("trash", app.upkeep.files_waiting() > 0),
     ];

@@ -44,7 +44,7 @@ async fn refresh(app: &App) -> Result<()> {
     let space = app.volume.space().await?;
     metrics::gauge!("jam_volume_free_bytes").set(space.free.bytes() as f64);
     metrics::gauge!("jam_volume_total_bytes").set(space.total.bytes() as f64);
-    metrics::gauge!("jam_volume_failed").set(f64::from(u8::from(!app.volume.is_sound())));
+    metrics::gauge!("jam_volume_failed").set(f64::from(u8::from(!app.volume.is_healthy())));
     let mut conn = app.db.conn().await?;
     let [ready, running, dead] = db::jobs::counts(&mut conn).await?;
     for (state, count) in [("ready", ready), ("running", running), ("dead", dead)] {

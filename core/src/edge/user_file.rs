@@ -5,10 +5,10 @@ use super::asset_view::AssetView;
 use crate::app::App;
 use crate::auth::{Signer, Variant};
 use crate::ids::{FileId, UserId};
-use crate::media::{self, PictureFormat};
+use crate::media::{self, ThumbnailFormat};
 use crate::model::{
     AssetCategory, AudioCategory, ByteSize, Derivative, DerivativeKind, DerivativeState, File, FileName,
-    FileType, PictureKind, Tags,
+    FileType, Tags, ThumbnailSize,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -140,7 +140,7 @@ impl UserFile {
             thumbnail_path: default.filter(is_ready).map(|picture| picture.path.clone()),
             resolution,
             duration: file.duration_seconds.map(clock_time),
-            thumbnail_url: (is_there && has_picture).then(|| url(Variant::Thumbnail(PictureKind::Default))),
+            thumbnail_url: (is_there && has_picture).then(|| url(Variant::Thumbnail(ThumbnailSize::Default))),
             download_url: is_there.then(|| url(Variant::Download)),
             stream_url: stream_url.filter(|_| is_there),
             purge_at: file.deleted_at.map(|at| at + app.config.limits.trash_keep),
@@ -181,7 +181,7 @@ impl DerivativeView {
     pub fn all(file: &File, signer: &Signer) -> Vec<Self> {
         let mut all: Vec<Self> = shown(file)
             .map(|made| {
-                let variant = made.kind.picture().map_or(Variant::Playback, Variant::Thumbnail);
+                let variant = made.kind.thumbnail().map_or(Variant::Playback, Variant::Thumbnail);
                 Self {
                     kind: made.kind,
                     state: made.state,
@@ -199,9 +199,9 @@ impl DerivativeView {
 
 /// Other formats of the same picture are made for old clients and are the same to everybody else.
 fn shown(file: &File) -> impl Iterator<Item = &Derivative> {
-    file.derivatives
-        .iter()
-        .filter(|made| made.kind == DerivativeKind::Playback || made.mime_type == PictureFormat::WebP.mime())
+    file.derivatives.iter().filter(|made| {
+        made.kind == DerivativeKind::Playback || made.mime_type == ThumbnailFormat::WebP.mime()
+    })
 }
 
 /// A signed URL; without signing keys the path that needs a token.

@@ -15,7 +15,7 @@ use super::mpeg_audio;
 use super::playback::conversion;
 use super::video::probe;
 
-/// How far two lengths may be apart, in seconds: ffprobe counts the silence that an encoder of MP3 puts around a sound.
+/// How far two lengths may be apart, in seconds: ffprobe counts the silence that an encoder of MP3 puts around an audio file.
 const TOLERANCE: f64 = 0.1;
 
 /// Pictures of this size, a second and a half long.
@@ -29,8 +29,8 @@ const TONE: &str = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=1.
 async fn known(file: &File) -> Facts {
     let limits = MediaLimits::default();
     let (sniffed, facts) = examine(file, &limits).unwrap();
-    let is_film = sniffed.mime.starts_with("video/");
-    if facts.duration_seconds.is_some() && (facts.width.is_some() || !is_film) {
+    let is_video = sniffed.mime.starts_with("video/");
+    if facts.duration_seconds.is_some() && (facts.width.is_some() || !is_video) {
         return facts;
     }
     let asked = probe(file, sniffed.mime, &limits).await.unwrap();
@@ -76,10 +76,10 @@ async fn disagreement(file: &File) -> Option<String> {
     (!same_size || !same_length).then(|| format!("ours {known:?}, ffprobe's {size:?} and {seconds:?}"))
 }
 
-/// Names, sizes and what comes after the inputs; `tone` puts a sound beside the pictures.
-async fn compare_films(films: &[(&str, &str, &str)]) {
+/// Names, sizes and what comes after the inputs; `tone` puts an audio file beside the pictures.
+async fn compare_videos(videos: &[(&str, &str, &str)]) {
     let mut wrong = Vec::new();
-    for (name, size, codecs) in films {
+    for (name, size, codecs) in videos {
         let tone = if codecs.contains("-c:a") { TONE } else { "" };
         let file = by_ffmpeg(name, &format!("{} {tone} {codecs}", pictures(size)));
         wrong.extend(disagreement(&file).await.map(|why| format!("{name} {size} {codecs}: {why}")));
@@ -89,7 +89,7 @@ async fn compare_films(films: &[(&str, &str, &str)]) {
 
 #[tokio::test]
 async fn mp4_agrees_with_ffprobe() {
-    compare_films(&[
+    compare_videos(&[
         ("a.mp4", "320x180", "-c:v libx264 -pix_fmt yuv420p -c:a aac"),
         ("a.mp4", "321x181", "-c:v libx264 -pix_fmt yuv444p"),
         ("a.mp4", "175x143", "-c:v mpeg4 -c:a libmp3lame"),
@@ -116,7 +116,7 @@ async fn mp4_agrees_with_ffprobe() {
 
 #[tokio::test]
 async fn quicktime_agrees_with_ffprobe() {
-    compare_films(&[
+    compare_videos(&[
         ("a.mov", "320x180", "-c:v libx264 -c:a pcm_s16le"),
         ("a.mov", "321x181", "-c:v prores_ks"),
         ("a.mov", "161x91", "-c:v mjpeg"),
@@ -129,7 +129,7 @@ async fn quicktime_agrees_with_ffprobe() {
 }
 
 #[tokio::test]
-async fn turned_films_agree_with_ffprobe() {
+async fn turned_videos_agree_with_ffprobe() {
     let mut wrong = Vec::new();
     for (name, size, codecs) in [
         ("a.mp4", "320x180", "-c:v libx264 -c:a aac"),
@@ -149,7 +149,7 @@ async fn turned_films_agree_with_ffprobe() {
 
 #[tokio::test]
 async fn matroska_agrees_with_ffprobe() {
-    compare_films(&[
+    compare_videos(&[
         ("a.mkv", "320x180", "-c:v libx264 -c:a aac"),
         ("a.mkv", "320x180", "-c:v libx265 -x265-params log-level=none -c:a flac"),
         ("a.mkv", "161x91", "-c:v ffv1"),
@@ -169,8 +169,8 @@ async fn matroska_agrees_with_ffprobe() {
 }
 
 #[tokio::test]
-async fn other_films_agree_with_ffprobe() {
-    compare_films(&[
+async fn other_videos_agree_with_ffprobe() {
+    compare_videos(&[
         ("a.avi", "320x180", "-c:v mpeg4 -c:a libmp3lame"),
         ("a.avi", "161x91", "-c:v mjpeg"),
         ("a.avi", "162x92", "-c:v huffyuv -c:a pcm_s16le"),
@@ -221,16 +221,16 @@ async fn sounds_agree_with_ffprobe() {
 }
 
 #[tokio::test]
-async fn a_film_and_a_sound_of_different_lengths_agree_with_ffprobe() {
+async fn a_video_and_a_sound_of_different_lengths_agree_with_ffprobe() {
     let mut wrong = Vec::new();
-    for (pictures, sound) in [("1", "2.3"), ("2.3", "1")] {
+    for (pictures, audio) in [("1", "2.3"), ("2.3", "1")] {
         for name in ["a.mp4", "a.mov", "a.mkv", "a.avi"] {
             let inputs = format!(
-                "-f lavfi -i testsrc=size=160x90:rate=10:duration={pictures} -f lavfi -i sine=duration={sound}"
+                "-f lavfi -i testsrc=size=160x90:rate=10:duration={pictures} -f lavfi -i sine=duration={audio}"
             );
             let file = by_ffmpeg(name, &format!("{inputs} -c:v mpeg4 -c:a aac"));
             let why = disagreement(&file).await;
-            wrong.extend(why.map(|why| format!("{name} of {pictures} s and {sound} s: {why}")));
+            wrong.extend(why.map(|why| format!("{name} of {pictures} s and {audio} s: {why}")));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

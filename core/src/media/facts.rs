@@ -1,14 +1,14 @@
 //! A file's size on the screen and length in time, read from its headers.
 //! Invariant: costs milliseconds and a bounded number of bytes, however large or hostile the file is.
-//! Never decodes a picture, never starts a program; what it cannot tell cheaply is `None`.
+//! Never decodes a video, never starts a program; what it cannot tell cheaply is `None`.
 
 mod asf;
 mod audio_frames;
 mod avi;
+mod image;
 mod iso_base_media;
 mod jxl;
 mod matroska;
-mod picture;
 mod svg;
 mod transport_stream;
 mod wav;
@@ -17,13 +17,13 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub(super) use picture::{exchanges_sides, facts as picture_facts, orientation_of};
+pub(super) use image::{exchanges_sides, facts as image_facts, orientation_of};
 
+use super::audio;
 use super::limits::MediaLimits;
 use super::mpeg_audio::id3_length;
-use super::playback::{SoundCodec, Tracks};
+use super::playback::{AudioCodec, Tracks};
 use super::sniff::{self, Class, Sniffed, sniff};
-use super::sound;
 use super::source::Source;
 
 /// What the headers say.
@@ -37,11 +37,11 @@ pub struct Facts {
     pub duration_seconds: Option<f64>,
     /// How its light is coded, if that is more than plain screens show.
     pub hdr: Option<HighDynamicRange>,
-    /// What a film consists of, where its container is one that is read here.
+    /// What a video consists of, where its container is one that is read here.
     pub(super) tracks: Option<Tracks>,
 }
 
-/// How the light of a film is coded that is brighter than plain screens show (ITU-R BT.2100).
+/// How the light of a video is coded that is brighter than plain screens show (ITU-R BT.2100).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HighDynamicRange {
     /// Perceptual quantization (SMPTE ST 2084).
@@ -62,7 +62,7 @@ impl HighDynamicRange {
 }
 
 impl Facts {
-    pub(super) fn of_picture(width: u32, height: u32) -> Self {
+    pub(super) fn of_thumbnail(width: u32, height: u32) -> Self {
         let known = width > 0 && height > 0;
         Self { width: known.then_some(width), height: known.then_some(height), ..Self::default() }
     }
@@ -79,7 +79,7 @@ impl Facts {
     /// Whether a container that can hold video holds audio and nothing to see.
     #[must_use]
     pub fn is_audio_alone(&self) -> bool {
-        self.tracks.is_some_and(|tracks| tracks.picture.is_none() && tracks.sound.is_some())
+        self.tracks.is_some_and(|tracks| tracks.video.is_none() && tracks.audio.is_some())
     }
 
     fn made_of(self, tracks: Option<Tracks>) -> Self {
@@ -129,7 +129,7 @@ pub fn examine(file: &File, limits: &MediaLimits) -> std::io::Result<(Sniffed, F
 fn read(mut source: Source<'_>, sniffed: &Sniffed) -> Option<Facts> {
     let length = source.len();
     let facts = match (sniffed.class, sniffed.mime) {
-        (Class::Image, mime) => return picture::facts(source, mime),
+        (Class::Image, mime) => return image::facts(source, mime),
         (_, "video/mp4" | "video/quicktime" | "video/x-m4v" | "video/3gpp" | "audio/mp4" | "audio/3gpp") => {
             iso_base_media::facts(&mut source)
         }
@@ -142,7 +142,7 @@ fn read(mut source: Source<'_>, sniffed: &Sniffed) -> Option<Facts> {
         (_, "video/x-flv" | "audio/x-flv") => flash(&mut source),
         (_, "audio/wav") => wav::facts(&mut source),
         (_, "audio/mpeg" | "audio/aac") => audio_frames::facts(&mut source),
-        (Class::Audio, mime) => Some(Facts::default().lasting(sound::seconds(source, mime))),
+        (Class::Audio, mime) => Some(Facts::default().lasting(audio::seconds(source, mime))),
         (Class::Video | Class::Other | Class::Refused, _) => None,
     };
     facts.map(|facts| facts.believed(length))
@@ -152,7 +152,7 @@ fn read(mut source: Source<'_>, sniffed: &Sniffed) -> Option<Facts> {
 fn flash(source: &mut Source<'_>) -> Option<Facts> {
     const AUDIO_ALONE: u8 = 4;
     let [.., flags]: [u8; 5] = source.bytes(0)?;
-    let tracks = Tracks { sound: Some(SoundCodec::Other), ..Tracks::default() };
+    let tracks = Tracks { audio: Some(AudioCodec::Other), ..Tracks::default() };
     Some(Facts::default().made_of((flags & 5 == AUDIO_ALONE).then_some(tracks)))
 }
 

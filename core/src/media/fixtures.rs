@@ -31,7 +31,7 @@ pub(super) fn piped(arguments: &str) -> File {
     file_of(&run.stdout)
 }
 
-/// Arguments for a film of colour bars in HEVC of ten bits with this transfer; its white is as bright as paper.
+/// Arguments for a video of colour bars in HEVC of ten bits with this transfer; its white is as bright as paper.
 pub(super) fn of_high_dynamic_range(transfer: &str) -> String {
     let bright = format!(
         "format=gbrp,zscale=tin=bt709:pin=bt709:min=gbr:rin=full:t=linear:p=bt709:m=gbr:r=full:npl=203,\
@@ -46,13 +46,13 @@ pub(super) fn of_high_dynamic_range(transfer: &str) -> String {
 }
 
 /// The MP4 with the matrix of a telephone held upright, which turns the picture clockwise by a quarter.
-pub(super) fn turned_clockwise(film: &File) -> File {
-    turned_by(film, 90)
+pub(super) fn turned_clockwise(video: &File) -> File {
+    turned_by(video, 90)
 }
 
 /// The MP4 with a matrix that turns its picture clockwise, by 90, 180 or 270 degrees.
-pub(super) fn turned_by(film: &File, degrees: u16) -> File {
-    let mut bytes = content(film);
+pub(super) fn turned_by(video: &File, degrees: u16) -> File {
+    let mut bytes = content(video);
     const MATRIX_IN_TKHD: usize = 40;
     let body = bytes.windows(4).position(|window| window == b"tkhd").unwrap() + 4;
     let one = 1u32 << 16;

@@ -5,10 +5,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    MediaLimits, PictureFormat, conversion, examine, image_thumbnail, jpeg_by_low_frequencies, lzw_decoded,
+    MediaLimits, ThumbnailFormat, conversion, examine, image_thumbnail, jpeg_by_low_frequencies, lzw_decoded,
     sniff,
 };
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 
 /// Every file for this fuzzer, with its content.
 fn files(fuzzer: &str) -> Vec<(PathBuf, Vec<u8>)> {
@@ -79,7 +79,7 @@ fn every_avif_gives_a_picture_or_a_reason() {
     for (path, _) in files {
         let file = std::fs::File::open(&path).unwrap();
         let limits = MediaLimits::default();
-        let made = image_thumbnail(&file, "image/avif", PictureKind::Small, PictureFormat::WebP, &limits);
+        let made = image_thumbnail(&file, "image/avif", ThumbnailSize::Small, ThumbnailFormat::WebP, &limits);
         if path.components().any(|part| part.as_os_str() == "seeds") {
             assert_eq!(made.map(|picture| picture.width).ok(), Some(72), "{}", path.display());
         }

@@ -1,5 +1,5 @@
 //! Finds the coded picture in a HEIF file (ISO 23008-12): HEIC of telephones, AVIF.
-//! Gives a stream that a decoder of films reads: a still picture is a film of one frame, one in tiles a film of tiles.
+//! Gives a stream that a decoder of videos reads: a still picture is a video of one frame, one in tiles a video of tiles.
 //! Never decodes; every number of the file is checked before it is used.
 
 mod shape;
@@ -35,7 +35,7 @@ pub(super) struct Layer {
 
 /// A coded picture, ready for a decoder.
 #[derive(Debug)]
-pub(super) struct CodedPicture {
+pub(super) struct CodedImage {
     pub(super) codec: Codec,
     pub(super) colours: Layer,
     /// Its brightness is how opaque the picture is.
@@ -68,7 +68,7 @@ pub(super) fn picture(
     source: &mut Source<'_>,
     reduction: impl FnOnce((u32, u32), Orientation) -> f64,
     limits: &MediaLimits,
-) -> Result<CodedPicture, MediaError> {
+) -> Result<CodedImage, MediaError> {
     let damaged = || MediaError::permanent("the picture's data is damaged");
     let meta = Meta::read(source).ok_or_else(damaged)?;
     let primary = meta.primary().ok_or_else(damaged)?;
@@ -315,7 +315,7 @@ impl Meta {
     }
 
     /// `item` as a stream; turned as `primary` is, for a thumbnail of its own is stored alike.
-    fn coded(&self, source: &mut Source<'_>, item: u32, primary: u32, most: u64) -> Option<CodedPicture> {
+    fn coded(&self, source: &mut Source<'_>, item: u32, primary: u32, most: u64) -> Option<CodedImage> {
         let grid = self.tiles(source, item)?;
         let icc = self.icc(primary).or_else(|| self.icc(*grid.items.first()?));
         let shown = self.shown(item).filter(|shown| shown.is_within(grid.size));
@@ -330,7 +330,7 @@ impl Meta {
                 kind == b"prem" && *from == item && alpha_item.is_some_and(|alpha| to.contains(&alpha))
             });
         let orientation = self.orientation(primary);
-        Some(CodedPicture { codec, colours, alpha, is_premultiplied, shown, orientation, icc })
+        Some(CodedImage { codec, colours, alpha, is_premultiplied, shown, orientation, icc })
     }
 
     /// The frames of the tiles.

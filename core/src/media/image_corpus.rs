@@ -11,8 +11,8 @@ use image::RgbaImage;
 use super::facts::examine;
 use super::fixtures::{by_ffmpeg, content, encoded, file_of, tiff, with_segment};
 use super::limits::MediaLimits;
-use super::thumbnail::{PictureFormat, image_thumbnail};
-use crate::model::PictureKind;
+use super::thumbnail::{ThumbnailFormat, image_thumbnail};
+use crate::model::ThumbnailSize;
 
 /// Mean difference of a channel that two decoders and a lossy encoder may have.
 const TOLERANCE: f64 = 6.0;
@@ -20,7 +20,7 @@ const TOLERANCE: f64 = 6.0;
 fn ours(file: &File) -> Result<RgbaImage, String> {
     let limits = MediaLimits::default();
     let (sniffed, _) = examine(file, &limits).unwrap();
-    let made = image_thumbnail(file, sniffed.mime, PictureKind::Small, PictureFormat::WebP, &limits);
+    let made = image_thumbnail(file, sniffed.mime, ThumbnailSize::Small, ThumbnailFormat::WebP, &limits);
     let made = made.map_err(|fault| format!("{}: {}", sniffed.mime, fault.reason))?;
     Ok(image::load_from_memory(&made.bytes).unwrap().to_rgba8())
 }

@@ -1,4 +1,4 @@
-//! What a picture, a sound or a film may cost, and how a failure to draw one is told.
+//! What a picture, an audio file or a video may cost, and how a failure to draw one is told.
 //! Invariant: every limit has a unit and is checked before memory or time is spent.
 //! Never decides what to do about a failure.
 
@@ -39,15 +39,15 @@ pub struct MediaLimits {
     pub may_be_unconfined: bool,
     /// Address space of one ffmpeg, in bytes.
     pub ffmpeg_address_space: u64,
-    /// How much of a sound its waveform shows.
+    /// How much of an audio file its waveform shows.
     pub waveform: Duration,
-    /// How long the conversion of one film may run, by the clock on the wall.
+    /// How long the conversion of one video may run, by the clock on the wall.
     pub conversion_wall_clock: Duration,
     /// How much processor time it may use.
     pub conversion_cpu: Duration,
     /// How many threads decode in it, and how many encode.
     pub conversion_threads: u32,
-    /// Largest film that may come out of it, in bytes.
+    /// Largest video that may come out of it, in bytes.
     pub converted_bytes: u64,
 }
 

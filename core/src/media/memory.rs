@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use image::ImageFormat;
 
 use super::fixtures::{encoded, file_of};
-use super::{MediaLimits, PictureFormat, image_thumbnail};
-use crate::model::PictureKind;
+use super::{MediaLimits, ThumbnailFormat, image_thumbnail};
+use crate::model::ThumbnailSize;
 
 /// How many threads draw, one after another, and go on living, as those of a server do.
 const THREADS: usize = 8;
@@ -34,7 +34,8 @@ fn the_memory_of_many_thumbnails_is_given_back() {
                 let my_turn = turn.lock().unwrap();
                 for (file, mime) in &images {
                     let limits = MediaLimits::default();
-                    image_thumbnail(file, mime, PictureKind::Default, PictureFormat::WebP, &limits).unwrap();
+                    image_thumbnail(file, mime, ThumbnailSize::Default, ThumbnailFormat::WebP, &limits)
+                        .unwrap();
                 }
                 drop(my_turn);
                 drawn.wait();

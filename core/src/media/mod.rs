@@ -9,6 +9,7 @@ pub mod sniff;
 pub mod thumbnail;
 pub mod video;
 
+mod audio;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
@@ -24,12 +25,11 @@ mod jpeg_header;
 mod memory;
 mod mpeg_audio;
 mod raw;
-mod sound;
 mod source;
 
 pub use facts::{Facts, HighDynamicRange, examine, facts, settle};
 pub use limits::{MediaError, MediaLimits};
 pub use playback::{Conversion, conversion};
 pub use sniff::{Class, Sniffed, is_inline_safe, mime_accepts, sniff, stored_as};
-pub use thumbnail::{Picture, PictureFormat, image_thumbnail, jpeg_by_low_frequencies, lzw_decoded};
-pub use video::{Film, convert, poster, probe};
+pub use thumbnail::{Picture, ThumbnailFormat, image_thumbnail, jpeg_by_low_frequencies, lzw_decoded};
+pub use video::{VideoSource, convert, poster, probe};

@@ -1,13 +1,13 @@
-//! Whether every browser can stream a film, and what has to be made anew if not.
+//! Whether every browser can stream a video, and what has to be made anew if not.
 //! Invariant: decided by the headers alone; what they do not tell counts as not playable.
 //! Never converts anything (see `video::convert`).
 
 use super::facts::Facts;
 use super::video;
 
-/// How the pictures of a film are coded, as far as browsers differ about it.
+/// How the pictures of a video are coded, as far as browsers differ about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PictureCodec {
+pub(super) enum VideoCodec {
     /// H.264 of eight bits in 4:2:0.
     H264,
     Vp8,
@@ -16,7 +16,7 @@ pub(super) enum PictureCodec {
     Other,
 }
 
-impl PictureCodec {
+impl VideoCodec {
     /// H.264 by its profile (ISO 14496-10, annex A): those for studios have more bits or colours than browsers decode.
     pub(super) const fn h264(profile: u8) -> Self {
         match profile {
@@ -34,9 +34,9 @@ impl PictureCodec {
     }
 }
 
-/// How the sound of a film is coded.
+/// How the sound of a video is coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SoundCodec {
+pub(super) enum AudioCodec {
     Aac,
     Other,
 }
@@ -45,28 +45,28 @@ pub(super) enum SoundCodec {
 /// first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Tracks {
-    /// `None`: sound alone.
-    pub(super) picture: Option<PictureCodec>,
+    /// `None`: audio alone.
+    pub(super) video: Option<VideoCodec>,
     /// How many other videos come before it: players take the first.
-    pub(super) picture_index: usize,
+    pub(super) video_index: usize,
     /// `None`: silent.
-    pub(super) sound: Option<SoundCodec>,
+    pub(super) audio: Option<AudioCodec>,
     /// Whether a player can start and seek before it has the whole file.
     pub(super) is_seekable: bool,
 }
 
-/// What is made anew of a film; what is not is copied into another container.
+/// What is made anew of a video; what is not is copied into another container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conversion {
     /// Whether the pictures stay as they are.
-    pub copies_picture: bool,
-    /// Whether the sound stays as it is.
-    pub copies_sound: bool,
+    pub copies_video: bool,
+    /// Whether the audio stays as it is.
+    pub copies_audio: bool,
 }
 
 impl Conversion {
     /// Everything is made anew.
-    pub const ALL: Self = Self { copies_picture: false, copies_sound: false };
+    pub const ALL: Self = Self { copies_video: false, copies_audio: false };
 }
 
 /// What it takes until every browser can stream content of this type with these facts; `None`: nothing, or nothing that
@@ -77,16 +77,16 @@ pub fn conversion(mime: &str, facts: &Facts) -> Option<Conversion> {
         return None;
     }
     let Some(tracks) = facts.tracks else { return Some(Conversion::ALL) };
-    let picture = tracks.picture?;
-    let has_plain_sound = tracks.sound.is_none_or(|sound| sound == SoundCodec::Aac);
+    let video = tracks.video?;
+    let has_plain_audio = tracks.audio.is_none_or(|audio| audio == AudioCodec::Aac);
     let is_playable = match mime {
-        "video/mp4" => picture.plays_in_mp4() && has_plain_sound,
-        // Whatever its sound is, the format allows only what its players know.
-        "video/webm" => picture.plays_in_webm(),
+        "video/mp4" => video.plays_in_mp4() && has_plain_audio,
+        // Whatever its audio is, the format allows only what its players know.
+        "video/webm" => video.plays_in_webm(),
         _ => false,
     };
-    let conversion = Conversion { copies_picture: picture.plays_in_mp4(), copies_sound: has_plain_sound };
-    (!is_playable || !tracks.is_seekable || tracks.picture_index > 0).then_some(conversion)
+    let conversion = Conversion { copies_video: video.plays_in_mp4(), copies_audio: has_plain_audio };
+    (!is_playable || !tracks.is_seekable || tracks.video_index > 0).then_some(conversion)
 }
 
 #[cfg(test)]

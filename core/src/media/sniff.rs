@@ -30,7 +30,7 @@ pub struct Sniffed {
 pub enum Class {
     /// A still picture of pixels.
     Image,
-    /// A film, or a container that can hold one.
+    /// A video, or a container that can hold one.
     Video,
     /// Sound only.
     Audio,
@@ -90,7 +90,7 @@ pub fn stored_as(mime: &str, declared: FileType) -> FileType {
     }
 }
 
-/// Whether a browser may show content of this type in place: pictures of pixels, sound and film.
+/// Whether a browser may show content of this type in place: pictures of pixels, sound and video.
 /// HTML, SVG, XML, PDF and everything unknown are for download only.
 #[must_use]
 pub fn is_inline_safe(mime: &str) -> bool {
@@ -125,9 +125,9 @@ const MEDIA: [Sniffed; 37] = [
     container::AVIF,
     container::HEIC,
     container::HEIF,
-    Sniffed::new("video/x-msvideo", "avi", Class::Video, "AVI film"),
-    Sniffed::new("video/x-flv", "flv", Class::Video, "Flash film"),
-    Sniffed::new("video/mpeg", "mpg", Class::Video, "MPEG film"),
+    Sniffed::new("video/x-msvideo", "avi", Class::Video, "AVI video"),
+    Sniffed::new("video/x-flv", "flv", Class::Video, "Flash video"),
+    Sniffed::new("video/mpeg", "mpg", Class::Video, "MPEG video"),
     Sniffed::new("video/mp2t", "ts", Class::Video, "MPEG transport stream"),
     Sniffed::new("video/mpv", "m2v", Class::Video, "MPEG video without a container"),
     Sniffed::new("video/h264", "h264", Class::Video, "H.264 video without a container"),
@@ -135,11 +135,11 @@ const MEDIA: [Sniffed; 37] = [
     Sniffed::new("video/mxf", "mxf", Class::Video, "MXF video"),
     MP3,
     AAC,
-    Sniffed::new("audio/wav", "wav", Class::Audio, "WAV sound"),
-    Sniffed::new("audio/flac", "flac", Class::Audio, "FLAC sound"),
-    Sniffed::new("audio/aiff", "aiff", Class::Audio, "AIFF sound"),
-    Sniffed::new("audio/amr", "amr", Class::Audio, "AMR sound"),
-    Sniffed::new("audio/x-caf", "caf", Class::Audio, "Core Audio sound"),
+    Sniffed::new("audio/wav", "wav", Class::Audio, "WAV audio"),
+    Sniffed::new("audio/flac", "flac", Class::Audio, "FLAC audio"),
+    Sniffed::new("audio/aiff", "aiff", Class::Audio, "AIFF audio"),
+    Sniffed::new("audio/amr", "amr", Class::Audio, "AMR audio"),
+    Sniffed::new("audio/x-caf", "caf", Class::Audio, "Core Audio audio"),
     Sniffed::new("audio/ac3", "ac3", Class::Audio, "AC-3 audio"),
     Sniffed::new("audio/eac3", "eac3", Class::Audio, "Enhanced AC-3 audio"),
     Sniffed::new("audio/vnd.dts", "dts", Class::Audio, "DTS audio"),
@@ -153,8 +153,8 @@ const MEDIA: [Sniffed; 37] = [
     Sniffed::new("audio/midi", "mid", Class::Audio, "MIDI tune"),
 ];
 
-const MP3: Sniffed = Sniffed::new("audio/mpeg", "mp3", Class::Audio, "MP3 sound");
-const AAC: Sniffed = Sniffed::new("audio/aac", "aac", Class::Audio, "AAC sound");
+const MP3: Sniffed = Sniffed::new("audio/mpeg", "mp3", Class::Audio, "MP3 audio");
+const AAC: Sniffed = Sniffed::new("audio/aac", "aac", Class::Audio, "AAC audio");
 const GLB: Sniffed = Sniffed::new("model/gltf-binary", "glb", Class::Other, "glTF model");
 const PDF: Sniffed = Sniffed::new("application/pdf", "pdf", Class::Other, "PDF document");
 const XML: Sniffed = Sniffed::new("application/xml", "xml", Class::Other, "XML document");

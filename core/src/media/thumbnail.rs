@@ -1,7 +1,7 @@
 //! Small pictures of large ones.
 //! Invariant: a picture's size is checked by its header before memory is spent on its pixels; what comes out is sRGB,
 //! upright, of the first frame, and carries no metadata.
-//! Never reads a film (see `video`), never caches.
+//! Never reads a video (see `video`), never caches.
 
 mod alpha;
 mod colour;
@@ -18,27 +18,27 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::metadata::Orientation;
 
-use super::facts::picture_facts;
-use super::heif::{self, Codec, CodedPicture, Layer, Rectangle};
+use super::facts::image_facts;
+use super::heif::{self, Codec, CodedImage, Layer, Rectangle};
 use super::limits::{MediaError, MediaLimits};
 use super::raw;
 use super::source::Source;
 use super::video::{Frame, HEVC_DEMUXER, still};
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 use decode::Decoded;
 pub(super) use fit::Fit;
 use pixels::{Layout, Pixels};
 
 /// How a thumbnail is coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PictureFormat {
+pub enum ThumbnailFormat {
     /// Lossy WebP with alpha: what browsers get.
     WebP,
     /// Baseline JPEG on white: for clients that name neither WebP nor AVIF.
     Jpeg,
 }
 
-impl PictureFormat {
+impl ThumbnailFormat {
     /// The format's media type.
     #[must_use]
     pub const fn mime(self) -> &'static str {
@@ -48,7 +48,7 @@ impl PictureFormat {
         }
     }
 
-    /// Reads a media type as [`PictureFormat::mime`] gives it.
+    /// Reads a media type as [`ThumbnailFormat::mime`] gives it.
     #[must_use]
     pub fn from_mime(mime: &str) -> Option<Self> {
         [Self::WebP, Self::Jpeg].into_iter().find(|format| format.mime() == mime)
@@ -80,8 +80,8 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// A film or a sound: no picture is larger.
-    pub(super) const FILM: Self = Self { bytes: u64::MAX, is_lossless: false };
+    /// A video or an audio file: no picture is larger.
+    pub(super) const VIDEO: Self = Self { bytes: u64::MAX, is_lossless: false };
 
     pub(super) fn picture(mime: &str, bytes: u64) -> Self {
         // A drawing in words may take fewer bytes than any image of it.
@@ -99,8 +99,8 @@ impl Origin {
 pub fn image_thumbnail(
     file: &File,
     mime: &str,
-    kind: PictureKind,
-    format: PictureFormat,
+    kind: ThumbnailSize,
+    format: ThumbnailFormat,
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
     let mut source = Source::new(file, limits.max_picture_bytes).map_err(unreadable)?;
@@ -146,11 +146,11 @@ pub fn lzw_decoded(codes: &[u8], literal_width: u8, is_tiff: bool, most: usize) 
 pub(super) fn bytes_thumbnail(
     bytes: &[u8],
     mime: &str,
-    kind: PictureKind,
-    format: PictureFormat,
+    kind: ThumbnailSize,
+    format: ThumbnailFormat,
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
-    guarded(|| finish(decode::decode(Source::of_bytes(bytes), mime, kind, limits)?, format, Origin::FILM))
+    guarded(|| finish(decode::decode(Source::of_bytes(bytes), mime, kind, limits)?, format, Origin::VIDEO))
 }
 
 /// The same for a frame that ffmpeg decoded, which shows the whole picture that `fit` is about.
@@ -159,18 +159,18 @@ pub(super) fn frame_thumbnail(
     fit: Fit,
     orientation: Orientation,
     icc: Option<Vec<u8>>,
-    (format, origin): (PictureFormat, Origin),
+    (format, origin): (ThumbnailFormat, Origin),
 ) -> Result<Picture, MediaError> {
     let pixels = of_frame(frame);
     let extent = (f64::from(pixels.width), f64::from(pixels.height));
     finish(Decoded { pixels, extent, fit, orientation, matrix: None, icc }, format, origin)
 }
 
-/// Pictures that are coded like films of HEVC are left to ffmpeg, outside of this process.
+/// Pictures that are coded like videos of HEVC are left to ffmpeg, outside of this process.
 fn by_ffmpeg(
-    coded: CodedPicture,
-    kind: PictureKind,
-    (format, origin): (PictureFormat, Origin),
+    coded: CodedImage,
+    kind: ThumbnailSize,
+    (format, origin): (ThumbnailFormat, Origin),
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
     let fit = Fit::new(kind, coded.shown.size, coded.orientation);
@@ -191,7 +191,7 @@ fn by_ffmpeg(
     };
     let pixels = alpha::join(of_frame(colours), brightness(alpha), stored, coded.is_premultiplied)?;
     let extent = (f64::from(pixels.width), f64::from(pixels.height));
-    let CodedPicture { orientation, icc, .. } = coded;
+    let CodedImage { orientation, icc, .. } = coded;
     finish(Decoded { pixels, extent, fit, orientation, matrix: None, icc }, format, origin)
 }
 
@@ -220,15 +220,15 @@ fn studio(
     mut source: Source<'_>,
     demuxer: &str,
     mime: &str,
-    kind: PictureKind,
-    (format, origin): (PictureFormat, Origin),
+    kind: ThumbnailSize,
+    (format, origin): (ThumbnailFormat, Origin),
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
     if source.len() > limits.max_picture_bytes {
         return Err(MediaError::permanent("the picture's file is too large to decode"));
     }
     let stream = source.up_to(0, limits.max_picture_bytes).ok_or_else(damaged)?;
-    let facts = picture_facts(Source::of_bytes(&stream), mime).ok_or_else(damaged)?;
+    let facts = image_facts(Source::of_bytes(&stream), mime).ok_or_else(damaged)?;
     let size = facts.width.zip(facts.height).ok_or_else(damaged)?;
     limits.check_dimensions(size.0, size.1)?;
     let upright = Orientation::NoTransforms;
@@ -249,7 +249,7 @@ fn guarded(work: impl FnOnce() -> Result<Picture, MediaError>) -> Result<Picture
 }
 
 /// From decoded pixels to the file: to size, to sRGB, upright, encoded.
-fn finish(decoded: Decoded, format: PictureFormat, origin: Origin) -> Result<Picture, MediaError> {
+fn finish(decoded: Decoded, format: ThumbnailFormat, origin: Origin) -> Result<Picture, MediaError> {
     let small = resize::to_fit(decoded.pixels, &decoded.fit, decoded.extent)?;
     let pixels = colour::to_srgb(small, decoded.matrix, decoded.icc.as_deref());
     let upright = pixels.upright(decoded.orientation);

@@ -1,7 +1,7 @@
-//! One picture of a film or a sound; a film made anew for browsers.
+//! One picture of a video or an audio file; a video made anew for browsers.
 //! Invariant: ffmpeg runs once (twice where the first gave nothing or a dark frame), sees its open files and nothing else, and is dead
 //! when the future is done or dropped.
-//! Never decodes a film in this process, never opens a path.
+//! Never decodes a video in this process, never opens a path.
 
 mod command;
 mod convert;
@@ -20,17 +20,17 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::ChildStdin;
 use tokio::task::spawn_blocking;
 
+use super::audio;
 use super::facts::{Facts, examine};
 use super::heif::{Layer, Rectangle};
 use super::limits::{MediaError, MediaLimits};
 use super::sniff::{Class, sniff};
-use super::sound;
 use super::source::Source;
-use super::thumbnail::{Fit, Origin, Picture, PictureFormat, bytes_thumbnail, frame_thumbnail};
-use crate::model::PictureKind;
+use super::thumbnail::{Fit, Origin, Picture, ThumbnailFormat, bytes_thumbnail, frame_thumbnail};
+use crate::model::ThumbnailSize;
 pub(super) use command::HEVC_DEMUXER;
 use command::{Look, Pace, Task};
-pub use convert::{Film, convert};
+pub use convert::{VideoSource, convert};
 pub(super) use frame::Frame;
 pub use probe::probe;
 use sandbox::Bounds;
@@ -43,7 +43,7 @@ pub(super) fn can_read(mime: &str) -> bool {
     command::demuxer(mime).is_some()
 }
 
-/// Makes the variant `kind` of a film's frame, of a sound's cover, or else of its waveform.
+/// Makes the variant `kind` of a video's frame, of an audio file's cover, or else of its waveform.
 /// `mime` is what `sniff` said; `duration_seconds` is what `facts` said and decides which frame is taken.
 ///
 /// # Errors
@@ -52,8 +52,8 @@ pub async fn poster(
     file: File,
     mime: &str,
     duration_seconds: Option<f64>,
-    kind: PictureKind,
-    format: PictureFormat,
+    kind: ThumbnailSize,
+    format: ThumbnailFormat,
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
     let work = draw(file, mime, duration_seconds, kind, format, limits);
@@ -67,12 +67,12 @@ async fn draw(
     file: File,
     mime: &str,
     duration_seconds: Option<f64>,
-    kind: PictureKind,
-    format: PictureFormat,
+    kind: ThumbnailSize,
+    format: ThumbnailFormat,
     limits: &MediaLimits,
 ) -> Result<Picture, MediaError> {
     let Some(demuxer) = command::demuxer(mime) else {
-        return Err(MediaError::permanent("films of this kind cannot be decoded"));
+        return Err(MediaError::permanent("videos of this kind cannot be decoded"));
     };
     let frame = if mime.starts_with("audio/") {
         match cover(&file, mime, kind, format, limits).await? {
@@ -80,11 +80,11 @@ async fn draw(
             None => cover_or_waveform(&file, mime, demuxer, kind, limits).await?,
         }
     } else {
-        film_frame(&file, demuxer, duration_seconds, kind, limits).await?
+        video_frame(&file, demuxer, duration_seconds, kind, limits).await?
     };
     let upright = Orientation::NoTransforms;
     let fit = Fit::new(kind, (frame.width, frame.height), upright);
-    blocking(move || frame_thumbnail(frame, fit, upright, None, (format, Origin::FILM))).await
+    blocking(move || frame_thumbnail(frame, fit, upright, None, (format, Origin::VIDEO))).await
 }
 
 /// Decodes a layer of an image that is coded like a video, at twice the size that `fit` gives it or less.
@@ -93,7 +93,7 @@ pub(super) async fn still(
     demuxer: &str,
     shown: Rectangle,
     fit: &Fit,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Frame, MediaError> {
     // Twice the result's size, for the sharper filter that follows.
@@ -114,15 +114,15 @@ pub(super) async fn still(
 }
 
 /// A frame near a tenth of the video, else its first, else a waveform if there is nothing to see.
-async fn film_frame(
+async fn video_frame(
     file: &File,
     demuxer: &str,
     duration_seconds: Option<f64>,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Frame, MediaError> {
     let facts = told(file, limits).await?;
-    let index = facts.tracks.map_or(0, |tracks| tracks.picture_index);
+    let index = facts.tracks.map_or(0, |tracks| tracks.video_index);
     let at = start_of(duration_seconds);
     let keyframes = Look { at, pace: Pace::Keyframes, index, hdr: facts.hdr };
     match run(Input::File(file), demuxer, Task::Frame(keyframes), kind, limits).await {
@@ -157,10 +157,10 @@ async fn cover_or_waveform(
     file: &File,
     mime: &str,
     demuxer: &str,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Frame, MediaError> {
-    // Of other types `sound` has looked already.
+    // Of other types `audio` has looked already.
     let may_have_cover = matches!(
         mime,
         "audio/3gpp"
@@ -179,7 +179,7 @@ async fn cover_or_waveform(
 async fn waveform(
     file: &File,
     demuxer: &str,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Frame, MediaError> {
     const LIGHT_GREY: [u8; 3] = [0xF4, 0xF4, 0xF5];
@@ -201,12 +201,12 @@ fn step(at: f64, duration_seconds: Option<f64>) -> f64 {
     duration_seconds.map_or(LONGEST, |seconds| ((seconds - at) / FRAMES).clamp(0.04, LONGEST))
 }
 
-/// The thumbnail of the picture that a sound carries, if it carries one that can be decoded.
+/// The thumbnail of the picture that an audio file carries, if it carries one that can be decoded.
 async fn cover(
     file: &File,
     mime: &str,
-    kind: PictureKind,
-    format: PictureFormat,
+    kind: ThumbnailSize,
+    format: ThumbnailFormat,
     limits: &MediaLimits,
 ) -> Result<Option<Picture>, MediaError> {
     let file = file.try_clone().map_err(not_started)?;
@@ -215,7 +215,7 @@ async fn cover(
         let Ok(source) = Source::new(&file, limits.max_picture_bytes) else { return Ok(None) };
         let max_bytes = usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX);
         let cover =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sound::cover(source, &mime, max_bytes)));
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| audio::cover(source, &mime, max_bytes)));
         let Some(bytes) = cover.ok().flatten() else { return Ok(None) };
         let kind_of_picture = sniff(&bytes, "");
         if kind_of_picture.class != Class::Image {
@@ -246,7 +246,7 @@ async fn run(
     input: Input<'_>,
     demuxer: &str,
     task: Task,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Frame, MediaError> {
     let command = command::ffmpeg(demuxer, task, kind, limits);
@@ -305,13 +305,13 @@ async fn read_log(mut log: impl AsyncRead + Unpin) -> Vec<u8> {
 /// What ffmpeg's log says, for a person.
 fn reason(log: &[u8]) -> &'static str {
     const KNOWN: [(&str, &str); 8] = [
-        ("moov atom not found", "the film is incomplete: its index is missing"),
+        ("moov atom not found", "the video is incomplete: its index is missing"),
         ("matches no streams", NO_PICTURES),
         ("does not contain any stream", NO_PICTURES),
         ("Output file #0 does not contain", NO_PICTURES),
         ("Decoder (codec", UNSUPPORTED),
         ("Decoding requested, but no decoder found", UNSUPPORTED),
-        ("No such filter", "the ffmpeg of this server cannot map the light of this film"),
+        ("No such filter", "the ffmpeg of this server cannot map the light of this video"),
         ("Invalid data found", DAMAGED),
     ];
     let mut parser = FfmpegLogParser::new(std::io::BufReader::new(Cursor::new(log)));

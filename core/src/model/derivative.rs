@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 /// A named size of the pictures of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum PictureKind {
+pub enum ThumbnailSize {
     /// 400x225, cropped to fill: what lists show.
     Default,
     /// At most 256 on the longer side.
@@ -18,17 +18,17 @@ pub enum PictureKind {
     Large,
 }
 
-impl PictureKind {
+impl ThumbnailSize {
     /// Reads the name on the wire.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        DerivativeKind::parse(text).and_then(DerivativeKind::picture)
+        DerivativeKind::parse(text).and_then(DerivativeKind::thumbnail)
     }
 
     /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        DerivativeKind::of_picture(self).as_str()
+        DerivativeKind::of_thumbnail(self).as_str()
     }
 }
 
@@ -39,15 +39,15 @@ impl PictureKind {
 #[serde(rename_all = "lowercase")]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub enum DerivativeKind {
-    /// [`PictureKind::Default`].
+    /// [`ThumbnailSize::Default`].
     Default,
-    /// [`PictureKind::Small`].
+    /// [`ThumbnailSize::Small`].
     Small,
-    /// [`PictureKind::Medium`].
+    /// [`ThumbnailSize::Medium`].
     Medium,
-    /// [`PictureKind::Large`].
+    /// [`ThumbnailSize::Large`].
     Large,
-    /// The film as every browser can play it, of a film that some cannot.
+    /// The video as every browser can play it, of a video that some cannot.
     Playback,
 }
 
@@ -75,23 +75,23 @@ impl DerivativeKind {
 
     /// The kind of a picture.
     #[must_use]
-    pub const fn of_picture(kind: PictureKind) -> Self {
+    pub const fn of_thumbnail(kind: ThumbnailSize) -> Self {
         match kind {
-            PictureKind::Default => Self::Default,
-            PictureKind::Small => Self::Small,
-            PictureKind::Medium => Self::Medium,
-            PictureKind::Large => Self::Large,
+            ThumbnailSize::Default => Self::Default,
+            ThumbnailSize::Small => Self::Small,
+            ThumbnailSize::Medium => Self::Medium,
+            ThumbnailSize::Large => Self::Large,
         }
     }
 
     /// The picture, if it is one.
     #[must_use]
-    pub const fn picture(self) -> Option<PictureKind> {
+    pub const fn thumbnail(self) -> Option<ThumbnailSize> {
         match self {
-            Self::Default => Some(PictureKind::Default),
-            Self::Small => Some(PictureKind::Small),
-            Self::Medium => Some(PictureKind::Medium),
-            Self::Large => Some(PictureKind::Large),
+            Self::Default => Some(ThumbnailSize::Default),
+            Self::Small => Some(ThumbnailSize::Small),
+            Self::Medium => Some(ThumbnailSize::Medium),
+            Self::Large => Some(ThumbnailSize::Large),
             Self::Playback => None,
         }
     }

@@ -7,7 +7,7 @@ mod file_name;
 mod wire;
 
 pub use asset::{AssetCategory, AssetDetails, AudioCategory, FileMetadata, Tags, VoiceoverType};
-pub use derivative::{Derivative, DerivativeKind, DerivativeState, PictureKind};
+pub use derivative::{Derivative, DerivativeKind, DerivativeState, ThumbnailSize};
 pub use file_name::FileName;
 pub use wire::{Document, List, Number, OUR_WORDS, Text, nfc};
 

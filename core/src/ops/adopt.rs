@@ -1,6 +1,6 @@
-//! Taking over a running installation of the replaced system: its users with their quotas, its files with their ids,
+//! Taking over a running installation of the legacy service: its users with their quotas, its files with their ids,
 //! times and bytes.
-//! Invariant: the replaced system's database and directory keep everything they have; a run that is interrupted is
+//! Invariant: the legacy service's database and directory keep everything they have; a run that is interrupted is
 //! finished by the next one.
 //! Never makes a row whose bytes were not read whole.
 
@@ -11,7 +11,7 @@ pub use record::Problem;
 use crate::app::App;
 use crate::blob::{BlobKey, Folder, Look, Source, Taken};
 use crate::db::files::NewFile;
-use crate::db::replaced::{Replaced, ReplacedFile, ReplacedUser, Row};
+use crate::db::legacy::{Legacy, LegacyFile, LegacyUser, Row};
 use crate::db::uploads::{Ending, NewUpload};
 use crate::db::{self, adopted};
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tally {
-    /// Users of the replaced system.
+    /// Users of the legacy service.
     pub users: u64,
     /// Rows of files that were looked at.
     pub files: u64,
@@ -48,7 +48,7 @@ pub struct Tally {
     pub adopted_bytes: u64,
     /// Files that were ours already.
     pub already_here: u64,
-    /// Adopted files that share their bytes with the replaced system's.
+    /// Adopted files that share their bytes with the legacy service's.
     pub linked: u64,
 }
 
@@ -67,7 +67,7 @@ pub type Watch<'a> = &'a mut (dyn FnMut(Event) + Send);
 /// An adoption under way.
 struct Adoption<'a> {
     app: &'a App,
-    database: &'a Replaced,
+    database: &'a Legacy,
     source: &'a Source,
     /// Whether the source is our own storage root.
     is_in_place: bool,
@@ -87,7 +87,7 @@ struct Adoption<'a> {
 /// When either database, the volume or the source does not answer.
 pub async fn adopt(
     app: &App,
-    database: &Replaced,
+    database: &Legacy,
     source: &Source,
     is_dry_run: bool,
     watch: Watch<'_>,
@@ -120,7 +120,7 @@ impl Adoption<'_> {
         }
     }
 
-    async fn user(&mut self, row: Row<ReplacedUser>) -> Result<()> {
+    async fn user(&mut self, row: Row<LegacyUser>) -> Result<()> {
         self.tally.users += 1;
         let known =
             row.map_err(|(user, reason)| Problem::UnreadableRow { table: "user_storage", row: user, reason });
@@ -168,7 +168,7 @@ impl Adoption<'_> {
     }
 
     /// One file; the inner error is why it stays behind.
-    async fn file(&mut self, row: Row<ReplacedFile>) -> Result<std::result::Result<(), Problem>> {
+    async fn file(&mut self, row: Row<LegacyFile>) -> Result<std::result::Result<(), Problem>> {
         let record = row
             .map_err(|(row, reason)| Problem::UnreadableRow { table: "user_files", row, reason })
             .and_then(|row| Record::parse(row, self.app.clock.now()));

@@ -13,20 +13,20 @@ use crate::db::jobs::Task;
 use crate::db::{self, Ledger, once_more};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
-use crate::media::PictureFormat;
+use crate::media::ThumbnailFormat;
 use crate::model::{DerivativeKind, DerivativeState, File};
 use crate::ops::{playback, thumbnail};
 
 /// The name of a derivative as everybody sees it; pictures in other formats are made for old clients only.
 #[must_use]
 pub fn name(user: &UserId, file: FileId, kind: DerivativeKind) -> Name<'_> {
-    match kind.picture() {
-        Some(kind) => thumbnail::Wanted { user, file, kind, format: PictureFormat::WebP }.name(),
+    match kind.thumbnail() {
+        Some(kind) => thumbnail::Wanted { user, file, kind, format: ThumbnailFormat::WebP }.name(),
         None => playback::name(user, file),
     }
 }
 
-/// Asks for what a new file should have: the picture that lists show, and a film that browsers can play. Made once the
+/// Asks for what a new file should have: the picture that lists show, and a video that browsers can play. Made once the
 /// caller's transaction is committed.
 ///
 /// # Errors
@@ -45,7 +45,7 @@ pub async fn queue(ledger: &mut Ledger, file: &NewFile) -> Result<()> {
 async fn request(ledger: &mut Ledger, file: FileId, kind: DerivativeKind) -> Result<()> {
     let user = ledger.user().clone();
     let name = name(&user, file, kind);
-    let key = match kind.picture() {
+    let key = match kind.thumbnail() {
         Some(_) => thumbnail::key(&name)?,
         None => playback::new_key(&user, file)?,
     };
@@ -101,14 +101,14 @@ fn can_have(mime_type: &str, needs_playback: Option<bool>, kind: DerivativeKind)
     }
 }
 
-/// Gives up a film for browsers, whether it waits, is being made, is there or failed: in one transaction its job and its
+/// Gives up a video for browsers, whether it waits, is being made, is there or failed: in one transaction its job and its
 /// row go, and another job removes its bytes. Whoever makes it finds its job gone and stops.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is no such file outside the trash, or it has no such derivative;
 /// [`Error::Conflict`] for pictures.
 pub async fn cancel(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) -> Result<File> {
-    if kind.picture().is_some() {
+    if kind.thumbnail().is_some() {
         let reason = "A thumbnail is made whenever somebody asks for it, so there is nothing to cancel";
         return Err(Error::Conflict { reason: reason.to_owned() });
     }
@@ -155,7 +155,7 @@ pub(in crate::ops) async fn renew(app: &App, user: &UserId, file: FileId, path: 
     once_more(|| async {
         let mut ledger = app.db.ledger(user).await?;
         let Some(kind) = db::derivatives::renew(&mut ledger, file, path).await? else { return Ok(false) };
-        if kind.picture().is_none() {
+        if kind.thumbnail().is_none() {
             db::jobs::enqueue(&mut ledger, user, &Task::Derive { file, kind }).await?;
         }
         ledger.commit().await?;

@@ -1,4 +1,4 @@
-//! Size and length of films and sounds that their headers did not tell at the upload: asked of ffprobe, by the worker.
+//! Size and length of videos and audio files that their headers did not tell at the upload: asked of ffprobe, by the worker.
 //! Never changes what is known already.
 
 use crate::app::App;
@@ -9,7 +9,7 @@ use crate::ids::{FileId, UserId};
 use crate::media;
 use crate::model::File;
 
-/// Finds out what is not known about a file, if it is a film or a sound.
+/// Finds out what is not known about a file, if it is a video or an audio file.
 ///
 /// # Crash
 /// Before the row is changed: the next one who has something to do with the file asks again.

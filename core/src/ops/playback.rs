@@ -1,5 +1,5 @@
-//! Films as every browser can stream them, made of films that some cannot.
-//! Invariant: whoever holds the job makes the film, and only they record it; a film that nobody wants any more leaves
+//! Videos as every browser can stream them, made of videos that some cannot.
+//! Invariant: whoever holds the job makes the video, and only they record it; a video that nobody wants any more leaves
 //! nothing behind.
 //! Never touches the file that it is made from.
 
@@ -10,7 +10,7 @@ use crate::db::jobs::ClaimedJob;
 use crate::db::{self, once_more};
 use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UserId};
-use crate::media::{self, Conversion, Facts, Film, MediaError};
+use crate::media::{self, Conversion, Facts, MediaError, VideoSource};
 use crate::model::{DerivativeKind, DerivativeState, File};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -22,13 +22,13 @@ const LEASE: Duration = Duration::from_secs(180);
 /// How often there is one: progress is told, and a cancellation is noticed, so often.
 const PULSE: Duration = Duration::from_secs(1);
 
-/// The name of a file's film for browsers.
+/// The name of a file's video for browsers.
 #[must_use]
 pub fn name(user: &UserId, file: FileId) -> Name<'_> {
     Name { user, file, kind: DerivativeKind::Playback, mime_type: "video/mp4" }
 }
 
-/// A new place for one. No two are the same, so that removing an old film never hits its successor.
+/// A new place for one. No two are the same, so that removing an old video never hits its successor.
 ///
 /// # Errors
 /// Never for ids that were parsed.
@@ -47,7 +47,7 @@ enum Ended {
     Stopped,
 }
 
-/// Makes a film: 1 look what has to be done, 2 convert aside, 3 give the result its name, 4 in one transaction `ready`,
+/// Makes a video: 1 look what has to be done, 2 convert aside, 3 give the result its name, 4 in one transaction `ready`,
 /// if the job is still ours.
 ///
 /// # Crash
@@ -69,8 +69,8 @@ pub async fn make(app: &App, job: &ClaimedJob, id: FileId, stop: &CancellationTo
     let Some(conversion) = conversion else { return Ok(()) };
     app.volume.require_room(file.size).await?;
     let draft = app.volume.draft().await?;
-    let film = Film { file: &source, mime, duration_seconds: file.duration_seconds, hdr: facts.hdr };
-    match convert(app, job, &name, film, conversion, &draft, stop).await {
+    let video = VideoSource { file: &source, mime, duration_seconds: file.duration_seconds, hdr: facts.hdr };
+    match convert(app, job, &name, video, conversion, &draft, stop).await {
         Ok(Ended::Converted(remark)) => keep(app, job, &name, draft, &key, remark).await,
         ended => {
             app.volume.discard(draft).await?;
@@ -97,7 +97,7 @@ async fn record_need(app: &App, job: &ClaimedJob, name: &Name<'_>, needs_playbac
     .await
 }
 
-/// The file and the place of its film, if that is still to be made.
+/// The file and the place of its video, if that is still to be made.
 async fn wanted(app: &App, name: &Name<'_>) -> Result<Option<(File, BlobKey)>> {
     let mut conn = app.db.conn().await?;
     let file = db::files::get(&mut conn, name.user, name.file).await?.ok_or(Error::NotFound)?;
@@ -111,7 +111,7 @@ async fn wanted(app: &App, name: &Name<'_>) -> Result<Option<(File, BlobKey)>> {
 
 /// What the content is.
 async fn examine(app: &App, source: &std::fs::File) -> Result<(&'static str, Facts)> {
-    let failed = |cause: anyhow::Error| Error::Internal(cause.context("looking at a film"));
+    let failed = |cause: anyhow::Error| Error::Internal(cause.context("looking at a video"));
     let source = source.try_clone().map_err(|cause| failed(cause.into()))?;
     let limits = app.media_limits.clone();
     let examined = tokio::task::spawn_blocking(move || media::examine(&source, &limits));
@@ -124,7 +124,7 @@ async fn convert(
     app: &App,
     job: &ClaimedJob,
     name: &Name<'_>,
-    film: Film<'_>,
+    video: VideoSource<'_>,
     conversion: Conversion,
     draft: &Draft,
     stop: &CancellationToken,
@@ -132,7 +132,7 @@ async fn convert(
     let percent = AtomicU8::new(0);
     // ffmpeg dies with the future that lost.
     tokio::select! {
-        converted = media::convert(film, conversion, &draft.file, &percent, &app.media_limits) => {
+        converted = media::convert(video, conversion, &draft.file, &percent, &app.media_limits) => {
             Ok(converted.map_or_else(Ended::Failed, Ended::Converted))
         }
         held = hold(app, job, name, &percent) => held.map(|()| Ended::Unwanted),
@@ -140,7 +140,7 @@ async fn convert(
     }
 }
 
-/// Keeps the job and tells the progress, until nobody wants the film any more.
+/// Keeps the job and tells the progress, until nobody wants the video any more.
 async fn hold(app: &App, job: &ClaimedJob, name: &Name<'_>, percent: &AtomicU8) -> Result<()> {
     let mut last = Instant::now();
     loop {
@@ -209,7 +209,7 @@ async fn conclude(app: &App, name: &Name<'_>, ended: Ended) -> Result<()> {
     match ended {
         Ended::Stopped => Err(Error::Draining),
         Ended::Failed(failure) if failure.retryable => {
-            Err(Error::Internal(anyhow::anyhow!("a film could not be converted: {}", failure.reason)))
+            Err(Error::Internal(anyhow::anyhow!("a video could not be converted: {}", failure.reason)))
         }
         _ => Ok(()),
     }

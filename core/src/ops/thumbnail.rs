@@ -7,8 +7,8 @@ use crate::db::derivatives::{Found, Name};
 use crate::db::{self, once_more};
 use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UserId};
-use crate::media::{self, MediaError, Picture, PictureFormat};
-use crate::model::{ByteSize, DerivativeKind, DerivativeState, File, PictureKind};
+use crate::media::{self, MediaError, Picture, ThumbnailFormat};
+use crate::model::{ByteSize, DerivativeKind, DerivativeState, File, ThumbnailSize};
 use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -51,16 +51,16 @@ pub struct Wanted<'a> {
     /// The file.
     pub file: FileId,
     /// Its size.
-    pub kind: PictureKind,
+    pub kind: ThumbnailSize,
     /// How it is coded.
-    pub format: PictureFormat,
+    pub format: ThumbnailFormat,
 }
 
 impl<'a> Wanted<'a> {
     /// Its name among the derivatives.
     #[must_use]
     pub const fn name(&self) -> Name<'a> {
-        let kind = DerivativeKind::of_picture(self.kind);
+        let kind = DerivativeKind::of_thumbnail(self.kind);
         Name { user: self.user, file: self.file, kind, mime_type: self.format.mime() }
     }
 }

@@ -6,11 +6,11 @@
 pub mod append;
 pub(super) mod content;
 mod finish;
-mod hearing;
+mod fork;
 pub mod join;
-pub mod known;
-mod leave;
+mod listener;
 mod lock;
+pub mod proof;
 pub mod session;
 
 use crate::app::App;

@@ -6,8 +6,8 @@ use crate::db::jobs::{ClaimedJob, DeadJob, Task};
 use crate::db::{self, Db, once_more};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, JobId};
-use crate::media::PictureFormat;
-use crate::model::PictureKind;
+use crate::media::ThumbnailFormat;
+use crate::model::ThumbnailSize;
 use crate::ops::thumbnail::{Made, Wanted};
 use crate::ops::{derivative, facts, playback, thumbnail, trash};
 use std::time::Duration;
@@ -85,7 +85,7 @@ async fn claim(app: &App, is_long: bool) -> Result<Option<ClaimedJob>> {
 async fn run(app: &App, job: &ClaimedJob, stop: &CancellationToken) -> Result<Made> {
     match &job.task {
         Task::Derive { file, kind } => {
-            let made = match kind.picture() {
+            let made = match kind.thumbnail() {
                 Some(kind) => draw(app, job, *file, kind).await,
                 None => playback::make(app, job, *file, stop).await.map(|()| Made::Settled),
             };
@@ -108,9 +108,9 @@ async fn run(app: &App, job: &ClaimedJob, stop: &CancellationToken) -> Result<Ma
 }
 
 /// The first look at a file after its upload also finds out what its headers did not tell.
-async fn draw(app: &App, job: &ClaimedJob, file: FileId, kind: PictureKind) -> Result<Made> {
+async fn draw(app: &App, job: &ClaimedJob, file: FileId, kind: ThumbnailSize) -> Result<Made> {
     facts::complete(app, &job.user_id, file).await?;
-    let format = PictureFormat::WebP;
+    let format = ThumbnailFormat::WebP;
     thumbnail::make(app, &Wanted { user: &job.user_id, file, kind, format }).await
 }
 

@@ -1,4 +1,4 @@
-//! Taking over an installation of the replaced system.
+//! Taking over an installation of the legacy service.
 
 use crate::Ended;
 use crate::output::{Output, progress, table};
@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use jam_core::app::App;
 use jam_core::blob::Source;
-use jam_core::db::replaced::Replaced;
+use jam_core::db::legacy::Legacy;
 use jam_core::ops::adopt::{self, Event, Problem, Tally};
 use jam_core::ops::reconcile::{self, Scope};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub(crate) struct AdoptOptions {
-    /// Storage root of the replaced system; may be USER_STORAGE_ROOT itself
+    /// Storage root of the legacy service; may be USER_STORAGE_ROOT itself
     #[arg(long, value_name = "DIRECTORY")]
     root: PathBuf,
     /// Do it; without this only say what would be done
@@ -35,7 +35,7 @@ struct Report {
     problems: Vec<Problem>,
     /// Problems that `--accept-left-out` names.
     accepted: Vec<Problem>,
-    /// Things of the replaced system that moved to the quarantine, when it shared our storage root.
+    /// Things of the legacy service that moved to the quarantine, when it shared our storage root.
     quarantined: u64,
     /// What a check found afterwards.
     findings: u64,
@@ -44,7 +44,7 @@ struct Report {
 /// Adopts, sets the volume right if both systems shared it, and checks.
 pub(crate) async fn adopt(output: &Output, app: &App, options: AdoptOptions) -> Result<Ended> {
     let url = app.config.adopt_database_url.as_ref().context("JAM_ADOPT_DATABASE_URL is not set")?;
-    let database = Replaced::connect(url).await?;
+    let database = Legacy::connect(url).await?;
     let source =
         Source::open(&options.root).with_context(|| format!("{} cannot be read", options.root.display()))?;
     let known = match &options.accept_left_out {

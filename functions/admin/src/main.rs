@@ -74,11 +74,11 @@ enum Verb {
     Jobs(jobs::JobsOptions),
     /// Let dead jobs run again
     Retry(jobs::RetryOptions),
-    /// Let the worker make pictures and films for browsers again, or those that are missing
+    /// Let the worker make pictures and videos for browsers again, or those that are missing
     RebuildDerivatives(rebuild::RebuildOptions),
     /// Remove a user's files for good
     Purge(purge::PurgeOptions),
-    /// Take over an installation of the replaced system, whose database JAM_ADOPT_DATABASE_URL names
+    /// Take over an installation of the legacy service, whose database JAM_ADOPT_DATABASE_URL names
     Adopt(adopt::AdoptOptions),
     /// One pass of the janitor now: abandoned uploads, files whose time in the trash is over
     Janitor,

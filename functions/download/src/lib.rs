@@ -50,7 +50,7 @@ async fn download(
     send(&app, content, Variant::Download, PRIVATE.to_owned(), &method, &headers).await
 }
 
-/// The same bytes, to be shown in place. Only for pictures, sound and film. With `derivative=playback` the film that was
+/// The same bytes, to be shown in place. Only for pictures, sound and video. With `derivative=playback` the video that was
 /// made of it for browsers.
 #[utoipa::path(get, path = "/api/files/{id}/stream", tag = "download",
     params(("id" = uuid::Uuid, Path), ("derivative" = Option<String>, Query, description = "`playback`")), responses(
@@ -71,8 +71,8 @@ async fn stream(
     match derivative {
         None => {}
         Some(DerivativeKind::Playback) => {
-            let film = Playback::find(&app, &owner, id).await?;
-            return film.send(&app, PRIVATE.to_owned(), &method, &headers).await;
+            let video = Playback::find(&app, &owner, id).await?;
+            return video.send(&app, PRIVATE.to_owned(), &method, &headers).await;
         }
         Some(_) => return Err(Error::invalid_parameter("derivative", "expected playback")),
     }
@@ -110,9 +110,9 @@ async fn stream_signed(
     send_signed(&app, signed, &method, &headers).await
 }
 
-/// The film that was made of a file for browsers, by a signed URL.
+/// The video that was made of a file for browsers, by a signed URL.
 #[utoipa::path(get, path = "/f/{id}/playback", tag = "download", security(()), params(("id" = uuid::Uuid, Path)), responses(
-    (status = 200, description = "The whole film", content_type = "video/mp4"),
+    (status = 200, description = "The whole video", content_type = "video/mp4"),
     (status = 206, description = "The ranges asked for"),
     (status = 403, description = "Not a valid signature, or expired"),
     (status = 404, description = "Gone or revoked")))]
@@ -122,11 +122,11 @@ async fn playback_signed(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let film = Playback::find(&app, &signed.user, signed.file).await?;
-    if film.url_epochs != signed.epochs {
+    let video = Playback::find(&app, &signed.user, signed.file).await?;
+    if video.url_epochs != signed.epochs {
         return Err(Error::NotFound);
     }
-    film.send(&app, for_the_life_of(&app, signed.expires_at), &method, &headers).await
+    video.send(&app, for_the_life_of(&app, signed.expires_at), &method, &headers).await
 }
 
 async fn send_signed(

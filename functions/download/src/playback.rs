@@ -1,4 +1,4 @@
-//! The film that was made of a file for browsers.
+//! The video that was made of a file for browsers.
 
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
@@ -12,7 +12,7 @@ use jam_core::ops;
 use jam_core::{Error, Result};
 use time::OffsetDateTime;
 
-/// A film on the volume.
+/// A video on the volume.
 pub(crate) struct Playback {
     key: BlobKey,
     size: ByteSize,
@@ -22,7 +22,7 @@ pub(crate) struct Playback {
 }
 
 impl Playback {
-    /// The film of a file outside the trash, once it is made.
+    /// The video of a file outside the trash, once it is made.
     pub(crate) async fn find(app: &App, user: &UserId, id: FileId) -> Result<Self> {
         let name = ops::playback::name(user, id);
         let found = db::derivatives::find(&mut *app.db.conn().await?, &name).await?;
@@ -42,7 +42,7 @@ impl Playback {
         method: &Method,
         headers: &HeaderMap,
     ) -> Result<Response> {
-        // No two films have the same name.
+        // No two videos have the same name.
         let name = self.key.as_str().rsplit('/').next().unwrap_or_default();
         let response = BlobResponse {
             validators: Validators { etag: format!("\"{name}\""), last_modified: self.made_at },

@@ -8,7 +8,7 @@ use jam_core::db;
 use jam_core::edge::{JsonBody, PathFile};
 use jam_core::ids::{FileId, UserId};
 use jam_core::media;
-use jam_core::model::{DerivativeState, PictureKind};
+use jam_core::model::{DerivativeState, ThumbnailSize};
 use jam_core::{Error, Result, ops};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(crate) struct UrlRequest {
     /// Seconds; rounded up to the next quarter of an hour, at most 1 h for a thumbnail and 12 h otherwise.
     expires_in: Option<u64>,
     /// Of a thumbnail; 400x225 without it.
-    size: Option<PictureKind>,
+    size: Option<ThumbnailSize>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
@@ -65,7 +65,7 @@ pub(crate) async fn make_url(
         Purpose::Stream if has_playback(&app, &caller.user, id).await? => Variant::Playback,
         Purpose::Stream if !media::is_inline_safe(&content.mime_type) => return Err(Error::NotStreamable),
         Purpose::Stream => Variant::Stream,
-        Purpose::Thumbnail => Variant::Thumbnail(request.size.unwrap_or(PictureKind::Default)),
+        Purpose::Thumbnail => Variant::Thumbnail(request.size.unwrap_or(ThumbnailSize::Default)),
     };
     let lifetime = request.expires_in.map(Duration::from_secs);
     let signed = app
@@ -75,7 +75,7 @@ pub(crate) async fn make_url(
     Ok(Json(UrlAnswer { success: true, url: signed.url, expires_at: signed.expires_at }))
 }
 
-/// Whether there is a film for browsers.
+/// Whether there is a video for browsers.
 async fn has_playback(app: &App, user: &UserId, id: FileId) -> Result<bool> {
     let name = ops::playback::name(user, id);
     let found = db::derivatives::find(&mut *app.db.conn().await?, &name).await?;

@@ -10,8 +10,8 @@ use jam_core::auth::Variant;
 use jam_core::db;
 use jam_core::db::derivatives::Found;
 use jam_core::edge::{BlobResponse, Params, ReadableFile, SignedBy, Validators, disposition};
-use jam_core::media::PictureFormat;
-use jam_core::model::{FileName, PictureKind};
+use jam_core::media::ThumbnailFormat;
+use jam_core::model::{FileName, ThumbnailSize};
 use jam_core::ops::thumbnail::{self, Wanted};
 use jam_core::{Error, Result};
 use utoipa_axum::router::OpenApiRouter;
@@ -39,8 +39,8 @@ async fn thumbnail(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let size = params.parsed("size", "small, medium or large", PictureKind::parse)?;
-    let kind = size.unwrap_or(PictureKind::Default);
+    let size = params.parsed("size", "small, medium or large", ThumbnailSize::parse)?;
+    let kind = size.unwrap_or(ThumbnailSize::Default);
     let wanted = Wanted { user: &owner, file: id, kind, format: format(&headers) };
     let found = find(&app, &wanted).await?;
     send(&app, &wanted, found, PRIVATE.to_owned(), &method, &headers).await
@@ -101,7 +101,7 @@ async fn send(
 }
 
 /// WebP, unless `Accept` refuses it or does not name it; the most specific range counts (RFC 9110 section 12.5.1).
-fn format(headers: &HeaderMap) -> PictureFormat {
+fn format(headers: &HeaderMap) -> ThumbnailFormat {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
     let is_taken_by = |wanted: &str| {
         accept.split(',').find_map(|range| {
@@ -111,5 +111,5 @@ fn format(headers: &HeaderMap) -> PictureFormat {
         })
     };
     let takes_webp = ["image/webp", "image/*", "*/*"].into_iter().find_map(is_taken_by).unwrap_or(false);
-    if takes_webp { PictureFormat::WebP } else { PictureFormat::Jpeg }
+    if takes_webp { ThumbnailFormat::WebP } else { ThumbnailFormat::Jpeg }
 }

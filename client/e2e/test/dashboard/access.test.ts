@@ -38,7 +38,7 @@ describe.skipIf(browserPath === undefined)("for everybody", () => {
       await page.keyboard.press(" ");
       await page.getByRole("gridcell", { name: "tone.wav" }).click();
       await page.locator("dialog audio").waitFor();
-      expect(await findings(page), "sound").toEqual([]);
+      expect(await findings(page), "audio").toEqual([]);
       await page.keyboard.press("ArrowRight");
       await page.getByRole("button", { name: "Zoom in" }).waitFor();
       expect(await findings(page), "picture").toEqual([]);

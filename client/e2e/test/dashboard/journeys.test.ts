@@ -44,7 +44,7 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
     await page.getByText("20 files", { exact: true }).waitFor({ timeout: 85_000 });
     await page.getByRole("button", { name: "Video", exact: true }).click();
     await page.getByText("4 files", { exact: true }).waitFor();
-    // A film moves under the pointer, unless the system asks for less motion.
+    // A video moves under the pointer, unless the system asks for less motion.
     await page.emulateMedia({ reducedMotion: "no-preference" });
     await page.getByRole("gridcell").first().hover();
     const moving = page.locator(".jam-card video");
@@ -68,7 +68,7 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
 
     await page.getByRole("button", { name: "Audio", exact: true }).click();
     await page.getByRole("gridcell", { name: "Corner shop.mp3" }).click();
-    await expect.poll(() => page.locator(".jam-sound-wave > div").count()).toBe(1);
+    await expect.poll(() => page.locator(".jam-audio-wave > div").count()).toBe(1);
   }, 180_000);
 
   test("filters, search and order narrow the library down, and the address keeps them", async () => {
@@ -97,16 +97,16 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
     const ann = person("order");
     await give(ann, [file("b-first.png", png(1))]);
     await give(ann, [file("a-large.png", bigPng(2, 5000))]);
-    await give(ann, [file("c-sound.wav", wav())]);
+    await give(ann, [file("c-audio.wav", wav())]);
     const page = await browser.signedIn(ann);
     const first = page.locator(".jam-card h3").first();
     for (const [order, name] of [
       ["oldest", "b-first.png"],
       ["name", "a-large.png"],
-      ["nameDown", "c-sound.wav"],
-      ["largest", "c-sound.wav"],
-      ["longest", "c-sound.wav"],
-      ["", "c-sound.wav"],
+      ["nameDown", "c-audio.wav"],
+      ["largest", "c-audio.wav"],
+      ["longest", "c-audio.wav"],
+      ["", "c-audio.wav"],
     ] as const) {
       await page.getByLabel("Order").selectOption(order);
       await expect.poll(() => first.textContent(), { message: order }).toBe(name);

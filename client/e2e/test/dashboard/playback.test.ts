@@ -1,22 +1,22 @@
-// Films that browsers cannot stream, played by one.
+// Videos that browsers cannot stream, played by one.
 
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
-import { film, hasFfmpeg } from "../../src/films.js";
+import { video, hasFfmpeg } from "../../src/videos.js";
 import { person } from "../../src/people.js";
 
-const FILMS: [string, string[]][] = [
+const VIDEOS: [string, string[]][] = [
   ["index-at-the-end.mp4", ["-c:v", "libx264", "-c:a", "aac"]],
   ["another-container.mkv", ["-c:v", "libx264", "-c:a", "ac3"]],
   ["another-codec.avi", ["-c:v", "mpeg4", "-c:a", "libmp3lame"]],
 ];
 
-describe.skipIf(browserPath === undefined || !hasFfmpeg)("a film that browsers cannot stream", () => {
+describe.skipIf(browserPath === undefined || !hasFfmpeg)("a video that browsers cannot stream", () => {
   const browser = useBrowser();
 
-  test.each(FILMS)("%s plays, and can be seeked, once it is made anew", async (name, codecs) => {
-    const ann = person("film");
-    const stored = (await ann.client.uploadFiles([film(name, codecs)])).files[0];
+  test.each(VIDEOS)("%s plays, and can be seeked, once it is made anew", async (name, codecs) => {
+    const ann = person("video");
+    const stored = (await ann.client.uploadFiles([video(name, codecs)])).files[0];
     if (stored === undefined) throw new Error("Nothing was stored.");
     await expect
       .poll(

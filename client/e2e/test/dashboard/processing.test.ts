@@ -12,11 +12,11 @@ import { give, person } from "../../src/people.js";
 describe.skipIf(browserPath === undefined)("while something is made of a file", () => {
   const browser = useBrowser();
 
-  test("a film that no browser plays says how far its conversion is, and plays when it is done", async () => {
-    const ann = person("film");
+  test("a video that no browser plays says how far its conversion is, and plays when it is done", async () => {
+    const ann = person("video");
     const page = await browser.signedIn(ann);
     await page.getByRole("heading", { name: "A place for your media" }).waitFor();
-    await give(ann, [file("old.avi", oldFilm())]);
+    await give(ann, [file("old.avi", oldVideo())]);
     await page.reload();
     const card = page.getByRole("gridcell", { name: "old.avi" });
     await card.getByText(/Waits to be converted|Converting/).waitFor();
@@ -51,7 +51,7 @@ describe.skipIf(browserPath === undefined)("while something is made of a file", 
 });
 
 /** MPEG-4 of the year 2000 in an AVI. */
-function oldFilm(): Buffer {
+function oldVideo(): Buffer {
   const path = join(folderOf({}), "old.avi");
   const source = ["-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=20"];
   execFileSync("ffmpeg", ["-v", "error", ...source, "-c:v", "mpeg4", "-q:v", "5", path]);

@@ -6,11 +6,11 @@ use crate::clock::Clock;
 use crate::config::{SecretBytes, UrlKey};
 use crate::error::Error;
 use crate::ids::{FileId, UserId};
-use crate::model::{PictureKind, UrlEpochs};
+use crate::model::{ThumbnailSize, UrlEpochs};
 use time::{Duration, OffsetDateTime};
 
 const EPOCHS: UrlEpochs = UrlEpochs { user: 3, file: 0 };
-const THUMBNAIL: Variant = Variant::Thumbnail(PictureKind::Default);
+const THUMBNAIL: Variant = Variant::Thumbnail(ThumbnailSize::Default);
 
 fn key(kid: &str, byte: u8) -> UrlKey {
     UrlKey { kid: kid.to_owned(), bytes: SecretBytes(vec![byte; 32]) }

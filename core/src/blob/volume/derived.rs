@@ -30,7 +30,7 @@ impl Volume {
     /// [`Error::VolumeFull`](crate::Error::VolumeFull) or [`Error::Unavailable`](crate::Error::Unavailable).
     pub async fn put(&self, key: &BlobKey, bytes: Vec<u8>) -> Result<()> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        forcing(&self.inner.soundness, "writing a derivative", move || {
+        forcing(&self.inner.health, "writing a derivative", move || {
             require_mounted(&inner)?;
             let mut draft = Draft::new(&inner.root, inner.instance)?;
             let kept = draft.file.write_all(&bytes).and_then(|()| draft.keep(&inner.root, &key));
@@ -58,7 +58,7 @@ impl Volume {
     /// [`Error::VolumeFull`](crate::Error::VolumeFull) or [`Error::Unavailable`](crate::Error::Unavailable).
     pub async fn keep(&self, draft: Draft, key: &BlobKey) -> Result<ByteSize> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        forcing(&self.inner.soundness, "keeping a derivative", move || {
+        forcing(&self.inner.health, "keeping a derivative", move || {
             let kept = require_mounted(&inner).and_then(|()| draft.keep(&inner.root, &key));
             if kept.is_err() {
                 draft.discard()?;

@@ -3,8 +3,8 @@
 //! Never knows whose upload it is.
 
 use super::{Inner, Volume, create_new, open_beneath, open_or_make_directory};
-use crate::blob::soundness::Soundness;
-use crate::blob::{BlobKey, Midpoint, Writer, blocking, fault, forcing};
+use crate::blob::health::Health;
+use crate::blob::{BlobKey, Checkpoint, Writer, blocking, fault, forcing};
 use crate::error::{Result, chain};
 use crate::model::ByteSize;
 use nix::errno::Errno;
@@ -49,7 +49,7 @@ pub enum Lock {
 /// A staging file that nobody else writes to until this is dropped.
 pub struct Locked {
     file: File,
-    soundness: Soundness,
+    health: Health,
 }
 
 /// What [`Locked::recover`] found.
@@ -84,7 +84,7 @@ impl Volume {
         })
         .await?;
         let file = made.claim().map_err(|cause| fault("creating a staging file", cause))?;
-        Ok(Writer::new(file, Midpoint::start(), None, self.inner.soundness.clone()))
+        Ok(Writer::new(file, Checkpoint::start(), None, self.inner.health.clone()))
     }
 
     /// Makes an empty file under a staging name and takes room on the disk for its first bytes, `length` at most. Durable
@@ -94,7 +94,7 @@ impl Volume {
     /// [`crate::Error::VolumeFull`] when there is no such room: the file is then there and empty.
     pub async fn stage_empty(&self, key: &BlobKey, length: ByteSize) -> Result<()> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        forcing(&self.inner.soundness, "creating a staging file", move || {
+        forcing(&self.inner.health, "creating a staging file", move || {
             let (directory, name) = key.split();
             let directory = open_or_make_directory(&inner.root, directory)?;
             let file = create_new(&directory, name)?;
@@ -121,14 +121,14 @@ impl Volume {
     ///
     /// # Errors
     /// [`crate::Error::VolumeFull`] or [`crate::Error::Unavailable`]; a part of the copy may then be there.
-    pub async fn copy_staged(&self, from: &BlobKey, to: &BlobKey, upto: Midpoint) -> Result<bool> {
+    pub async fn copy_staged(&self, from: &BlobKey, to: &BlobKey, upto: Checkpoint) -> Result<bool> {
         let (inner, from, to) = (Arc::clone(&self.inner), from.clone(), to.clone());
         let copying = move || copy(&inner, &from, &to, &upto);
-        forcing(&self.inner.soundness, "copying a staging file", copying).await
+        forcing(&self.inner.health, "copying a staging file", copying).await
     }
 }
 
-fn copy(inner: &Inner, from: &BlobKey, to: &BlobKey, upto: &Midpoint) -> io::Result<bool> {
+fn copy(inner: &Inner, from: &BlobKey, to: &BlobKey, upto: &Checkpoint) -> io::Result<bool> {
     let original = match open_beneath(&inner.root, from.as_str(), OFlag::O_RDONLY) {
         Ok(opened) => File::from(opened),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -137,7 +137,7 @@ fn copy(inner: &Inner, from: &BlobKey, to: &BlobKey, upto: &Midpoint) -> io::Res
     let (directory, name) = to.split();
     let directory = open_or_make_directory(&inner.root, directory)?;
     let mut copy = create_new(&directory, name)?;
-    let mut at = Midpoint::start();
+    let mut at = Checkpoint::start();
     pass_rest(&mut original.take(upto.offset().bytes()), &mut at, |chunk| copy.write_all(chunk))?;
     copy.sync_all()?;
     fsync(&directory)?;
@@ -159,7 +159,7 @@ fn lock(inner: &Inner, key: &BlobKey) -> io::Result<Lock> {
     Ok(if fstat(&file)?.st_nlink == 0 {
         Lock::Missing
     } else {
-        Lock::Held(Locked { file, soundness: inner.soundness.clone() })
+        Lock::Held(Locked { file, health: inner.health.clone() })
     })
 }
 
@@ -171,29 +171,28 @@ impl Locked {
     /// [`crate::Error::Unavailable`] when the volume fails; the tail must then not be kept again.
     pub async fn recover(
         self,
-        durable: Midpoint,
+        durable: Checkpoint,
         keeps_tail: bool,
         length: Option<ByteSize>,
     ) -> Result<Recovered> {
-        let Self { file, soundness } = self;
+        let Self { file, health } = self;
         let (file, at) =
-            match forcing(&soundness, "recovering an upload", move || recover(file, durable, keeps_tail))
-                .await?
+            match forcing(&health, "recovering an upload", move || recover(file, durable, keeps_tail)).await?
             {
                 Ok(recovered) => recovered,
                 Err(found) => return Ok(Recovered::Torn { found }),
             };
         let ahead = length.map(|length| Ahead::new(at.offset(), length));
-        Ok(Recovered::At(Writer::new(file, at, ahead, soundness)))
+        Ok(Recovered::At(Writer::new(file, at, ahead, health)))
     }
 }
 
 /// Where the file goes on, or how long it is when that is too short.
 fn recover(
     mut file: File,
-    durable: Midpoint,
+    durable: Checkpoint,
     keeps_tail: bool,
-) -> io::Result<std::result::Result<(File, Midpoint), ByteSize>> {
+) -> io::Result<std::result::Result<(File, Checkpoint), ByteSize>> {
     let (found_bytes, known_bytes) = (file.metadata()?.len(), durable.offset().bytes());
     if found_bytes < known_bytes {
         return Ok(Err(ByteSize::new(found_bytes)));
@@ -214,7 +213,7 @@ fn recover(
 /// Moves past the rest of a file, and shows it piece by piece.
 fn pass_rest(
     file: &mut impl Read,
-    at: &mut Midpoint,
+    at: &mut Checkpoint,
     mut show: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK_BYTES];

@@ -1,6 +1,6 @@
 //! A user's open sessions as a list. What only a newer release understands is not in it.
 
-use super::super::known::Known;
+use super::super::row_enum::Known;
 use crate::error::Result;
 use crate::ids::{UploadId, UserId};
 use crate::model::{ByteSize, FileName, FileType, UploadRole};

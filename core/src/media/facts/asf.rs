@@ -2,7 +2,7 @@
 //! Their size is left to the worker: it stands in several places, which do not always agree.
 
 use super::Facts;
-use crate::media::playback::{SoundCodec, Tracks};
+use crate::media::playback::{AudioCodec, Tracks};
 use crate::media::source::Source;
 
 const FILE_PROPERTIES: [u8; 16] = *b"\xA1\xDC\xAB\x8C\x47\xA9\xCF\x11\x8E\xE4\x00\xC0\x0C\x20\x53\x65";
@@ -37,7 +37,7 @@ pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
         }
         at = at.checked_add(size.max(24))?;
     }
-    let tracks = Tracks { sound: Some(SoundCodec::Other), ..Tracks::default() };
+    let tracks = Tracks { audio: Some(AudioCodec::Other), ..Tracks::default() };
     let facts = Facts::default().lasting(seconds);
     Some(if audio > 0 && others == 0 { facts.made_of(Some(tracks)) } else { facts })
 }

@@ -1,13 +1,13 @@
 //! Facts of AVI files: the main header and those of the streams stand at the start.
 
 use super::Facts;
-use crate::media::playback::{SoundCodec, Tracks};
+use crate::media::playback::{AudioCodec, Tracks};
 use crate::media::source::Source;
 
 /// How much of the start is searched for headers, in bytes: some writers leave room for an index in each of them.
 const HEADERS: u64 = 64 << 10;
 
-/// Size and length of a film.
+/// Size and length of a video.
 pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     let head = source.up_to(0, HEADERS)?;
     let end = find(&head, b"movi").unwrap_or(head.len());
@@ -22,8 +22,8 @@ pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     };
     let seconds = longest_stream(headers, most).or_else(by_frames);
     let is_audio_alone = has_stream(headers, b"auds") && !has_stream(headers, b"vids");
-    let tracks = Tracks { sound: Some(SoundCodec::Other), ..Tracks::default() };
-    Some(Facts::of_picture(width, height).lasting(seconds).made_of(is_audio_alone.then_some(tracks)))
+    let tracks = Tracks { audio: Some(AudioCodec::Other), ..Tracks::default() };
+    Some(Facts::of_thumbnail(width, height).lasting(seconds).made_of(is_audio_alone.then_some(tracks)))
 }
 
 /// In square samples, by the shape of the whole picture that the video properties header tells, if there is one.

@@ -6,7 +6,7 @@ mod fragments;
 use std::ops::Range;
 
 use super::{Facts, HighDynamicRange, turned};
-use crate::media::playback::{PictureCodec, SoundCodec, Tracks};
+use crate::media::playback::{AudioCodec, Tracks, VideoCodec};
 use crate::media::source::Source;
 
 /// A box: its type and where its content lies.
@@ -72,15 +72,15 @@ struct Track {
     samples: u64,
     /// How long a sample of a fragment lasts that does not tell it.
     default_duration: u32,
-    /// As displayed, if it is a picture track.
+    /// As displayed, if it is a video track.
     size: Option<(u32, u32)>,
     codec: Option<Codec>,
     hdr: Option<HighDynamicRange>,
 }
 
 enum Codec {
-    Picture(PictureCodec),
-    Sound(SoundCodec),
+    Video(VideoCodec),
+    Audio(AudioCodec),
 }
 
 impl Movie {
@@ -91,16 +91,16 @@ impl Movie {
         let (mut videos, mut largest) = (0, 0);
         for track in &self.tracks {
             match track.codec {
-                Some(Codec::Picture(codec)) => {
+                Some(Codec::Video(codec)) => {
                     let area = track.size.as_ref().map_or(0, area);
                     if videos == 0 || area > largest {
                         largest = area;
-                        found.picture = Some(codec);
-                        found.picture_index = videos;
+                        found.video = Some(codec);
+                        found.video_index = videos;
                     }
                     videos += 1;
                 }
-                Some(Codec::Sound(codec)) => found.sound = found.sound.or(Some(codec)),
+                Some(Codec::Audio(codec)) => found.audio = found.audio.or(Some(codec)),
                 None => {}
             }
         }
@@ -137,7 +137,7 @@ pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     let (width, height) = movie.size.unwrap_or_default();
     let tracks = movie.tracks(is_index_first);
     let hdr = movie.tracks.iter().find_map(|track| track.hdr);
-    let facts = Facts::of_picture(width, height).lasting(seconds).made_of(Some(tracks));
+    let facts = Facts::of_thumbnail(width, height).lasting(seconds).made_of(Some(tracks));
     Some(Facts { hdr, ..facts })
 }
 
@@ -240,40 +240,41 @@ fn track(source: &mut Source<'_>, trak: &Range<u64>) -> Option<Track> {
     // Version 1 has three times of 8 bytes instead of 4 before what follows.
     let wide = if content.first()? == &0 { 0 } else { 12 };
     let id = be32(&content, if wide == 0 { 12 } else { 20 })?;
-    let is_picture = &handler[8..] == b"vide";
-    let size = if is_picture { displayed(source, &content, wide, &mdia) } else { None };
+    let is_video = &handler[8..] == b"vide";
+    let size = if is_video { displayed(source, &content, wide, &mdia) } else { None };
     let codec = match &handler[8..] {
-        b"vide" => Some(Codec::Picture(picture_codec(source, &mdia))),
-        b"soun" => Some(Codec::Sound(sound_codec(source, &mdia))),
+        b"vide" => Some(Codec::Video(video_codec(source, &mdia))),
+        b"soun" => Some(Codec::Audio(audio_codec(source, &mdia))),
         _ => None,
     };
-    let hdr = if is_picture { hdr(source, &mdia) } else { None };
+    let hdr = if is_video { hdr(source, &mdia) } else { None };
     let samples = samples(source, &mdia).unwrap_or(0);
     Some(Track { id, timescale, duration, samples, default_duration: 0, size, codec, hdr })
 }
 
-/// What a description of pictures has before its own boxes, in bytes (ISO 14496-12, 12.1.3).
-const PICTURE_FIELDS: u64 = 78;
+/// What a description of a video track has before its own boxes, in bytes (ISO 14496-12, 12.1.3).
+const VISUAL_SAMPLE_ENTRY_BYTES: u64 = 78;
 
-fn picture_codec(source: &mut Source<'_>, mdia: &Range<u64>) -> PictureCodec {
-    let Some(Box4 { kind, body }) = description(source, mdia) else { return PictureCodec::Other };
+fn video_codec(source: &mut Source<'_>, mdia: &Range<u64>) -> VideoCodec {
+    let Some(Box4 { kind, body }) = description(source, mdia) else { return VideoCodec::Other };
     match &kind {
         b"avc1" | b"avc3" => {
-            let profile = find(source, &(body.start + PICTURE_FIELDS..body.end), b"avcC")
+            let profile = find(source, &(body.start + VISUAL_SAMPLE_ENTRY_BYTES..body.end), b"avcC")
                 .and_then(|avcc| source.bytes(avcc.start).map(|[_version, profile]: [u8; 2]| profile));
-            profile.map_or(PictureCodec::Other, PictureCodec::h264)
+            profile.map_or(VideoCodec::Other, VideoCodec::h264)
         }
-        b"vp08" => PictureCodec::Vp8,
-        b"vp09" => PictureCodec::Vp9,
-        b"av01" => PictureCodec::Av1,
-        _ => PictureCodec::Other,
+        b"vp08" => VideoCodec::Vp8,
+        b"vp09" => VideoCodec::Vp9,
+        b"av01" => VideoCodec::Av1,
+        _ => VideoCodec::Other,
     }
 }
 
 /// How the light is coded, which the colour box tells after its kind and the primaries (ISO 14496-12, 12.1.5).
 fn hdr(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<HighDynamicRange> {
     let Box4 { body, .. } = description(source, mdia)?;
-    let parts: Vec<Box4> = boxes(source, &(body.start + PICTURE_FIELDS..body.end)).take(64).collect();
+    let parts: Vec<Box4> =
+        boxes(source, &(body.start + VISUAL_SAMPLE_ENTRY_BYTES..body.end)).take(64).collect();
     parts.iter().filter(|part| &part.kind == b"colr").find_map(|colr| {
         match source.bytes(colr.body.start)? {
             [b'n', b'c', b'l', b'x' | b'c', _, _, t1, t0] => {
@@ -284,10 +285,10 @@ fn hdr(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<HighDynamicRange> {
     })
 }
 
-fn sound_codec(source: &mut Source<'_>, mdia: &Range<u64>) -> SoundCodec {
+fn audio_codec(source: &mut Source<'_>, mdia: &Range<u64>) -> AudioCodec {
     match description(source, mdia) {
-        Some(Box4 { kind: [b'm', b'p', b'4', b'a'], .. }) => SoundCodec::Aac,
-        _ => SoundCodec::Other,
+        Some(Box4 { kind: [b'm', b'p', b'4', b'a'], .. }) => AudioCodec::Aac,
+        _ => AudioCodec::Other,
     }
 }
 
@@ -322,7 +323,7 @@ fn displayed(source: &mut Source<'_>, tkhd: &[u8], wide: usize, mdia: &Range<u64
 /// The coded size in square samples, if `pasp` says that they are not square: QuickTime files tell it there alone.
 fn stretched(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<(u32, u32)> {
     let Box4 { body, .. } = description(source, mdia)?;
-    let pasp = find(source, &(body.start + PICTURE_FIELDS..body.end), b"pasp")?;
+    let pasp = find(source, &(body.start + VISUAL_SAMPLE_ENTRY_BYTES..body.end), b"pasp")?;
     let content: [u8; 8] = source.bytes(pasp.start)?;
     let (across, down) = (be32(&content, 0)?, be32(&content, 4)?);
     let (width, height) = coded(source, mdia)?;

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::{Facts, HighDynamicRange, turned};
-use crate::media::playback::{PictureCodec, SoundCodec, Tracks};
+use crate::media::playback::{AudioCodec, Tracks, VideoCodec};
 use crate::media::source::Source;
 
 const SEGMENT: u32 = 0x1853_8067;
@@ -103,7 +103,7 @@ pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     let is_seekable = segment.duration.is_some();
     let tracks = segment.codecs.map(|codecs| Tracks { is_seekable, ..codecs });
     let seconds = units(source, &segment, &body).map(|units| units * segment.scale as f64 / 1e9);
-    let facts = Facts::of_picture(width, height).lasting(seconds).made_of(tracks);
+    let facts = Facts::of_thumbnail(width, height).lasting(seconds).made_of(tracks);
     Some(Facts { hdr: segment.hdr, ..facts })
 }
 
@@ -181,14 +181,14 @@ fn tracks(source: &mut Source<'_>, body: &Range<u64>, found: &mut Segment) {
                 let area = size.map_or(0, |(width, height)| u64::from(width) * u64::from(height));
                 if videos == 0 || area > largest {
                     largest = area;
-                    tracks.picture = Some(picture_codec(source, &entry.body, &codec));
-                    tracks.picture_index = videos;
+                    tracks.video = Some(video_codec(source, &entry.body, &codec));
+                    tracks.video_index = videos;
                     found.size = size;
                     found.hdr = video.and_then(|video| hdr(source, &video.body));
                 }
                 videos += 1;
             }
-            Some(b"A_") => tracks.sound = tracks.sound.or_else(|| Some(sound_codec(&codec))),
+            Some(b"A_") => tracks.audio = tracks.audio.or_else(|| Some(audio_codec(&codec))),
             _ => {}
         }
     }
@@ -202,17 +202,17 @@ fn codec_id(source: &mut Source<'_>, entry: &Range<u64>) -> Option<Vec<u8>> {
     source.up_to(id.body.start, (id.body.end - id.body.start).min(LONGEST))
 }
 
-fn picture_codec(source: &mut Source<'_>, entry: &Range<u64>, codec: &[u8]) -> PictureCodec {
+fn video_codec(source: &mut Source<'_>, entry: &Range<u64>, codec: &[u8]) -> VideoCodec {
     match codec {
         b"V_MPEG4/ISO/AVC" => {
             let private = elements(source, entry).find(|part| part.id == CODEC_PRIVATE);
             let profile = private.and_then(|avcc| source.bytes(avcc.body.start)).map(|[_, profile]| profile);
-            profile.map_or(PictureCodec::Other, PictureCodec::h264)
+            profile.map_or(VideoCodec::Other, VideoCodec::h264)
         }
-        b"V_VP8" => PictureCodec::Vp8,
-        b"V_VP9" => PictureCodec::Vp9,
-        b"V_AV1" => PictureCodec::Av1,
-        _ => PictureCodec::Other,
+        b"V_VP8" => VideoCodec::Vp8,
+        b"V_VP9" => VideoCodec::Vp9,
+        b"V_AV1" => VideoCodec::Av1,
+        _ => VideoCodec::Other,
     }
 }
 
@@ -222,8 +222,8 @@ fn hdr(source: &mut Source<'_>, video: &Range<u64>) -> Option<HighDynamicRange> 
     HighDynamicRange::of_transfer(unsigned(source, &transfer.body)?)
 }
 
-fn sound_codec(codec: &[u8]) -> SoundCodec {
-    if codec.starts_with(b"A_AAC") { SoundCodec::Aac } else { SoundCodec::Other }
+fn audio_codec(codec: &[u8]) -> AudioCodec {
+    if codec.starts_with(b"A_AAC") { AudioCodec::Aac } else { AudioCodec::Other }
 }
 
 fn displayed(source: &mut Source<'_>, video: &Range<u64>) -> Option<(u32, u32)> {

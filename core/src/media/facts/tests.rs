@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 
-use image::ImageFormat;
+use ::image::ImageFormat;
 
 use super::*;
 use crate::media::fixtures::{by_ffmpeg, content, encoded, file_of, turned_clockwise, with_orientation};
@@ -27,7 +27,7 @@ fn check(file: &File, width: u32, height: u32, seconds: f64) {
 }
 
 #[test]
-fn films_tell_their_size_and_length_in_every_container() {
+fn videos_tell_their_size_and_length_in_every_container() {
     for (name, codecs) in [
         ("a.mp4", "-c:v libx264 -c:a aac"),
         ("faststart.mp4", "-c:v libx264 -c:a aac -movflags +faststart"),
@@ -49,7 +49,7 @@ fn films_tell_their_size_and_length_in_every_container() {
 }
 
 #[test]
-fn a_rotated_film_has_the_size_that_is_shown() {
+fn a_rotated_video_has_the_size_that_is_shown() {
     let straight = by_ffmpeg("straight.mp4", &format!("{PICTURES} -c:v libx264"));
     let turned = turned_clockwise(&straight);
     check(&turned, 180, 320, 3.0);
@@ -129,10 +129,10 @@ fn the_files_cursor_stays_where_it_was() {
 
 #[test]
 fn truncated_and_damaged_files_give_no_facts_but_never_a_panic() {
-    let film = format!("{PICTURES} {TONE} -c:v libx264 -c:a aac");
+    let video = format!("{PICTURES} {TONE} -c:v libx264 -c:a aac");
     let samples = [
-        by_ffmpeg("a.mp4", &film),
-        by_ffmpeg("a.mkv", &film),
+        by_ffmpeg("a.mp4", &video),
+        by_ffmpeg("a.mkv", &video),
         by_ffmpeg("a.avi", &format!("{PICTURES} -c:v mpeg4")),
         by_ffmpeg("a.mp3", TONE),
         by_ffmpeg("a.ogg", &format!("{TONE} -c:a libvorbis")),

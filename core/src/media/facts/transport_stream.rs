@@ -2,7 +2,7 @@
 //! Everything else about one is left to the worker.
 
 use super::Facts;
-use crate::media::playback::{SoundCodec, Tracks};
+use crate::media::playback::{AudioCodec, Tracks};
 use crate::media::source::Source;
 
 /// How much of the start is searched for the tables, in bytes: they are repeated ten times a second.
@@ -20,7 +20,7 @@ pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
         kinds.extend(table.filter_map(|packet| streams(packet.section?)).next()?);
     }
     let is_audio_alone = kinds.contains(&Kind::Audio) && !kinds.contains(&Kind::Other);
-    let tracks = Tracks { sound: Some(SoundCodec::Other), ..Tracks::default() };
+    let tracks = Tracks { audio: Some(AudioCodec::Other), ..Tracks::default() };
     Some(Facts::default().made_of(is_audio_alone.then_some(tracks)))
 }
 

@@ -4,8 +4,8 @@ use super::*;
 use crate::media::facts::{Facts, facts as facts_of};
 use crate::media::fixtures::{by_ffmpeg, content, file_of};
 use crate::media::sniff::sniff;
-use crate::media::thumbnail::{PictureFormat, image_thumbnail};
-use crate::model::PictureKind;
+use crate::media::thumbnail::{ThumbnailFormat, image_thumbnail};
+use crate::model::ThumbnailSize;
 
 fn part(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
     [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat()
@@ -114,9 +114,9 @@ fn grid() -> Vec<u8> {
     grid_of(b"heic", b"hvc1", [hevc("red", 64), hevc("blue", 64)])
 }
 
-fn thumbnail(bytes: &[u8], kind: PictureKind) -> Result<image::RgbaImage, MediaError> {
+fn thumbnail(bytes: &[u8], kind: ThumbnailSize) -> Result<image::RgbaImage, MediaError> {
     let mime = sniff(bytes, "x").mime;
-    let made = image_thumbnail(&file_of(bytes), mime, kind, PictureFormat::WebP, &MediaLimits::default())?;
+    let made = image_thumbnail(&file_of(bytes), mime, kind, ThumbnailFormat::WebP, &MediaLimits::default())?;
     Ok(image::load_from_memory(&made.bytes).unwrap().to_rgba8())
 }
 
@@ -128,7 +128,7 @@ fn tiles_are_put_together_and_turned() {
         assert_eq!(sniffed.mime, mime);
         let facts = facts_of(&file_of(&bytes), &sniffed, &MediaLimits::default());
         assert_eq!(facts, Facts { width: Some(64), height: Some(100), ..Facts::default() });
-        let picture = thumbnail(&bytes, PictureKind::Small).unwrap();
+        let picture = thumbnail(&bytes, ThumbnailSize::Small).unwrap();
         assert_eq!(picture.dimensions(), (64, 100));
         let (above, below) = (picture.get_pixel(32, 10).0, picture.get_pixel(32, 90).0);
         assert!(above[2] > 200 && above[0] < 60, "{mime} {above:?}");
@@ -149,7 +149,7 @@ fn both_with(property: &[u8]) -> [Vec<u8>; 2] {
 fn an_image_is_mirrored_along_the_axis_that_it_names() {
     for (axis, left_is_red) in [(0, true), (1, false)] {
         for bytes in both_with(&part(b"imir", &[axis])) {
-            let picture = thumbnail(&bytes, PictureKind::Small).unwrap();
+            let picture = thumbnail(&bytes, ThumbnailSize::Small).unwrap();
             let red = picture.get_pixel(8, 8).0[0];
             assert_eq!(red > 200, left_is_red, "axis {axis}, {red}");
         }
@@ -162,7 +162,7 @@ fn an_image_is_cut_to_its_clean_aperture() {
     for bytes in both_with(&part(b"clap", &fractions)) {
         let facts = facts_of(&file_of(&bytes), &sniff(&bytes, "x"), &MediaLimits::default());
         assert_eq!((facts.width, facts.height), (Some(36), Some(40)));
-        let picture = thumbnail(&bytes, PictureKind::Small).unwrap();
+        let picture = thumbnail(&bytes, ThumbnailSize::Small).unwrap();
         assert_eq!(picture.dimensions(), (36, 40));
         for (x, y) in [(2, 2), (33, 37)] {
             let pixel = picture.get_pixel(x, y).0;
@@ -195,7 +195,7 @@ fn colours_that_alpha_was_multiplied_into_are_as_bright_as_they_were() {
         with_alpha(b"avif", b"av01", grays.map(|gray| av1(gray, 64)), true),
         with_alpha(b"heic", b"hvc1", grays.map(|gray| hevc(gray, 64)), true),
     ] {
-        let [red, green, blue, alpha] = thumbnail(&bytes, PictureKind::Small).unwrap().get_pixel(30, 30).0;
+        let [red, green, blue, alpha] = thumbnail(&bytes, ThumbnailSize::Small).unwrap().get_pixel(30, 30).0;
         assert!(alpha.abs_diff(128) < 8, "{alpha}");
         assert!([red, green, blue].iter().all(|value| value.abs_diff(128) < 10), "{red} {green} {blue}");
     }
@@ -204,13 +204,13 @@ fn colours_that_alpha_was_multiplied_into_are_as_bright_as_they_were() {
 #[test]
 fn a_heic_keeps_what_is_transparent() {
     let bytes = with_alpha(b"heic", b"hvc1", [hevc("red", 64), hevc("black", 64)], false);
-    assert!(thumbnail(&bytes, PictureKind::Small).unwrap().get_pixel(30, 30).0[3] <= 16);
+    assert!(thumbnail(&bytes, ThumbnailSize::Small).unwrap().get_pixel(30, 30).0[3] <= 16);
     // As telephones and libheif name it; the rest of the longer name stays behind the end of this one.
     let (name, other) = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1\0");
     let mut bytes = bytes;
     let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
     bytes[at..at + other.len()].copy_from_slice(other);
-    assert!(thumbnail(&bytes, PictureKind::Small).unwrap().get_pixel(30, 30).0[3] <= 16);
+    assert!(thumbnail(&bytes, ThumbnailSize::Small).unwrap().get_pixel(30, 30).0[3] <= 16);
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn tiles_of_an_avif_may_have_one_alpha() {
     let description = [0, 0, 0, 1, 0, 128, 0, 64];
     let contents = [&tiles[0][..], &tiles[1], &alpha[data..]];
     let bytes = file(b"avif", (4, &items), &contents, (&properties, &references), &description);
-    assert!(thumbnail(&bytes, PictureKind::Small).unwrap().get_pixel(30, 30).0[3] <= 16);
+    assert!(thumbnail(&bytes, ThumbnailSize::Small).unwrap().get_pixel(30, 30).0[3] <= 16);
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn an_avif_has_its_colours_in_every_sampling() {
         let source = "-f lavfi -i color=0xD06020:size=321x243,format=gbrp -frames:v 1";
         let file =
             by_ffmpeg("a.avif", &format!("{source} -pix_fmt {format} -c:v libaom-av1 -cpu-used 8 -crf 5"));
-        let picture = thumbnail(&content(&file), PictureKind::Large).unwrap();
+        let picture = thumbnail(&content(&file), ThumbnailSize::Large).unwrap();
         assert_eq!(picture.dimensions(), (321, 243));
         let expected = if format == "gray" { [0x7B; 3] } else { [0xD0, 0x60, 0x20] };
         for (x, y) in [(0, 0), (160, 120), (318, 240)] {
@@ -265,8 +265,8 @@ fn an_avif_keeps_what_is_transparent() {
     let references = part(b"auxl", &[0, 2, 0, 1, 0, 1]);
     let bytes =
         file(b"avif", (1, &items), &[&colours, &alpha], (&[size(64, 64), alpha_kind], &references), &[]);
-    // Black of films is 16.
-    let opacity = thumbnail(&bytes, PictureKind::Small).unwrap().get_pixel(30, 30).0[3];
+    // Black of videos is 16.
+    let opacity = thumbnail(&bytes, ThumbnailSize::Small).unwrap().get_pixel(30, 30).0[3];
     assert!(opacity <= 16, "{opacity}");
 }
 
@@ -278,17 +278,17 @@ fn avif(coded: &[u8], (width, height): (u32, u32)) -> Vec<u8> {
 #[test]
 fn an_avif_is_decoded_only_if_it_is_as_large_as_it_says() {
     let coded = av1("red", 64).1;
-    assert!(thumbnail(&avif(&coded, (64, 64)), PictureKind::Small).is_ok());
-    assert!(thumbnail(&avif(&coded, (65, 64)), PictureKind::Small).is_err());
+    assert!(thumbnail(&avif(&coded, (64, 64)), ThumbnailSize::Small).is_ok());
+    assert!(thumbnail(&avif(&coded, (65, 64)), ThumbnailSize::Small).is_err());
     let tiles = [av1("red", 128), av1("blue", 128)];
-    let fault = thumbnail(&grid_of(b"avif", b"av01", tiles), PictureKind::Small).unwrap_err();
+    let fault = thumbnail(&grid_of(b"avif", b"av01", tiles), ThumbnailSize::Small).unwrap_err();
     assert_eq!(fault.reason, "the picture's data is damaged", "one tile would have been enough");
 }
 
 #[test]
 fn an_avif_of_many_frames_is_not_decoded() {
     let coded = av1("red", 64).1.repeat(100);
-    let fault = thumbnail(&avif(&coded, (64, 64)), PictureKind::Small).unwrap_err();
+    let fault = thumbnail(&avif(&coded, (64, 64)), ThumbnailSize::Small).unwrap_err();
     assert_eq!(fault.reason, "the picture is coded in a way that is not supported");
 }
 
@@ -301,7 +301,7 @@ fn an_avif_that_is_damaged_gives_a_picture_or_a_reason() {
         damaged[at] ^= 1 << (at % 8);
         for bytes in [&damaged[..], &bytes[..at]] {
             if sniff(bytes, "x").mime == "image/avif" {
-                let fault = thumbnail(bytes, PictureKind::Small).err();
+                let fault = thumbnail(bytes, ThumbnailSize::Small).err();
                 assert!(fault.is_none_or(|fault| !fault.reason.is_empty()));
             }
         }
@@ -313,9 +313,9 @@ fn an_avif_gives_every_variant() {
     let file =
         by_ffmpeg("a.avif", "-f lavfi -i color=red:size=1600x1200 -frames:v 1 -c:v libaom-av1 -cpu-used 8");
     for (kind, size) in [
-        (PictureKind::Default, (400, 225)),
-        (PictureKind::Small, (256, 192)),
-        (PictureKind::Large, (1440, 1080)),
+        (ThumbnailSize::Default, (400, 225)),
+        (ThumbnailSize::Small, (256, 192)),
+        (ThumbnailSize::Large, (1440, 1080)),
     ] {
         let picture = thumbnail(&content(&file), kind).unwrap();
         assert_eq!(picture.dimensions(), size);
@@ -362,5 +362,5 @@ fn a_picture_whose_data_are_noise_fails_for_good() {
     let mut bytes = grid();
     let data = bytes.windows(4).position(|window| window == b"mdat").unwrap() + 4;
     bytes[data..].fill(0x55);
-    assert!(!thumbnail(&bytes, PictureKind::Small).unwrap_err().retryable);
+    assert!(!thumbnail(&bytes, ThumbnailSize::Small).unwrap_err().retryable);
 }

@@ -1,4 +1,4 @@
-//! Which films browsers can stream, and what becomes of those that they cannot.
+//! Which videos browsers can stream, and what becomes of those that they cannot.
 
 use super::*;
 use crate::media::facts::examine;
@@ -7,9 +7,9 @@ use crate::media::limits::MediaLimits;
 
 const PICTURES: &str = "-f lavfi -i testsrc=size=320x180:rate=10:duration=1";
 const TONE: &str = "-f lavfi -i sine=duration=1";
-const COPY: Conversion = Conversion { copies_picture: true, copies_sound: true };
-const NEW_SOUND: Conversion = Conversion { copies_picture: true, copies_sound: false };
-const NEW_PICTURE: Conversion = Conversion { copies_picture: false, copies_sound: true };
+const COPY: Conversion = Conversion { copies_video: true, copies_audio: true };
+const NEW_AUDIO: Conversion = Conversion { copies_video: true, copies_audio: false };
+const NEW_VIDEO: Conversion = Conversion { copies_video: false, copies_audio: true };
 
 #[track_caller]
 fn check(name: &str, arguments: &str, expected: Option<Conversion>) {
@@ -19,35 +19,35 @@ fn check(name: &str, arguments: &str, expected: Option<Conversion>) {
 }
 
 #[track_caller]
-fn check_film(name: &str, codecs: &str, expected: Option<Conversion>) {
+fn check_video(name: &str, codecs: &str, expected: Option<Conversion>) {
     check(name, &format!("{PICTURES} {TONE} -pix_fmt yuv420p {codecs}"), expected);
 }
 
 #[test]
 fn what_every_browser_streams_stays_as_it_is() {
-    check_film("a.mp4", "-c:v libx264 -c:a aac -movflags +faststart", None);
+    check_video("a.mp4", "-c:v libx264 -c:a aac -movflags +faststart", None);
     check("a.mp4", &format!("{PICTURES} -pix_fmt yuv420p -c:v libx264 -movflags +faststart"), None);
-    check_film("a.webm", "-c:v libvpx -b:v 200k -c:a libvorbis", None);
-    check_film("a.webm", "-c:v libvpx-vp9 -b:v 200k -c:a libopus", None);
+    check_video("a.webm", "-c:v libvpx -b:v 200k -c:a libvorbis", None);
+    check_video("a.webm", "-c:v libvpx-vp9 -b:v 200k -c:a libopus", None);
 }
 
 #[test]
 fn an_index_at_the_end_or_another_container_is_only_copied() {
-    check_film("a.mp4", "-c:v libx264 -c:a aac", Some(COPY));
-    check_film("a.mp4", "-c:v libx264 -c:a aac -g 10 -movflags frag_keyframe+empty_moov", Some(COPY));
-    check_film("a.mov", "-c:v libx264 -c:a aac -movflags +faststart", Some(COPY));
-    check_film("a.m4v", "-c:v libx264 -c:a aac", Some(COPY));
-    check_film("a.mkv", "-c:v libx264 -c:a aac", Some(COPY));
+    check_video("a.mp4", "-c:v libx264 -c:a aac", Some(COPY));
+    check_video("a.mp4", "-c:v libx264 -c:a aac -g 10 -movflags frag_keyframe+empty_moov", Some(COPY));
+    check_video("a.mov", "-c:v libx264 -c:a aac -movflags +faststart", Some(COPY));
+    check_video("a.m4v", "-c:v libx264 -c:a aac", Some(COPY));
+    check_video("a.mkv", "-c:v libx264 -c:a aac", Some(COPY));
 }
 
 #[test]
 fn a_codec_that_some_browsers_lack_is_made_anew() {
-    check_film("a.mkv", "-c:v libx264 -c:a ac3", Some(NEW_SOUND));
-    check_film("a.mkv", "-c:v libvpx-vp9 -b:v 200k -c:a libopus", Some(NEW_SOUND));
-    check_film("a.mp4", "-c:v mpeg4 -c:a aac -movflags +faststart", Some(NEW_PICTURE));
-    check_film("a.mp4", "-c:v libx264 -pix_fmt yuv422p -c:a aac -movflags +faststart", Some(NEW_PICTURE));
-    check_film("a.mkv", "-c:v mpeg4 -c:a libmp3lame", Some(Conversion::ALL));
-    check_film("live.webm", "-c:v libvpx -b:v 200k -c:a libopus -f webm -live 1", Some(Conversion::ALL));
+    check_video("a.mkv", "-c:v libx264 -c:a ac3", Some(NEW_AUDIO));
+    check_video("a.mkv", "-c:v libvpx-vp9 -b:v 200k -c:a libopus", Some(NEW_AUDIO));
+    check_video("a.mp4", "-c:v mpeg4 -c:a aac -movflags +faststart", Some(NEW_VIDEO));
+    check_video("a.mp4", "-c:v libx264 -pix_fmt yuv422p -c:a aac -movflags +faststart", Some(NEW_VIDEO));
+    check_video("a.mkv", "-c:v mpeg4 -c:a libmp3lame", Some(Conversion::ALL));
+    check_video("live.webm", "-c:v libvpx -b:v 200k -c:a libopus -f webm -live 1", Some(Conversion::ALL));
 }
 
 #[test]
@@ -60,13 +60,13 @@ fn what_the_headers_do_not_tell_is_made_anew() {
         ("a.ogv", "-c:v libtheora -c:a libvorbis"),
         ("a.wmv", ""),
     ] {
-        check_film(name, codecs, Some(Conversion::ALL));
+        check_video(name, codecs, Some(Conversion::ALL));
     }
 }
 
 #[test]
-fn only_films_are_converted() {
-    for name in ["a.mp3", "a.m4a", "sound.mp4", "sound.webm"] {
+fn only_videos_are_converted() {
+    for name in ["a.mp3", "a.m4a", "audio.mp4", "audio.webm"] {
         check(name, TONE, None);
     }
     assert_eq!(conversion("image/png", &Facts::default()), None);

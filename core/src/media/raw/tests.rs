@@ -6,8 +6,8 @@ use super::*;
 use crate::media::facts::{Facts, examine};
 use crate::media::fixtures::{encoded, file_of, tiff};
 use crate::media::limits::MediaLimits;
-use crate::media::thumbnail::{PictureFormat, image_thumbnail};
-use crate::model::PictureKind;
+use crate::media::thumbnail::{ThumbnailFormat, image_thumbnail};
+use crate::model::ThumbnailSize;
 
 /// What the file is, its size as shown, and whether its small variant is upright and red at the upper left.
 #[track_caller]
@@ -18,7 +18,7 @@ fn check(bytes: &[u8], mime: &str, size: (u32, u32), variant: (u32, u32)) {
     assert_eq!(sniffed.mime, mime);
     assert_eq!(sniffed.file_type(), Some(crate::model::FileType::Image));
     assert_eq!(facts, Facts { width: Some(size.0), height: Some(size.1), ..Facts::default() }, "{mime}");
-    let made = image_thumbnail(&file, mime, PictureKind::Small, PictureFormat::WebP, &limits).unwrap();
+    let made = image_thumbnail(&file, mime, ThumbnailSize::Small, ThumbnailFormat::WebP, &limits).unwrap();
     assert_eq!((made.width, made.height), variant, "{mime}");
     let pixels = image::load_from_memory(&made.bytes).unwrap().to_rgb8();
     assert!(pixels.get_pixel(10, 10).0[0] > 200, "{mime} {:?}", pixels.get_pixel(10, 10));

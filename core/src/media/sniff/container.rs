@@ -5,19 +5,19 @@ use super::{Class, Sniffed};
 pub(super) const AVIF: Sniffed = Sniffed::new("image/avif", "avif", Class::Image, "AVIF picture");
 pub(super) const HEIC: Sniffed = Sniffed::new("image/heic", "heic", Class::Image, "HEIC picture");
 pub(super) const HEIF: Sniffed = Sniffed::new("image/heif", "heif", Class::Image, "HEIF picture");
-pub(in crate::media) const MP4: Sniffed = Sniffed::new("video/mp4", "mp4", Class::Video, "MP4 film");
-const M4V: Sniffed = Sniffed::new("video/x-m4v", "m4v", Class::Video, "MP4 film");
-const M4A: Sniffed = Sniffed::new("audio/mp4", "m4a", Class::Audio, "MP4 sound");
-const MOV: Sniffed = Sniffed::new("video/quicktime", "mov", Class::Video, "QuickTime film");
-const THREE_GP: Sniffed = Sniffed::new("video/3gpp", "3gp", Class::Video, "3GP film");
-const MKV: Sniffed = Sniffed::new("video/x-matroska", "mkv", Class::Video, "Matroska film");
-const WEBM: Sniffed = Sniffed::new("video/webm", "webm", Class::Video, "WebM film");
-const OGV: Sniffed = Sniffed::new("video/ogg", "ogv", Class::Video, "Ogg film");
-const OGA: Sniffed = Sniffed::new("audio/ogg", "ogg", Class::Audio, "Ogg sound");
-const OPUS: Sniffed = Sniffed::new("audio/ogg", "opus", Class::Audio, "Opus sound");
-const WMV: Sniffed = Sniffed::new("video/x-ms-wmv", "wmv", Class::Video, "Windows Media film");
+pub(in crate::media) const MP4: Sniffed = Sniffed::new("video/mp4", "mp4", Class::Video, "MP4 video");
+const M4V: Sniffed = Sniffed::new("video/x-m4v", "m4v", Class::Video, "MP4 video");
+const M4A: Sniffed = Sniffed::new("audio/mp4", "m4a", Class::Audio, "MP4 audio");
+const MOV: Sniffed = Sniffed::new("video/quicktime", "mov", Class::Video, "QuickTime video");
+const THREE_GP: Sniffed = Sniffed::new("video/3gpp", "3gp", Class::Video, "3GP video");
+const MKV: Sniffed = Sniffed::new("video/x-matroska", "mkv", Class::Video, "Matroska video");
+const WEBM: Sniffed = Sniffed::new("video/webm", "webm", Class::Video, "WebM video");
+const OGV: Sniffed = Sniffed::new("video/ogg", "ogv", Class::Video, "Ogg video");
+const OGA: Sniffed = Sniffed::new("audio/ogg", "ogg", Class::Audio, "Ogg audio");
+const OPUS: Sniffed = Sniffed::new("audio/ogg", "opus", Class::Audio, "Opus audio");
+const WMV: Sniffed = Sniffed::new("video/x-ms-wmv", "wmv", Class::Video, "Windows Media video");
 
-/// Those whose first bytes do not tell whether they hold sound, film or both.
+/// Those whose first bytes do not tell whether they hold audio, video or both.
 pub(super) const ALL: [Sniffed; 11] = [MP4, M4V, M4A, MOV, THREE_GP, MKV, WEBM, OGV, OGA, OPUS, WMV];
 
 /// What a container is that proved to hold audio and no video, beside what it is as long as nobody looked inside.

@@ -28,7 +28,7 @@ use super::{damaged, unreadable};
 use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::raw::MIMES as RAW;
 use crate::media::source::Source;
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 
 /// A picture in memory with what is left to do to it.
 pub(super) struct Decoded {
@@ -46,7 +46,7 @@ pub(super) struct Decoded {
 pub(super) fn decode(
     source: Source<'_>,
     mime: &str,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     match mime {

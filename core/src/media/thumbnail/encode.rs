@@ -4,7 +4,7 @@ use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
 use webpx::{Encoder, Unstoppable};
 
 use super::pixels::{Layout, Pixels};
-use super::{Origin, PictureFormat};
+use super::{Origin, ThumbnailFormat};
 use crate::media::limits::MediaError;
 
 /// Of 100; what libvips takes as well.
@@ -21,10 +21,14 @@ enum Coding {
 }
 
 /// Encodes RGB or RGBA in no more bytes than its origin has, unless even a low quality takes more.
-pub(super) fn encode(pixels: &Pixels, format: PictureFormat, origin: Origin) -> Result<Vec<u8>, MediaError> {
+pub(super) fn encode(
+    pixels: &Pixels,
+    format: ThumbnailFormat,
+    origin: Origin,
+) -> Result<Vec<u8>, MediaError> {
     let (coding, lossless): (fn(u8) -> Coding, _) = match format {
-        PictureFormat::WebP => (Coding::WebP, origin.is_lossless.then_some(Coding::LosslessWebP)),
-        PictureFormat::Jpeg => (Coding::Jpeg, None),
+        ThumbnailFormat::WebP => (Coding::WebP, origin.is_lossless.then_some(Coding::LosslessWebP)),
+        ThumbnailFormat::Jpeg => (Coding::Jpeg, None),
     };
     let others = lossless.into_iter().chain(LOWER_QUALITIES.map(coding));
     let mut smallest = encode_as(pixels, coding(QUALITY))?;

@@ -3,7 +3,7 @@
 use image::metadata::Orientation;
 
 use crate::media::facts::exchanges_sides;
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 
 /// From a whole picture to a variant, in the orientation in which the pixels are stored.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,18 +22,18 @@ enum Frame {
     Inside(u32),
 }
 
-const fn frame(kind: PictureKind) -> Frame {
+const fn frame(kind: ThumbnailSize) -> Frame {
     match kind {
-        PictureKind::Default => Frame::Cover(400, 225),
-        PictureKind::Small => Frame::Inside(256),
-        PictureKind::Medium => Frame::Inside(640),
-        PictureKind::Large => Frame::Inside(1440),
+        ThumbnailSize::Default => Frame::Cover(400, 225),
+        ThumbnailSize::Small => Frame::Inside(256),
+        ThumbnailSize::Medium => Frame::Inside(640),
+        ThumbnailSize::Large => Frame::Inside(1440),
     }
 }
 
 impl Fit {
     /// Nothing is ever enlarged: a picture smaller than the box to fill gives a smaller one of the box's shape.
-    pub(in crate::media) fn new(kind: PictureKind, full: (u32, u32), orientation: Orientation) -> Self {
+    pub(in crate::media) fn new(kind: ThumbnailSize, full: (u32, u32), orientation: Orientation) -> Self {
         let (width, height) = (f64::from(full.0), f64::from(full.1));
         match frame(kind) {
             Frame::Inside(longest) => {
@@ -83,38 +83,38 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(kind: PictureKind, full: (u32, u32), output: (u32, u32)) {
+    fn check(kind: ThumbnailSize, full: (u32, u32), output: (u32, u32)) {
         assert_eq!(Fit::new(kind, full, Orientation::NoTransforms).output, output);
     }
 
     #[test]
     fn named_variants_stay_inside_their_box_and_keep_the_shape() {
-        check(PictureKind::Small, (4000, 3000), (256, 192));
-        check(PictureKind::Medium, (3000, 4000), (480, 640));
-        check(PictureKind::Large, (4000, 3000), (1440, 1080));
-        check(PictureKind::Small, (30_000, 1), (256, 1));
+        check(ThumbnailSize::Small, (4000, 3000), (256, 192));
+        check(ThumbnailSize::Medium, (3000, 4000), (480, 640));
+        check(ThumbnailSize::Large, (4000, 3000), (1440, 1080));
+        check(ThumbnailSize::Small, (30_000, 1), (256, 1));
     }
 
     #[test]
     fn nothing_is_enlarged() {
-        check(PictureKind::Large, (100, 50), (100, 50));
-        check(PictureKind::Default, (160, 90), (160, 90));
-        check(PictureKind::Default, (1, 1), (1, 1));
+        check(ThumbnailSize::Large, (100, 50), (100, 50));
+        check(ThumbnailSize::Default, (160, 90), (160, 90));
+        check(ThumbnailSize::Default, (1, 1), (1, 1));
     }
 
     #[test]
     fn the_default_fills_its_box_from_the_middle() {
-        check(PictureKind::Default, (4000, 3000), (400, 225));
-        check(PictureKind::Default, (3000, 4000), (400, 225));
-        let fit = Fit::new(PictureKind::Default, (4000, 3000), Orientation::NoTransforms);
+        check(ThumbnailSize::Default, (4000, 3000), (400, 225));
+        check(ThumbnailSize::Default, (3000, 4000), (400, 225));
+        let fit = Fit::new(ThumbnailSize::Default, (4000, 3000), Orientation::NoTransforms);
         assert_eq!(fit.shown, (4000.0, 2250.0));
         assert_eq!(fit.reduction(), 10.0);
-        check(PictureKind::Default, (300, 300), (300, 169));
+        check(ThumbnailSize::Default, (300, 300), (300, 169));
     }
 
     #[test]
     fn a_turned_picture_fills_the_box_after_turning() {
-        let fit = Fit::new(PictureKind::Default, (4000, 3000), Orientation::Rotate90);
+        let fit = Fit::new(ThumbnailSize::Default, (4000, 3000), Orientation::Rotate90);
         assert_eq!(fit.output, (225, 400));
     }
 }

@@ -10,13 +10,13 @@ use crate::media::fixtures::{by_ffmpeg, content, encoded, file_of, with_orientat
 const RED: [u8; 3] = [255, 0, 0];
 const BLUE: [u8; 3] = [0, 0, 255];
 
-fn thumbnail(bytes: &[u8], mime: &str, kind: PictureKind) -> Picture {
-    image_thumbnail(&file_of(bytes), mime, kind, PictureFormat::WebP, &MediaLimits::default()).unwrap()
+fn thumbnail(bytes: &[u8], mime: &str, kind: ThumbnailSize) -> Picture {
+    image_thumbnail(&file_of(bytes), mime, kind, ThumbnailFormat::WebP, &MediaLimits::default()).unwrap()
 }
 
 fn failure(bytes: &[u8], mime: &str) -> MediaError {
     let limits = MediaLimits::default();
-    image_thumbnail(&file_of(bytes), mime, PictureKind::Small, PictureFormat::WebP, &limits).unwrap_err()
+    image_thumbnail(&file_of(bytes), mime, ThumbnailSize::Small, ThumbnailFormat::WebP, &limits).unwrap_err()
 }
 
 fn decoded(picture: &Picture) -> RgbaImage {
@@ -44,10 +44,10 @@ fn every_picture_format_gives_every_variant() {
     ] {
         let bytes = encoded(format, 1600, 1200);
         for (kind, size) in [
-            (PictureKind::Default, (400, 225)),
-            (PictureKind::Small, (256, 192)),
-            (PictureKind::Medium, (640, 480)),
-            (PictureKind::Large, (1440, 1080)),
+            (ThumbnailSize::Default, (400, 225)),
+            (ThumbnailSize::Small, (256, 192)),
+            (ThumbnailSize::Medium, (640, 480)),
+            (ThumbnailSize::Large, (1440, 1080)),
         ] {
             let picture = thumbnail(&bytes, mime, kind);
             assert_eq!((picture.width, picture.height), size, "{mime}");
@@ -63,7 +63,8 @@ fn every_picture_format_gives_every_variant() {
 #[test]
 fn sides_that_fill_no_whole_block_stay_in_place() {
     for (width, height) in [(1601, 1201), (1607, 1209), (2049, 1025), (17, 33)] {
-        let picture = thumbnail(&encoded(ImageFormat::Jpeg, width, height), "image/jpeg", PictureKind::Small);
+        let picture =
+            thumbnail(&encoded(ImageFormat::Jpeg, width, height), "image/jpeg", ThumbnailSize::Small);
         let pixels = decoded(&picture);
         let middle = picture.width / 2;
         assert_colour(&pixels, (middle - 4, 2), RED);
@@ -74,7 +75,7 @@ fn sides_that_fill_no_whole_block_stay_in_place() {
 #[test]
 fn nothing_is_enlarged() {
     let bytes = encoded(ImageFormat::Png, 40, 30);
-    for kind in [PictureKind::Small, PictureKind::Large] {
+    for kind in [ThumbnailSize::Small, ThumbnailSize::Large] {
         let picture = thumbnail(&bytes, "image/png", kind);
         assert_eq!((picture.width, picture.height), (40, 30));
     }
@@ -95,7 +96,9 @@ fn a_thumbnail_takes_no_more_bytes_than_what_it_is_made_from() {
         (encoded(ImageFormat::Png, 16, 16), "image/png"),
     ];
     for (bytes, mime) in originals {
-        for kind in [PictureKind::Default, PictureKind::Small, PictureKind::Medium, PictureKind::Large] {
+        for kind in
+            [ThumbnailSize::Default, ThumbnailSize::Small, ThumbnailSize::Medium, ThumbnailSize::Large]
+        {
             let made = thumbnail(&bytes, mime, kind).bytes.len();
             assert!(made <= bytes.len(), "{kind:?} of {mime}: {made} bytes of {}", bytes.len());
         }
@@ -106,7 +109,7 @@ fn a_thumbnail_takes_no_more_bytes_than_what_it_is_made_from() {
 fn a_drawing_that_takes_fewer_bytes_without_loss_is_kept_without_loss() {
     let grid = "-f lavfi -i color=black:size=200x100,drawgrid=w=10:h=10:c=white -frames:v 1 -pix_fmt monob";
     let drawing = content(&by_ffmpeg("a.png", grid));
-    let picture = thumbnail(&drawing, "image/png", PictureKind::Large);
+    let picture = thumbnail(&drawing, "image/png", ThumbnailSize::Large);
     assert!(decoded(&picture) == image::load_from_memory(&drawing).unwrap().to_rgba8());
 }
 
@@ -116,7 +119,7 @@ fn each_orientation_stands_upright() {
     let corners = [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0), (1, 0), (1, 1), (0, 1)];
     let jpeg = encoded(ImageFormat::Jpeg, 640, 480);
     for (orientation, (right, below)) in (1..=8).zip(corners) {
-        let picture = thumbnail(&with_orientation(&jpeg, orientation), "image/jpeg", PictureKind::Small);
+        let picture = thumbnail(&with_orientation(&jpeg, orientation), "image/jpeg", ThumbnailSize::Small);
         let turned = orientation >= 5;
         assert_eq!((picture.width, picture.height), if turned { (192, 256) } else { (256, 192) });
         let at = (20 + right * (picture.width - 40), 20 + below * (picture.height - 40));
@@ -127,7 +130,7 @@ fn each_orientation_stands_upright() {
 #[test]
 fn the_default_of_a_turned_photograph_is_cut_after_turning() {
     let jpeg = with_orientation(&encoded(ImageFormat::Jpeg, 1600, 1200), 6);
-    let picture = thumbnail(&jpeg, "image/jpeg", PictureKind::Default);
+    let picture = thumbnail(&jpeg, "image/jpeg", ThumbnailSize::Default);
     assert_eq!((picture.width, picture.height), (400, 225));
 }
 
@@ -138,13 +141,13 @@ fn alpha_is_kept_in_webp_and_white_in_jpeg() {
     picture.write_to(&mut png, ImageFormat::Png).unwrap();
     let file = file_of(png.get_ref());
     let make = |format| {
-        let made = image_thumbnail(&file, "image/png", PictureKind::Small, format, &MediaLimits::default());
+        let made = image_thumbnail(&file, "image/png", ThumbnailSize::Small, format, &MediaLimits::default());
         decoded(&made.unwrap())
     };
-    let webp = make(PictureFormat::WebP);
+    let webp = make(ThumbnailFormat::WebP);
     assert_eq!(webp.get_pixel(20, 80).0[3], 255);
     assert_eq!(webp.get_pixel(230, 80).0[3], 0);
-    let jpeg = make(PictureFormat::Jpeg);
+    let jpeg = make(ThumbnailFormat::Jpeg);
     assert_colour(&jpeg, (20, 80), RED);
     assert_colour(&jpeg, (230, 80), [255, 255, 255]);
 }
@@ -156,7 +159,7 @@ fn transparent_pixels_do_not_bleed_their_colour() {
     });
     let mut png = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut png, ImageFormat::Png).unwrap();
-    let pixels = decoded(&thumbnail(png.get_ref(), "image/png", PictureKind::Small));
+    let pixels = decoded(&thumbnail(png.get_ref(), "image/png", ThumbnailSize::Small));
     assert_colour(&pixels, (128, 128), RED);
 }
 
@@ -167,7 +170,7 @@ fn wide_gamut_colours_become_srgb_and_metadata_goes() {
     let grey_red = DynamicImage::from(image::RgbImage::from_pixel(400, 400, image::Rgb([200, 100, 100])));
     let mut jpeg = Vec::new();
     grey_red.write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, 95)).unwrap();
-    let picture = thumbnail(&with_segment(&jpeg, 0xE2, &segment), "image/jpeg", PictureKind::Small);
+    let picture = thumbnail(&with_segment(&jpeg, 0xE2, &segment), "image/jpeg", ThumbnailSize::Small);
     // Display P3's red is stronger than that of sRGB, so the same colour needs larger numbers there.
     assert_colour(&decoded(&picture), (100, 100), [213, 96, 98]);
     assert!(!picture.bytes.windows(4).any(|window| window == b"ICCP" || window == b"EXIF"));
@@ -184,16 +187,21 @@ fn ink_becomes_light() {
     let image =
         turbojpeg::Image { pixels: &magenta_and_yellow[..], width: 64, pitch: 256, height: 64, format };
     let jpeg = compressor.compress_to_vec(image).unwrap();
-    assert_colour(&decoded(&thumbnail(&jpeg, "image/jpeg", PictureKind::Small)), (32, 32), RED);
+    assert_colour(&decoded(&thumbnail(&jpeg, "image/jpeg", ThumbnailSize::Small)), (32, 32), RED);
 }
 
 #[test]
 fn an_animation_shows_its_first_frame() {
-    let film = "-f lavfi -i color=red:size=320x240:duration=0.5:rate=4 -f lavfi -i color=blue:size=320x240:duration=0.5:rate=4 -filter_complex concat";
+    let video = "-f lavfi -i color=red:size=320x240:duration=0.5:rate=4 -f lavfi -i color=blue:size=320x240:duration=0.5:rate=4 -filter_complex concat";
     for (name, mime, codec) in [("a.gif", "image/gif", ""), ("a.webp", "image/webp", "-c:v libwebp_anim")] {
-        let file = by_ffmpeg(name, &format!("{film} {codec}"));
-        let picture =
-            image_thumbnail(&file, mime, PictureKind::Small, PictureFormat::WebP, &MediaLimits::default());
+        let file = by_ffmpeg(name, &format!("{video} {codec}"));
+        let picture = image_thumbnail(
+            &file,
+            mime,
+            ThumbnailSize::Small,
+            ThumbnailFormat::WebP,
+            &MediaLimits::default(),
+        );
         assert_colour(&decoded(&picture.unwrap()), (128, 96), RED);
     }
 }
@@ -206,7 +214,7 @@ fn a_frame_smaller_than_its_canvas_stands_where_it_belongs() {
     let buffer = vec![0; 100 * 100].into();
     encoder.write_frame(&gif::Frame { left, top, width, height, buffer, ..gif::Frame::default() }).unwrap();
     drop(encoder);
-    let pixels = decoded(&thumbnail(&bytes, "image/gif", PictureKind::Medium));
+    let pixels = decoded(&thumbnail(&bytes, "image/gif", ThumbnailSize::Medium));
     assert_eq!(pixels.dimensions(), (300, 200));
     assert_colour(&pixels, (150, 100), RED);
     assert!(
@@ -232,7 +240,7 @@ fn an_interlaced_frame_has_its_rows_in_order() {
     };
     encoder.write_frame(&frame).unwrap();
     drop(encoder);
-    let pixels = decoded(&thumbnail(&bytes, "image/gif", PictureKind::Large));
+    let pixels = decoded(&thumbnail(&bytes, "image/gif", ThumbnailSize::Large));
     for row in 0..16 {
         assert_colour(&pixels, (8, row), [row as u8 * 16; 3]);
     }
@@ -254,7 +262,7 @@ fn every_coding_of_a_tiff_gives_the_same_pixels() {
         let decoded = decode::decode(
             Source::of_bytes(&bytes),
             "image/tiff",
-            PictureKind::Large,
+            ThumbnailSize::Large,
             &MediaLimits::default(),
         );
         decoded.unwrap().pixels.data
@@ -307,7 +315,7 @@ fn what_is_no_picture_fails_for_good_with_a_reason() {
 fn a_truncated_picture_shows_what_is_left() {
     for (format, mime) in [(ImageFormat::Jpeg, "image/jpeg"), (ImageFormat::Gif, "image/gif")] {
         let bytes = encoded(format, 1600, 1200);
-        let picture = thumbnail(&bytes[..bytes.len() / 2], mime, PictureKind::Small);
+        let picture = thumbnail(&bytes[..bytes.len() / 2], mime, ThumbnailSize::Small);
         assert_colour(&decoded(&picture), (40, 10), RED);
     }
 }
@@ -328,8 +336,8 @@ fn truncations_and_bit_flips_never_panic() {
             let file = file_of(bytes);
             let source = Source::new(&file, limits.max_picture_bytes).unwrap();
             // Around `guarded`, so that a panic shows.
-            let made = decode::decode(source, mime, PictureKind::Small, &limits);
-            let _ = made.and_then(|decoded| finish(decoded, PictureFormat::WebP, Origin::FILM));
+            let made = decode::decode(source, mime, ThumbnailSize::Small, &limits);
+            let _ = made.and_then(|decoded| finish(decoded, ThumbnailFormat::WebP, Origin::VIDEO));
         };
         for cut in (0..bytes.len()).step_by((bytes.len() / 60).max(1)) {
             attempt(&bytes[..cut]);

@@ -9,7 +9,7 @@ use crate::media::heif::Rectangle;
 use crate::media::limits::MediaLimits;
 use crate::media::playback::Conversion;
 use crate::media::thumbnail::Fit;
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 
 /// What ffmpeg is to draw.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ pub(super) enum Task {
     Frame(Look),
     /// The image that an audio carries.
     Cover,
-    /// The waveform of a sound.
+    /// The waveform of an audio file.
     Waveform,
     /// An image whose tiles come as frames: tiles across and down, its size, the part to show, and the size to bring
     /// that to. `whole` is the length of a file that is one frame, in bytes.
@@ -59,7 +59,7 @@ impl Pace {
     }
 }
 
-/// The demuxer for a type, so that ffmpeg never guesses: a guess could take a film for a playlist.
+/// The demuxer for a type, so that ffmpeg never guesses: a guess could take a video for a playlist.
 pub(super) fn demuxer(mime: &str) -> Option<&'static str> {
     Some(match mime {
         "video/mp4" | "video/quicktime" | "video/x-m4v" | "video/3gpp" | "audio/mp4" | "audio/3gpp" => "mov",
@@ -101,7 +101,7 @@ pub(in crate::media) const HEVC_DEMUXER: &str = "hevc";
 const EXR_DEMUXER: &str = "exr_pipe";
 
 /// ffmpeg reading its standard input and writing PPM pictures to its standard output.
-pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: PictureKind, limits: &MediaLimits) -> Command {
+pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: ThumbnailSize, limits: &MediaLimits) -> Command {
     let mut ffmpeg = FfmpegCommand::new();
     ffmpeg.hide_banner().args(["-nostdin", "-loglevel", "level+error", "-threads", "1"]);
     if let Task::Frame(Look { at, pace, .. }) = task {
@@ -123,7 +123,7 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: PictureKind, limits: &Medi
         // Without it, what has no parser of its own is cut into pieces.
         ffmpeg.args(["-frame_size", &bytes.to_string()]);
     }
-    // Films need seeking, so theirs is a path to the open file.
+    // Videos need seeking, so theirs is a path to the open file.
     let input = if matches!(task, Task::Still { .. }) { "pipe:0" } else { "/dev/fd/0" };
     ffmpeg.args(["-protocol_whitelist", "file,pipe"]).format(demuxer).input(input);
     match task {
@@ -167,7 +167,7 @@ pub(super) fn conversion(
         ffmpeg.map(audio);
     }
     ffmpeg.args(["-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"]);
-    if conversion.copies_picture {
+    if conversion.copies_video {
         ffmpeg.codec_video("copy");
     } else {
         let filter = WITHIN_720P.to_owned() + &plain_light(hdr);
@@ -177,7 +177,7 @@ pub(super) fn conversion(
         // A player can only go to where a picture stands on its own.
         ffmpeg.args(["-force_key_frames", "expr:gte(t,n_forced*2)"]);
     }
-    if conversion.copies_sound {
+    if conversion.copies_audio {
         ffmpeg.codec_audio("copy");
     } else {
         ffmpeg.codec_audio("aac").args(["-b:a", "128k", "-ac", "2"]);
@@ -203,10 +203,10 @@ fn paced(pace: Pace) -> String {
 }
 
 /// Square samples, and no more pixels than the variant needs. ffmpeg has applied the rotation before.
-fn frame_filter(kind: PictureKind) -> String {
+fn frame_filter(kind: ThumbnailSize) -> String {
     let scale = match kind {
-        PictureKind::Default => "max(400/(iw*sar),225/ih)".to_owned(),
-        PictureKind::Small | PictureKind::Medium | PictureKind::Large => {
+        ThumbnailSize::Default => "max(400/(iw*sar),225/ih)".to_owned(),
+        ThumbnailSize::Small | ThumbnailSize::Medium | ThumbnailSize::Large => {
             let longest = canvas(kind).0;
             format!("min({longest}/(iw*sar),{longest}/ih)")
         }
@@ -217,7 +217,7 @@ fn frame_filter(kind: PictureKind) -> String {
     format!("scale=w='{wide}':h='max(1,round(ih*min(1,{scale})))',setsar=1")
 }
 
-/// Brings the light of a film within what plain screens show: what is as bright as paper (203 cd/m2, ITU-R BT.2408)
+/// Brings the light of a video within what plain screens show: what is as bright as paper (203 cd/m2, ITU-R BT.2408)
 /// stays white, and what is brighter is compressed into the little that is left above.
 fn plain_light(hdr: Option<HighDynamicRange>) -> String {
     let transfer = match hdr {
@@ -249,7 +249,7 @@ fn still_filter(tiles: (u32, u32), size: (u32, u32), shown: Rectangle, scaled: (
 }
 
 /// White on black, over the whole width.
-fn waveform_filter(kind: PictureKind) -> String {
+fn waveform_filter(kind: ThumbnailSize) -> String {
     let (width, height) = canvas(kind);
     format!(
         "[0:a:0]aformat=channel_layouts=mono,showwavespic=s={width}x{height}:colors=white:scale=sqrt[picture]"
@@ -257,6 +257,6 @@ fn waveform_filter(kind: PictureKind) -> String {
 }
 
 /// The size of a variant of a large picture of 16:9.
-fn canvas(kind: PictureKind) -> (u32, u32) {
+fn canvas(kind: ThumbnailSize) -> (u32, u32) {
     Fit::new(kind, (3840, 2160), image::metadata::Orientation::NoTransforms).output
 }

@@ -1,6 +1,6 @@
-//! A film made anew so that every browser can stream it: MP4 with its index in front.
+//! A video made anew so that every browser can stream it: MP4 with its index in front.
 //! Invariant: what came out is looked at before it counts; ffmpeg is dead when the future is done or dropped.
-//! Never decides whether a film needs it.
+//! Never decides whether a video needs it.
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
@@ -19,9 +19,9 @@ use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::playback::{self, Conversion};
 use crate::media::sniff::MP4;
 
-/// A film to be converted.
+/// A video to be converted.
 #[derive(Debug, Clone, Copy)]
-pub struct Film<'a> {
+pub struct VideoSource<'a> {
     /// Its bytes.
     pub file: &'a File,
     /// What `sniff` said.
@@ -32,35 +32,35 @@ pub struct Film<'a> {
     pub hdr: Option<HighDynamicRange>,
 }
 
-/// Writes `film` into `target`, an empty file, as `conversion` asks; what cannot be copied after all is made anew. Of
+/// Writes `video` into `target`, an empty file, as `conversion` asks; what cannot be copied after all is made anew. Of
 /// several videos the largest is taken, of several audios the first that can be decoded. `percent` is set to how much is
 /// done, and stays as it is where that is not known. Answers what a person should know about the result.
 ///
 /// # Errors
-/// When the film cannot be decoded, grows too large or takes too long, or ffmpeg is not installed. What `target` holds
+/// When the video cannot be decoded, grows too large or takes too long, or ffmpeg is not installed. What `target` holds
 /// then is worth nothing.
 pub async fn convert(
-    film: Film<'_>,
+    video: VideoSource<'_>,
     conversion: Conversion,
     target: &File,
     percent: &AtomicU8,
     limits: &MediaLimits,
 ) -> Result<Option<&'static str>, MediaError> {
-    let work = Work { film, target, percent, limits };
+    let work = Work { video, target, percent, limits };
     match tokio::time::timeout(limits.conversion_wall_clock, work.attempts(conversion)).await {
         Ok(result) => result,
         Err(_) => Err(MediaError::permanent(TOO_LONG)),
     }
 }
 
-const TOO_LONG: &str = "the film takes too long to convert";
-const TOO_LARGE: &str = "the film would become too large";
+const TOO_LONG: &str = "the video takes too long to convert";
+const TOO_LARGE: &str = "the video would become too large";
 
 const SILENT: &str = "its audio cannot be decoded, so it is silent";
 
 /// What stays the same in every attempt.
 struct Work<'a> {
-    film: Film<'a>,
+    video: VideoSource<'a>,
     target: &'a File,
     percent: &'a AtomicU8,
     limits: &'a MediaLimits,
@@ -69,7 +69,7 @@ struct Work<'a> {
 impl Work<'_> {
     async fn attempts(&self, asked: Conversion) -> Result<Option<&'static str>, MediaError> {
         const MOST_AUDIOS: usize = 4;
-        let streams = streams(self.film.file, self.film.mime, self.limits).await.unwrap_or_default();
+        let streams = streams(self.video.file, self.video.mime, self.limits).await.unwrap_or_default();
         let video = streams.video.map_or_else(|| "0:V:0".to_owned(), |index| format!("0:{index}"));
         let audios = streams.audios.iter().take(MOST_AUDIOS).map(|index| Some(format!("0:{index}")));
         let audios: Vec<Option<String>> = audios.chain([None]).collect();
@@ -80,7 +80,7 @@ impl Work<'_> {
                 // What the headers say is about the first one.
                 let is_first = audio == &audios[0] && streams.is_first_audio_known;
                 let conversion =
-                    Conversion { copies_sound: conversion.copies_sound && is_first, ..conversion };
+                    Conversion { copies_audio: conversion.copies_audio && is_first, ..conversion };
                 let fault = match self.attempt((&video, audio.as_deref()), conversion).await {
                     Ok(()) => return Ok((audio.is_none() && streams.has_audio).then_some(SILENT)),
                     Err(fault) if fault.retryable => return Err(fault),
@@ -97,40 +97,40 @@ impl Work<'_> {
     }
 
     async fn attempt(&self, streams: (&str, Option<&str>), conversion: Conversion) -> Result<(), MediaError> {
-        let Some(demuxer) = command::demuxer(self.film.mime) else {
-            return Err(MediaError::permanent("films of this kind cannot be decoded"));
+        let Some(demuxer) = command::demuxer(self.video.mime) else {
+            return Err(MediaError::permanent("videos of this kind cannot be decoded"));
         };
-        let bounds = bounds(self.film.file, self.limits).map_err(not_started)?;
-        let command = command::conversion(demuxer, streams, conversion, self.film.hdr, self.limits);
-        let started = sandbox::start(command, Some(self.film.file), Some(self.target), bounds);
+        let bounds = bounds(self.video.file, self.limits).map_err(not_started)?;
+        let command = command::conversion(demuxer, streams, conversion, self.video.hdr, self.limits);
+        let started = sandbox::start(command, Some(self.video.file), Some(self.target), bounds);
         let mut ffmpeg = started.await.map_err(not_started)?;
         let Some(log) = ffmpeg.child.stderr.take() else {
             return Err(MediaError::temporary("ffmpeg has no output"));
         };
-        let log = follow(log, self.film.duration_seconds, self.percent).await;
+        let log = follow(log, self.video.duration_seconds, self.percent).await;
         let status = ffmpeg.child.wait().await.map_err(not_started)?;
         if status.success() { self.check().await } else { Err(failure(status, &log)) }
     }
 
-    /// Looks whether what came out is a film that browsers stream.
+    /// Looks whether what came out is a video that browsers stream.
     async fn check(&self) -> Result<(), MediaError> {
         let (target, limits) = (self.target.try_clone().map_err(not_started)?, self.limits.clone());
         blocking(move || {
             let facts = facts(&target, &MP4, &limits);
-            let is_film = facts.width.is_some() && playback::conversion(MP4.mime, &facts).is_none();
-            if is_film { Ok(()) } else { Err(MediaError::permanent(NO_FRAME)) }
+            let is_video = facts.width.is_some() && playback::conversion(MP4.mime, &facts).is_none();
+            if is_video { Ok(()) } else { Err(MediaError::permanent(NO_FRAME)) }
         })
         .await
     }
 }
 
 /// Bytes that count towards no quota stay in proportion to those that do.
-fn bounds(film: &File, limits: &MediaLimits) -> std::io::Result<Bounds> {
+fn bounds(video: &File, limits: &MediaLimits) -> std::io::Result<Bounds> {
     const SMALL: u64 = 64 << 20;
     Ok(Bounds {
         processor_time: limits.conversion_cpu,
         address_space: limits.ffmpeg_address_space,
-        written_bytes: limits.converted_bytes.min(2 * film.metadata()?.len() + SMALL),
+        written_bytes: limits.converted_bytes.min(2 * video.metadata()?.len() + SMALL),
         niceness: 19,
         may_be_unconfined: limits.may_be_unconfined,
     })
@@ -171,7 +171,7 @@ async fn follow(log: impl AsyncRead + Unpin, duration_seconds: Option<f64>, perc
     }
 }
 
-/// How much of the film is written, if a line of ffmpeg's progress report says so.
+/// How much of the video is written, if a line of ffmpeg's progress report says so.
 fn time_done(line: &[u8]) -> Option<Duration> {
     let micros = std::str::from_utf8(line).ok()?.strip_prefix("out_time_us=")?;
     micros.trim().parse().ok().map(Duration::from_micros)

@@ -210,7 +210,7 @@ fn facts(answer: &Answer) -> Facts {
     let sizes = answer.streams.iter().filter(|stream| !is_cover(stream)).filter_map(displayed);
     let (width, height) = sizes.max_by_key(|(w, h)| u64::from(*w) * u64::from(*h)).unwrap_or_default();
     let duration = answer.format.as_ref().and_then(|format| format.duration.as_ref());
-    Facts::of_picture(width, height).lasting(duration.and_then(|seconds| seconds.parse().ok()))
+    Facts::of_thumbnail(width, height).lasting(duration.and_then(|seconds| seconds.parse().ok()))
 }
 
 /// In square samples, upright.

@@ -212,9 +212,9 @@ mod tests {
     async fn a_playlist_that_ffmpeg_trusts_reaches_neither_a_canary_file_nor_a_canary_port() {
         let folder = tempfile::tempdir().unwrap();
         let canary = folder.path().join("canary.ts");
-        let film = by_ffmpeg("a.ts", "-f lavfi -i color=red:size=64x64:rate=5:duration=1 -c:v mpeg2video");
+        let video = by_ffmpeg("a.ts", "-f lavfi -i color=red:size=64x64:rate=5:duration=1 -c:v mpeg2video");
         #[expect(clippy::disallowed_methods, reason = "a test makes its files")]
-        std::fs::write(&canary, content(&film)).unwrap();
+        std::fs::write(&canary, content(&video)).unwrap();
         let (port, calls) = canary_port();
         let playlist = format!(
             "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{}\n#EXTINF:1,\nhttp://127.0.0.1:{port}/a.ts\n\

@@ -1,4 +1,4 @@
-//! Posters of films and pictures of sounds, from files that ffmpeg makes.
+//! Posters of videos and pictures of audio files, from files that ffmpeg makes.
 
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use crate::media::fixtures::{by_ffmpeg, content, file_of, of_high_dynamic_range,
 
 const TONE: &str = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=2";
 
-async fn try_poster(file: &File, kind: PictureKind) -> Result<Picture, MediaError> {
+async fn try_poster(file: &File, kind: ThumbnailSize) -> Result<Picture, MediaError> {
     let mut head = vec![0; 4096];
     let length = file.read_at(&mut head, 0).unwrap();
     let sniffed = sniff(&head[..length], "x");
     let limits = MediaLimits::default();
     let seconds = facts(file, &sniffed, &limits).duration_seconds;
-    poster(file.try_clone().unwrap(), sniffed.mime, seconds, kind, PictureFormat::WebP, &limits).await
+    poster(file.try_clone().unwrap(), sniffed.mime, seconds, kind, ThumbnailFormat::WebP, &limits).await
 }
 
-async fn poster_of(file: &File, kind: PictureKind) -> image::RgbImage {
+async fn poster_of(file: &File, kind: ThumbnailSize) -> image::RgbImage {
     let picture = try_poster(file, kind).await.unwrap();
     let decoded = image::load_from_memory(&picture.bytes).unwrap().to_rgb8();
     assert_eq!((picture.width, picture.height), decoded.dimensions());
@@ -33,7 +33,7 @@ fn assert_colour(picture: &image::RgbImage, (x, y): (u32, u32), expected: [u8; 3
 }
 
 #[tokio::test]
-async fn a_film_gives_every_variant_in_every_container() {
+async fn a_video_gives_every_variant_in_every_container() {
     let pictures = "-f lavfi -i color=red:size=1280x720:duration=2:rate=10";
     for (name, codec) in [
         ("a.mp4", "-c:v libx264"),
@@ -47,32 +47,33 @@ async fn a_film_gives_every_variant_in_every_container() {
         ("a.ogv", "-c:v libtheora"),
     ] {
         let file = by_ffmpeg(name, &format!("{pictures} {codec}"));
-        let small = poster_of(&file, PictureKind::Small).await;
+        let small = poster_of(&file, ThumbnailSize::Small).await;
         assert_eq!(small.dimensions(), (256, 144), "{name}");
         assert_colour(&small, (128, 72), [255, 0, 0]);
     }
     let file = by_ffmpeg("a.mp4", &format!("{pictures} -c:v libx264"));
-    assert_eq!(poster_of(&file, PictureKind::Default).await.dimensions(), (400, 225));
-    assert_eq!(poster_of(&file, PictureKind::Medium).await.dimensions(), (640, 360));
-    assert_eq!(poster_of(&file, PictureKind::Large).await.dimensions(), (1280, 720));
+    assert_eq!(poster_of(&file, ThumbnailSize::Default).await.dimensions(), (400, 225));
+    assert_eq!(poster_of(&file, ThumbnailSize::Medium).await.dimensions(), (640, 360));
+    assert_eq!(poster_of(&file, ThumbnailSize::Large).await.dimensions(), (1280, 720));
 }
 
 #[tokio::test]
 async fn a_clip_shorter_than_a_group_of_pictures_gives_its_first_frame() {
     let clip = "-f lavfi -i color=blue:size=320x240:duration=0.4:rate=25 -c:v libx264 -g 250";
     let file = by_ffmpeg("a.mp4", clip);
-    assert_colour(&poster_of(&file, PictureKind::Small).await, (100, 100), [0, 0, 255]);
+    assert_colour(&poster_of(&file, ThumbnailSize::Small).await, (100, 100), [0, 0, 255]);
     let limits = MediaLimits::default();
     // What facts cannot know may be wrong in the caller's row: the trap is a time after the end.
-    let late = poster(file, "video/mp4", Some(300.0), PictureKind::Small, PictureFormat::Jpeg, &limits).await;
+    let late =
+        poster(file, "video/mp4", Some(300.0), ThumbnailSize::Small, ThumbnailFormat::Jpeg, &limits).await;
     assert_eq!(late.unwrap().mime, "image/jpeg");
 }
 
 #[tokio::test]
-async fn a_rotated_film_stands_upright() {
+async fn a_rotated_video_stands_upright() {
     let halves = "-f lavfi -i color=red:size=160x240:duration=1:rate=10 -f lavfi -i color=blue:size=160x240:duration=1:rate=10 -filter_complex hstack -c:v libx264 -pix_fmt yuv420p";
     let turned = turned_clockwise(&by_ffmpeg("a.mp4", halves));
-    let picture = poster_of(&turned, PictureKind::Small).await;
+    let picture = poster_of(&turned, ThumbnailSize::Small).await;
     assert_eq!(picture.dimensions(), (192, 256));
     assert_colour(&picture, (96, 20), [255, 0, 0]);
     assert_colour(&picture, (96, 236), [0, 0, 255]);
@@ -84,7 +85,7 @@ async fn wide_samples_become_square() {
         "a.mp4",
         "-f lavfi -i color=red:size=320x240:duration=1:rate=10 -vf setsar=2/1 -c:v libx264",
     );
-    assert_eq!(poster_of(&file, PictureKind::Medium).await.dimensions(), (640, 240));
+    assert_eq!(poster_of(&file, ThumbnailSize::Medium).await.dimensions(), (640, 240));
 }
 
 #[tokio::test]
@@ -93,7 +94,7 @@ async fn a_black_beginning_is_skipped() {
         "a.mp4",
         "-f lavfi -i color=black:size=320x240:duration=3:rate=10 -f lavfi -i color=green:size=320x240:duration=3:rate=10 -filter_complex concat -g 10 -c:v libx264",
     );
-    assert_colour(&poster_of(&file, PictureKind::Small).await, (100, 100), [0, 128, 0]);
+    assert_colour(&poster_of(&file, ThumbnailSize::Small).await, (100, 100), [0, 128, 0]);
 }
 
 #[tokio::test]
@@ -110,7 +111,7 @@ async fn a_video_that_fades_in_from_black_gives_a_frame_that_shows_something() {
         ),
     ] {
         let file = by_ffmpeg(name, &format!("{video} -pix_fmt yuv420p"));
-        let poster = poster_of(&file, PictureKind::Small).await;
+        let poster = poster_of(&file, ThumbnailSize::Small).await;
         let [red, green, blue] = poster.get_pixel(100, 100).0;
         assert!(green > 25 && red < 30 && blue < 30, "{name}: {red} {green} {blue}");
     }
@@ -122,7 +123,7 @@ async fn of_several_videos_the_largest_is_shown() {
         let videos = "-f lavfi -i color=red:size=64x48:duration=2:rate=10 -f lavfi -i color=green:size=320x240:duration=2:rate=10 \
                       -map 0 -map 1 -c:v libx264 -pix_fmt yuv420p -movflags +faststart";
         let file = by_ffmpeg(name, videos);
-        assert_colour(&poster_of(&file, PictureKind::Small).await, (100, 100), [0, 128, 0]);
+        assert_colour(&poster_of(&file, ThumbnailSize::Small).await, (100, 100), [0, 128, 0]);
         let (sniffed, facts) = examine(&file, &MediaLimits::default()).unwrap();
         assert_eq!((facts.width, facts.height), (Some(320), Some(240)), "{name}");
         assert!(
@@ -133,9 +134,9 @@ async fn of_several_videos_the_largest_is_shown() {
 }
 
 #[tokio::test]
-async fn a_film_that_is_all_black_gives_black() {
+async fn a_video_that_is_all_black_gives_black() {
     let file = by_ffmpeg("a.mp4", "-f lavfi -i color=black:size=320x240:duration=1:rate=10 -c:v libx264");
-    assert_colour(&poster_of(&file, PictureKind::Small).await, (100, 100), [0, 0, 0]);
+    assert_colour(&poster_of(&file, ThumbnailSize::Small).await, (100, 100), [0, 0, 0]);
 }
 
 #[tokio::test]
@@ -147,7 +148,7 @@ async fn a_sound_gives_its_cover() {
         ("a.flac", "-c:v png -disposition:v attached_pic"),
         ("a.m4a", "-c:v mjpeg -disposition:v attached_pic"),
     ] {
-        let picture = poster_of(&by_ffmpeg(name, &format!("{inputs} {codec}")), PictureKind::Small).await;
+        let picture = poster_of(&by_ffmpeg(name, &format!("{inputs} {codec}")), ThumbnailSize::Small).await;
         assert_eq!(picture.dimensions(), (256, 256), "{name}");
         assert_colour(&picture, (128, 128), [255, 0, 0]);
     }
@@ -164,10 +165,10 @@ async fn a_sound_without_a_cover_gives_its_waveform() {
         ("a.aac", ""),
         ("a.m4a", ""),
         ("a.aiff", ""),
-        ("sound.mp4", "-c:a aac"),
-        ("sound.webm", ""),
+        ("audio.mp4", "-c:a aac"),
+        ("audio.webm", ""),
     ] {
-        let picture = poster_of(&by_ffmpeg(name, &format!("{TONE} {codec}")), PictureKind::Default).await;
+        let picture = poster_of(&by_ffmpeg(name, &format!("{TONE} {codec}")), ThumbnailSize::Default).await;
         assert_eq!(picture.dimensions(), (400, 225), "{name}");
         assert_colour(&picture, (3, 3), [0xF4, 0xF4, 0xF5]);
         assert_colour(&picture, (200, 112), [0x3B, 0x82, 0xF6]);
@@ -176,24 +177,24 @@ async fn a_sound_without_a_cover_gives_its_waveform() {
 
 #[tokio::test]
 async fn what_cannot_be_drawn_says_why() {
-    let film = by_ffmpeg("a.mp4", "-f lavfi -i testsrc=size=320x240:duration=2 -c:v libx264");
-    let bytes = content(&film);
-    let truncated = try_poster(&file_of(&bytes[..bytes.len() / 2]), PictureKind::Small).await.unwrap_err();
-    assert_eq!(truncated, MediaError::permanent("the film is incomplete: its index is missing"));
+    let video = by_ffmpeg("a.mp4", "-f lavfi -i testsrc=size=320x240:duration=2 -c:v libx264");
+    let bytes = content(&video);
+    let truncated = try_poster(&file_of(&bytes[..bytes.len() / 2]), ThumbnailSize::Small).await.unwrap_err();
+    assert_eq!(truncated, MediaError::permanent("the video is incomplete: its index is missing"));
     let limits = MediaLimits::default();
     let noise = file_of(&[0x55; 10_000]);
-    let noise = poster(noise, "video/mp4", None, PictureKind::Small, PictureFormat::WebP, &limits).await;
+    let noise = poster(noise, "video/mp4", None, ThumbnailSize::Small, ThumbnailFormat::WebP, &limits).await;
     assert!(!noise.unwrap_err().retryable);
 }
 
 #[tokio::test]
-async fn a_truncated_film_with_its_index_in_front_still_gives_a_frame() {
-    let film = by_ffmpeg(
+async fn a_truncated_video_with_its_index_in_front_still_gives_a_frame() {
+    let video = by_ffmpeg(
         "a.mp4",
         "-f lavfi -i testsrc=size=640x480:duration=4 -c:v libx264 -g 10 -movflags +faststart",
     );
-    let bytes = content(&film);
-    let picture = poster_of(&file_of(&bytes[..bytes.len() * 2 / 3]), PictureKind::Small).await;
+    let bytes = content(&video);
+    let picture = poster_of(&file_of(&bytes[..bytes.len() * 2 / 3]), ThumbnailSize::Small).await;
     assert_eq!(picture.dimensions(), (256, 192));
 }
 
@@ -203,16 +204,19 @@ async fn a_playlist_is_never_opened_as_one() {
     let limits = MediaLimits::default();
     for mime in ["video/mp4", "video/mp2t", "audio/mpeg", "application/vnd.apple.mpegurl"] {
         let file = list.try_clone().unwrap();
-        assert!(poster(file, mime, None, PictureKind::Small, PictureFormat::WebP, &limits).await.is_err());
+        assert!(
+            poster(file, mime, None, ThumbnailSize::Small, ThumbnailFormat::WebP, &limits).await.is_err()
+        );
     }
 }
 
 #[tokio::test]
 async fn what_takes_too_long_is_killed_and_may_be_tried_again() {
-    let film = by_ffmpeg("a.mp4", "-f lavfi -i testsrc=size=640x480:duration=4 -c:v libx264");
+    let video = by_ffmpeg("a.mp4", "-f lavfi -i testsrc=size=640x480:duration=4 -c:v libx264");
     let limits = MediaLimits { ffmpeg_wall_clock: Duration::from_millis(1), ..MediaLimits::default() };
-    let fault =
-        poster(film, "video/mp4", None, PictureKind::Small, PictureFormat::WebP, &limits).await.unwrap_err();
+    let fault = poster(video, "video/mp4", None, ThumbnailSize::Small, ThumbnailFormat::WebP, &limits)
+        .await
+        .unwrap_err();
     assert_eq!(fault, MediaError::temporary("decoding took too long"));
 }
 
@@ -224,10 +228,10 @@ fn the_frame_is_taken_at_a_tenth_and_never_after_ten_seconds() {
 }
 
 #[tokio::test]
-async fn a_film_with_more_light_than_screens_show_looks_as_it_was_graded() {
+async fn a_video_with_more_light_than_screens_show_looks_as_it_was_graded() {
     for (name, transfer) in [("a.mp4", "smpte2084"), ("a.mov", "smpte2084"), ("a.mkv", "arib-std-b67")] {
-        let film = by_ffmpeg(name, &of_high_dynamic_range(transfer));
-        let picture = poster_of(&film, PictureKind::Small).await;
+        let video = by_ffmpeg(name, &of_high_dynamic_range(transfer));
+        let picture = poster_of(&video, ThumbnailSize::Small).await;
         assert_eq!(picture.dimensions(), (256, 144));
         // Unmapped they are a washed-out (93, 93, 93), (129, 129, 129) and (111, 136, 81).
         assert_colour(&picture, (16, 32), [102, 102, 102]);
@@ -238,13 +242,13 @@ async fn a_film_with_more_light_than_screens_show_looks_as_it_was_graded() {
 
 #[tokio::test]
 async fn ffprobe_tells_size_and_length_where_headers_are_not_read() {
-    let film = "-f lavfi -i testsrc=size=320x180:rate=25:duration=3 -pix_fmt yuv420p";
+    let video = "-f lavfi -i testsrc=size=320x180:rate=25:duration=3 -pix_fmt yuv420p";
     for (name, arguments, size) in [
-        ("a.ts", format!("{film} -c:v libx264"), (Some(320), Some(180))),
-        ("a.flv", format!("{film} -c:v libx264"), (Some(320), Some(180))),
-        ("a.ogv", format!("{film} -c:v libtheora"), (Some(320), Some(180))),
-        ("a.wmv", film.to_owned(), (Some(320), Some(180))),
-        ("wide.ts", format!("{film} -vf setsar=4/3 -c:v libx264"), (Some(427), Some(180))),
+        ("a.ts", format!("{video} -c:v libx264"), (Some(320), Some(180))),
+        ("a.flv", format!("{video} -c:v libx264"), (Some(320), Some(180))),
+        ("a.ogv", format!("{video} -c:v libtheora"), (Some(320), Some(180))),
+        ("a.wmv", video.to_owned(), (Some(320), Some(180))),
+        ("wide.ts", format!("{video} -vf setsar=4/3 -c:v libx264"), (Some(427), Some(180))),
         ("a.mp3", "-f lavfi -i sine=duration=3".to_owned(), (None, None)),
     ] {
         let file = by_ffmpeg(name, &arguments);

@@ -1,9 +1,9 @@
-//! A file's row of the replaced system in our own terms, and what can be wrong with it.
+//! A file's row of the legacy service in our own terms, and what can be wrong with it.
 //! Never touches a store.
 
 use crate::blob::{BlobKey, Head};
 use crate::db::adopted::Past;
-use crate::db::replaced::ReplacedFile;
+use crate::db::legacy::LegacyFile;
 use crate::ids::{FileId, UserId};
 use crate::media::{self, Class, Sniffed};
 use crate::model::{ByteSize, FileMetadata, FileName, FileType, Tags, nfc};
@@ -58,7 +58,7 @@ pub(super) struct Record {
 
 impl Record {
     /// Reads a row. Labels that our limits do not hold are left out, and so is a category that we do not know.
-    pub(super) fn parse(row: ReplacedFile, now: OffsetDateTime) -> Result<Self, Problem> {
+    pub(super) fn parse(row: LegacyFile, now: OffsetDateTime) -> Result<Self, Problem> {
         let user = UserId::parse(&row.user_id)
             .ok_or_else(|| Problem::RefusedUser { user_id: row.user_id.clone() })?;
         let unreadable =
@@ -156,7 +156,7 @@ fn labels(given: Vec<String>) -> Tags {
     fitting
 }
 
-/// PostgreSQL's `timestamp` as JSON has no zone; the replaced system wrote UTC.
+/// PostgreSQL's `timestamp` as JSON has no zone; the legacy service wrote UTC.
 fn parse_time(text: &str) -> Option<OffsetDateTime> {
     let time_of_day = text.get(11..)?;
     let has_zone = time_of_day.contains(['Z', '+', '-']);

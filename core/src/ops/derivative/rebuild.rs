@@ -141,7 +141,7 @@ async fn make_again(
     kind: DerivativeKind,
 ) -> Result<()> {
     let file = candidate.file;
-    match (kind.picture(), candidate.state) {
+    match (kind.thumbnail(), candidate.state) {
         (_, None) => request(ledger, file, kind).await,
         // A picture is replaced where it lies.
         (Some(_), Some(_)) => {

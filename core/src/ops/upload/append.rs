@@ -3,12 +3,12 @@
 //! Invariant: every offset that is told is on disk and in the row first, and none is ever lower than one told before.
 
 use super::lock::{self, Persistence, Taken};
-use super::{HEAD_BYTES, LAST_STEP, content, finish, hearing, quota_exceeded};
+use super::{HEAD_BYTES, LAST_STEP, content, finish, listener, quota_exceeded};
 use crate::app::App;
-use crate::blob::{Midpoint, Writer};
+use crate::blob::{Checkpoint, Writer};
 use crate::crash;
 use crate::db;
-use crate::db::sessions::{Checkpoint, Open, Session};
+use crate::db::sessions::{Open, Progress, Session};
 use crate::db::uploads::Reason;
 use crate::error::{Error, Result};
 use crate::media;
@@ -111,7 +111,7 @@ async fn run(
     piece: Piece,
     mut chunks: Chunks,
 ) -> Result<Session> {
-    app.volume.require_sound().await?;
+    app.volume.require_healthy().await?;
     let start = writer.durable().clone();
     let epoch = lock::claim(app, &session, &open, &writer, piece.checksum.is_none()).await?;
     crash::point("append.claimed");
@@ -160,7 +160,7 @@ fn require_fit(app: &App, session: &Session, piece: &Piece) -> Result<()> {
 }
 
 /// The client knows only now how long the upload is: exactly that is reserved from here on.
-async fn set_length(app: &App, session: &mut Session, at: &Midpoint, length: ByteSize) -> Result<()> {
+async fn set_length(app: &App, session: &mut Session, at: &Checkpoint, length: ByteSize) -> Result<()> {
     if session.length == Some(length) {
         return Ok(());
     }
@@ -216,7 +216,7 @@ impl<'a> Appending<'a> {
     ) -> Self {
         let at = writer.durable().offset();
         let writing = app.writers.enter(session.id);
-        hearing::begin(app);
+        listener::begin(app);
         Self {
             app,
             session,
@@ -352,11 +352,11 @@ impl<'a> Appending<'a> {
         settled
     }
 
-    async fn record(&mut self, at: &Midpoint) -> Result<()> {
+    async fn record(&mut self, at: &Checkpoint) -> Result<()> {
         if !self.records {
             return Ok(());
         }
-        let checkpoint = Checkpoint {
+        let checkpoint = Progress {
             user: &self.session.user_id,
             id: self.session.id,
             epoch: self.epoch,

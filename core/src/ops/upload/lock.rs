@@ -1,7 +1,7 @@
 //! One writer an upload: the lock on its bytes decides, and whoever holds it can be made to let go.
 //! Invariant: what a session says under its lock stays so until the lock is dropped, unless the upload is cancelled.
 
-use super::leave;
+use super::fork;
 use crate::app::App;
 use crate::blob::{Lock, Locked, Recovered, Writer};
 use crate::db;
@@ -89,7 +89,7 @@ pub(super) async fn take(app: &App, id: UploadId, persistence: Persistence) -> R
                     asked_others = Some(Instant::now());
                 }
                 if app.config.lambda.is_some() && !open.is_finalizing && started.elapsed() > FROZEN {
-                    leave::behind(app, &session, &open).await?;
+                    fork::start(app, &session, &open).await?;
                     continue;
                 }
             }

@@ -1,4 +1,4 @@
-//! `adopt`: an installation of the replaced system, built here, becomes ours with its ids, times, bytes and quotas.
+//! `adopt`: an installation of the legacy service, built here, becomes ours with its ids, times, bytes and quotas.
 
 use crate::jam::{Answer, Jam, PNG, run, user_id, variables};
 use jam_core::db;
@@ -34,7 +34,7 @@ const TABLES: &str = "
 const PICTURE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 const SCENE: &str = "0d9e6679-7425-40de-944b-e07fc1f90ae8";
 
-/// The replaced system: tables in a schema of the same database, and a directory.
+/// The legacy service: tables in a schema of the same database, and a directory.
 struct Installation {
     jam: Jam,
     root: PathBuf,
@@ -99,7 +99,7 @@ impl Installation {
         self.add_user("user_b", 5_000_000).await;
         self.add(PICTURE, "user_a", "image", "user_a/image/Holiday photo (1).png", Some(PNG)).await;
         self.add(SCENE, "user_b", "scene", "user_b/scenes/one.scene", Some(b"a scene")).await;
-        self.lay("user_a/thumbnails/old.jpg", b"made by the replaced system");
+        self.lay("user_a/thumbnails/old.jpg", b"made by the legacy service");
         self.jam
             .execute(
                 "UPDATE replaced.user_files

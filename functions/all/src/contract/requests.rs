@@ -111,7 +111,7 @@ fn complete_parameter(parameter: &mut Value) {
         "assetCategory" => parameter["schema"] = schema("AssetCategory"),
         "audioCategory" => parameter["schema"] = schema("AudioCategory"),
         "userId" => parameter["schema"] = schema("UserId"),
-        "size" => parameter["schema"] = schema("PictureKind"),
+        "size" => parameter["schema"] = schema("ThumbnailSize"),
         // Whatever is above the largest page counts as that.
         "limit" => parameter["schema"] = json!({ "type": "integer", "minimum": 1, "default": 50 }),
         _ => merge(&mut parameter["schema"], bounds(&name)),

@@ -132,8 +132,8 @@ async fn a_video_whose_audio_nobody_decodes_is_silent_and_says_so_or_has_the_nex
         let (state, remark) = (&made.unwrap()["state"], &made.unwrap()["error"]);
         assert_eq!(state, "ready", "{remark}");
         assert_eq!(remark.as_str().is_some_and(|remark| remark.contains("silent")), is_silent, "{remark}");
-        let film = app.nobody().get(file["streamUrl"].as_str().unwrap()).await.expect(200).body;
-        assert_eq!(film.windows(4).any(|window| window == b"soun"), !is_silent);
+        let video = app.nobody().get(file["streamUrl"].as_str().unwrap()).await.expect(200).body;
+        assert_eq!(video.windows(4).any(|window| window == b"soun"), !is_silent);
     }
     app.finish().await;
 }

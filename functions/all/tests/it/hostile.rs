@@ -199,7 +199,7 @@ fn million_frames() -> Vec<u8> {
     [&head[..], &frame.repeat(1_000_000), b";"].concat()
 }
 
-/// What makes a player open other files, or a browser run something, under names of films and pictures.
+/// What makes a player open other files, or a browser run something, under names of videos and pictures.
 fn lists_and_documents() -> Vec<Hostile> {
     [
         ("list.mp4", "#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"),
@@ -239,14 +239,14 @@ fn drawings() -> [Hostile; 3] {
 /// Files that are one thing to us and may be another to somebody else.
 fn two_in_one() -> Vec<Hostile> {
     let script = b"GIF89a/*\0\0\0\0*/=1;alert(document.domain)//;";
-    let film = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom<html><script>alert(1)</script></html>";
+    let video = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom<html><script>alert(1)</script></html>";
     let picture = jpeg(640, 480);
     let comment = b"<script>alert(1)</script>";
     let length = u16::try_from(comment.len() + 2).unwrap().to_be_bytes();
     let commented = [&picture[..2], &[0xFF, 0xFE], &length, comment, &picture[2..]].concat();
     vec![
         hostile("script.gif", *script, Fate::Fails),
-        hostile("page.mp4", *film, Fate::Fails),
+        hostile("page.mp4", *video, Fate::Fails),
         hostile("comment.jpg", commented, Fate::Shows),
         hostile("archive.png", [png(640, 480), b"PK\x03\x04 and more".to_vec()].concat(), Fate::Shows),
     ]
@@ -254,8 +254,8 @@ fn two_in_one() -> Vec<Hostile> {
 
 /// What PngSuite has among its broken files: colour types and depths that do not exist, no data, wrong sums.
 fn broken_pngs() -> Vec<Hostile> {
-    let sound = png(64, 48);
-    let mut wrong_sum = sound.clone();
+    let audio = png(64, 48);
+    let mut wrong_sum = audio.clone();
     wrong_sum[29] ^= 0xFF;
     vec![
         hostile("colour-type-1.png", png_of(32, 32, [8, 1, 0, 0, 0], &[]), Fate::Fails),
@@ -293,7 +293,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 /// A file of each kind, cut off in the middle, with bits turned over, and with a hole.
 fn damaged() -> Vec<Hostile> {
-    const FILM: &str = "-f lavfi -i testsrc=size=160x90:rate=10:duration=1";
+    const VIDEO: &str = "-f lavfi -i testsrc=size=160x90:rate=10:duration=1";
     const TONE: &str = "-f lavfi -i sine=duration=1";
     let mut whole = vec![("a.png".to_owned(), png(640, 480)), ("a.jpg".to_owned(), jpeg(640, 480))];
     for (name, arguments) in [
@@ -314,7 +314,7 @@ fn damaged() -> Vec<Hostile> {
         ("a.ogv", "-c:v libtheora"),
         ("a.wmv", "-c:v wmv2"),
     ] {
-        whole.push((name.to_owned(), by_ffmpeg(name, &format!("{FILM} {arguments}"))));
+        whole.push((name.to_owned(), by_ffmpeg(name, &format!("{VIDEO} {arguments}"))));
     }
     for name in ["a.mp3", "a.flac", "a.ogg", "a.opus", "a.wav", "a.m4a", "a.aac", "a.aiff", "a.caf"] {
         let codec = if name == "a.caf" { "-c:a pcm_s16le" } else { "" };

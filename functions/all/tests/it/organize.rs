@@ -20,7 +20,7 @@ async fn the_favourite_mark_toggles_or_is_set(pool: PgPool) {
         let answer = app.ann().post(&path, body).await.expect(200).json();
         assert_eq!(answer["file"]["isFavorite"], expected);
     }
-    // The replaced front end sends no body at all.
+    // The legacy front end sends no body at all.
     let answer = send(app.ann().request(Method::POST, &path)).await.expect(200).json();
     assert_eq!(answer["file"]["isFavorite"], false);
     app.ann().post(&path, json!({ "favorite": "yes" })).await.refused(400, "invalid_body");

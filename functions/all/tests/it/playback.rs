@@ -1,6 +1,6 @@
-//! Films that browsers cannot stream: made anew beside the original, seen while they are made, cancelled, tried again.
+//! Videos that browsers cannot stream: made anew beside the original, seen while they are made, cancelled, tried again.
 
-use crate::app::media::{MP4, by_ffmpeg, film_writers, long_film, png, sha256};
+use crate::app::media::{MP4, by_ffmpeg, long_video, png, sha256, video_writers};
 use crate::app::{ANN, TestApp, eventually};
 use jam_core::ops::work;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-const FILM: &str = "-f lavfi -i testsrc=size=640x360:rate=10:duration=2 -f lavfi -i sine=duration=2 -pix_fmt yuv420p -shortest";
+const VIDEO: &str = "-f lavfi -i testsrc=size=640x360:rate=10:duration=2 -f lavfi -i sine=duration=2 -pix_fmt yuv420p -shortest";
 
 async fn playback(app: &TestApp, id: &str) -> Option<Value> {
     let answer = app.ann().get(&format!("/api/files/{id}/derivatives")).await.expect(200).json();
@@ -17,9 +17,9 @@ async fn playback(app: &TestApp, id: &str) -> Option<Value> {
     derivatives.into_iter().find(|made| made["kind"] == "playback")
 }
 
-/// Waits until a part of the film is made.
+/// Waits until a part of the video is made.
 async fn under_way(app: &TestApp, id: &str) {
-    eventually("a part of the film is made", async || {
+    eventually("a part of the video is made", async || {
         let made = playback(app, id).await?;
         made["progress"].as_i64().filter(|percent| *percent > 0)
     })
@@ -27,7 +27,7 @@ async fn under_way(app: &TestApp, id: &str) {
 }
 
 fn writers(app: &TestApp) -> Vec<PathBuf> {
-    film_writers(&app.app.config.storage_root)
+    video_writers(&app.app.config.storage_root)
 }
 
 /// The worker's loop for long jobs, until it is told to stop.
@@ -43,7 +43,7 @@ async fn end_worker((mut worker, stop): (JoinSet<()>, CancellationToken)) {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_film_with_its_index_at_the_end_is_streamed_from_a_copy_once_that_is_there(pool: PgPool) {
+async fn a_video_with_its_index_at_the_end_is_streamed_from_a_copy_once_that_is_there(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let before = app.ann().store("a.mp4", &MP4).await;
     let id = before["id"].as_str().unwrap();
@@ -62,16 +62,16 @@ async fn a_film_with_its_index_at_the_end_is_streamed_from_a_copy_once_that_is_t
     let ready = playback(&app, id).await.unwrap();
     assert_eq!((&ready["state"], &ready["progress"]), (&json!("ready"), &Value::Null));
     assert_eq!(after["streamUrl"], ready["url"]);
-    let film = app.nobody().get(after["streamUrl"].as_str().unwrap()).await.expect(200);
-    assert_eq!(film.header("content-type"), Some("video/mp4"));
-    let place = |mark: &[u8]| film.body.windows(4).position(|window| window == mark).unwrap();
+    let video = app.nobody().get(after["streamUrl"].as_str().unwrap()).await.expect(200);
+    assert_eq!(video.header("content-type"), Some("video/mp4"));
+    let place = |mark: &[u8]| video.body.windows(4).position(|window| window == mark).unwrap();
     assert!(place(b"moov") < place(b"mdat"), "the index is in front");
     let part = app.nobody().get_with(after["streamUrl"].as_str().unwrap(), "range", "bytes=100-199").await;
-    assert_eq!(part.expect(206).body, film.body[100..200]);
+    assert_eq!(part.expect(206).body, video.body[100..200]);
     let with_token = app.ann().get(&format!("/api/files/{id}/stream?derivative=playback")).await.expect(200);
-    assert_eq!(with_token.body, film.body);
+    assert_eq!(with_token.body, video.body);
     let asked = app.ann().post(&format!("/api/files/{id}/url"), json!({ "purpose": "stream" })).await;
-    assert_eq!(app.nobody().get(asked.expect(200).json()["url"].as_str().unwrap()).await.body, film.body);
+    assert_eq!(app.nobody().get(asked.expect(200).json()["url"].as_str().unwrap()).await.body, video.body);
 
     for url in [after["downloadUrl"].as_str().unwrap(), before["streamUrl"].as_str().unwrap()] {
         assert_eq!(sha256(&app.nobody().get(url).await.expect(200).body), sha256(&MP4), "{url}");
@@ -84,17 +84,17 @@ async fn a_film_with_its_index_at_the_end_is_streamed_from_a_copy_once_that_is_t
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn films_in_codecs_of_other_programs_are_made_anew(pool: PgPool) {
+async fn videos_in_codecs_of_other_programs_are_made_anew(pool: PgPool) {
     let app = TestApp::new(pool).await;
     for (name, codecs) in [("a.mkv", "-c:v mpeg4 -c:a ac3"), ("a.wmv", ""), ("a.ts", "-c:v mpeg2video -r 25")]
     {
-        let id = app.ann().store_id(name, &by_ffmpeg(name, &format!("{FILM} {codecs}"))).await;
+        let id = app.ann().store_id(name, &by_ffmpeg(name, &format!("{VIDEO} {codecs}"))).await;
         app.run_jobs_in_queue().await;
         let file = app.ann().file(&id).await;
         assert_eq!((&file["resolution"], &file["duration"]), (&json!("640x360"), &json!("00:02")), "{name}");
         assert_eq!(playback(&app, &id).await.unwrap()["state"], "ready", "{name}");
-        let film = app.nobody().get(file["streamUrl"].as_str().unwrap()).await.expect(200);
-        let copy = app.ann().store("copy.mp4", &film.body).await;
+        let video = app.nobody().get(file["streamUrl"].as_str().unwrap()).await.expect(200);
+        let copy = app.ann().store("copy.mp4", &video.body).await;
         assert_eq!((&copy["mimeType"], &copy["resolution"]), (&json!("video/mp4"), &json!("640x360")));
         assert_eq!(playback(&app, copy["id"].as_str().unwrap()).await, None, "browsers play what came out");
     }
@@ -104,8 +104,8 @@ async fn films_in_codecs_of_other_programs_are_made_anew(pool: PgPool) {
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn what_browsers_play_is_left_alone(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let film = by_ffmpeg("a.mp4", &format!("{FILM} -movflags +faststart"));
-    for (name, content) in [("a.mp4", film), ("b.png", png(30, 20)), ("c.txt", b"text".to_vec())] {
+    let video = by_ffmpeg("a.mp4", &format!("{VIDEO} -movflags +faststart"));
+    for (name, content) in [("a.mp4", video), ("b.png", png(30, 20)), ("c.txt", b"text".to_vec())] {
         let id = app.ann().store_id(name, &content).await;
         assert_eq!(playback(&app, &id).await, None, "{name}");
         let path = format!("/api/files/{id}/derivatives/playback");
@@ -117,13 +117,13 @@ async fn what_browsers_play_is_left_alone(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_film_that_cannot_be_converted_says_why_and_is_tried_again_when_asked(pool: PgPool) {
+async fn a_video_that_cannot_be_converted_says_why_and_is_tried_again_when_asked(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let id = app.ann().store_id("a.mp4", &MP4[..MP4.len() / 2]).await;
     app.run_jobs_in_queue().await;
     let failed = playback(&app, &id).await.unwrap();
     assert_eq!(failed["state"], "failed");
-    assert_eq!(failed["error"], "the film is incomplete: its index is missing");
+    assert_eq!(failed["error"], "the video is incomplete: its index is missing");
     let retry = format!("/api/files/{id}/derivatives/playback/retry");
     let answer = app.ann().post(&retry, json!({})).await.expect(200).json();
     assert_eq!(answer["derivatives"].as_array().unwrap().last().unwrap()["state"], "pending");
@@ -135,9 +135,9 @@ async fn a_film_that_cannot_be_converted_says_why_and_is_tried_again_when_asked(
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_film_that_is_cancelled_while_it_is_made_leaves_nothing_behind(pool: PgPool) {
+async fn a_video_that_is_cancelled_while_it_is_made_leaves_nothing_behind(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let id = app.ann().store_id("a.avi", &long_film()).await;
+    let id = app.ann().store_id("a.avi", &long_video()).await;
     let worker = start_worker(&app);
     under_way(&app, &id).await;
     assert_eq!(writers(&app).len(), 1);
@@ -159,9 +159,9 @@ async fn a_film_that_is_cancelled_while_it_is_made_leaves_nothing_behind(pool: P
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_worker_that_is_told_to_stop_gives_its_film_back(pool: PgPool) {
+async fn a_worker_that_is_told_to_stop_gives_its_video_back(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let id = app.ann().store_id("a.avi", &long_film()).await;
+    let id = app.ann().store_id("a.avi", &long_video()).await;
     let worker = start_worker(&app);
     under_way(&app, &id).await;
     end_worker(worker).await;
@@ -177,18 +177,18 @@ async fn a_worker_that_is_told_to_stop_gives_its_film_back(pool: PgPool) {
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn a_long_job_never_holds_the_others_up(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let long = app.ann().store_id("a.avi", &long_film()).await;
+    let long = app.ann().store_id("a.avi", &long_video()).await;
     let second = app.ann().store_id("b.mp4", &MP4).await;
     let worker = start_worker(&app);
     under_way(&app, &long).await;
     let picture = app.ann().store_id("c.png", &png(300, 200)).await;
-    eventually("the picture is made beside the film", async || {
+    eventually("the picture is made beside the video", async || {
         (app.ann().file(&picture).await["derivatives"][0]["state"] == "ready").then_some(())
     })
     .await;
-    assert_eq!(playback(&app, &second).await.unwrap()["progress"], Value::Null, "one film at a time");
+    assert_eq!(playback(&app, &second).await.unwrap()["progress"], Value::Null, "one video at a time");
     app.ann().delete(&format!("/api/files/{long}/derivatives/playback")).await.expect(200);
-    eventually("the next film is made", async || {
+    eventually("the next video is made", async || {
         (playback(&app, &second).await?["state"] == "ready").then_some(())
     })
     .await;
@@ -197,7 +197,7 @@ async fn a_long_job_never_holds_the_others_up(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_film_whose_worker_was_lost_is_recorded_by_its_successor_alone(pool: PgPool) {
+async fn a_video_whose_worker_was_lost_is_recorded_by_its_successor_alone(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let id = app.ann().store_id("a.mp4", &MP4).await;
     let mut conn = app.app.db.conn().await.unwrap();

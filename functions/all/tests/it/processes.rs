@@ -1,7 +1,7 @@
 //! Processes beside each other: a writer that stands still, clients of two that send the same upload or want the same
-//! picture, workers that make films, a database server that stops.
+//! picture, workers that make videos, a database server that stops.
 
-use crate::app::media::{MP4, bytes, film_writers, long_film, png, sha256};
+use crate::app::media::{MP4, bytes, long_video, png, sha256, video_writers};
 use crate::app::postgres::Postgres;
 use crate::app::process::{Process, Site};
 use crate::app::tus::{offset, piece_head, session};
@@ -151,7 +151,7 @@ async fn a_hundred_who_ask_two_processes_at_once_are_given_the_one_picture_that_
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn two_workers_make_one_film_at_a_time(pool: PgPool) {
+async fn two_workers_make_one_video_at_a_time(pool: PgPool) {
     let site = Site::new(pool.clone());
     let mut conn = pool.acquire().await.unwrap();
     rows::watch_long_jobs(&mut conn).await;
@@ -162,7 +162,7 @@ async fn two_workers_make_one_film_at_a_time(pool: PgPool) {
     for name in ["a.mp4", "b.mp4", "c.mp4", "d.mp4", "e.mp4"] {
         ann.store(name, &MP4).await;
     }
-    eventually("every film is made", async || {
+    eventually("every video is made", async || {
         let jobs = jam_core::db::jobs::counts(&mut conn).await.unwrap();
         (jobs == [0, 0, 0]).then_some(())
     })
@@ -178,12 +178,12 @@ async fn two_workers_make_one_film_at_a_time(pool: PgPool) {
 async fn a_worker_that_is_killed_takes_its_ffmpeg_with_it(pool: PgPool) {
     let site = Site::new(pool);
     let process = site.start("jam-all", &[]).await;
-    let id = process.user(ANN).store_id("a.avi", &long_film()).await;
-    eventually("a film is being written", async || (!film_writers(&site.root()).is_empty()).then_some(()))
+    let id = process.user(ANN).store_id("a.avi", &long_video()).await;
+    eventually("a video is being written", async || (!video_writers(&site.root()).is_empty()).then_some(()))
         .await;
     process.signal(Signal::SIGKILL);
     process.ended().await;
-    eventually("ffmpeg is gone", async || film_writers(&site.root()).is_empty().then_some(())).await;
+    eventually("ffmpeg is gone", async || video_writers(&site.root()).is_empty().then_some(())).await;
     let process = site.start("jam-all", &[]).await;
     process.user(ANN).delete(&format!("/api/files/{id}/derivatives/playback")).await.expect(200);
     process.stop().await;

@@ -205,14 +205,14 @@ async fn a_file_of_no_bytes_is_a_file(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_films_and_a_sounds_facts_are_known_at_once(pool: PgPool) {
+async fn a_videos_and_a_sounds_facts_are_known_at_once(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let film = app.ann().store("film.mp4", &media::MP4).await;
-    assert_eq!((&film["fileType"], &film["mimeType"]), (&json!("video"), &json!("video/mp4")));
-    assert_eq!((&film["resolution"], &film["duration"]), (&json!("640x360"), &json!("00:02")));
-    let sound = app.ann().store("sound.mp3", &media::MP3).await;
-    assert_eq!((&sound["fileType"], &sound["mimeType"]), (&json!("audio"), &json!("audio/mpeg")));
-    assert_eq!((&sound["resolution"], &sound["duration"]), (&json!(null), &json!("00:03")));
+    let video = app.ann().store("video.mp4", &media::MP4).await;
+    assert_eq!((&video["fileType"], &video["mimeType"]), (&json!("video"), &json!("video/mp4")));
+    assert_eq!((&video["resolution"], &video["duration"]), (&json!("640x360"), &json!("00:02")));
+    let audio = app.ann().store("audio.mp3", &media::MP3).await;
+    assert_eq!((&audio["fileType"], &audio["mimeType"]), (&json!("audio"), &json!("audio/mpeg")));
+    assert_eq!((&audio["resolution"], &audio["duration"]), (&json!(null), &json!("00:03")));
     let photo = app.ann().store("photo.jpg", &media::upright_jpeg(60, 80)).await;
     assert_eq!((&photo["mimeType"], &photo["resolution"]), (&json!("image/jpeg"), &json!("60x80")));
     app.finish().await;

@@ -10,8 +10,8 @@ use time::Duration;
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn the_urls_of_a_files_json_work_without_a_token(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let film = app.ann().store("a.mp4", &MP4).await;
-    let get = async |name: &str| app.nobody().get(film[name].as_str().unwrap()).await.expect(200);
+    let video = app.ann().store("a.mp4", &MP4).await;
+    let get = async |name: &str| app.nobody().get(video[name].as_str().unwrap()).await.expect(200);
     let download = get("downloadUrl").await;
     assert_eq!(download.body, &**MP4);
     assert!(download.header("content-disposition").unwrap().starts_with("attachment"));
@@ -25,11 +25,11 @@ async fn the_urls_of_a_files_json_work_without_a_token(pool: PgPool) {
     assert!(thumbnail.header("cache-control").unwrap().ends_with(", immutable"));
     let seek = app
         .nobody()
-        .get_with(film["streamUrl"].as_str().unwrap(), "range", "bytes=100-199")
+        .get_with(video["streamUrl"].as_str().unwrap(), "range", "bytes=100-199")
         .await
         .expect(206);
     assert_eq!(seek.body, MP4[100..200]);
-    assert_eq!(app.nobody().head(film["streamUrl"].as_str().unwrap()).await.expect(200).body, "");
+    assert_eq!(app.nobody().head(video["streamUrl"].as_str().unwrap()).await.expect(200).body, "");
     app.finish().await;
 }
 

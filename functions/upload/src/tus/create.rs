@@ -17,7 +17,7 @@ use jam_core::edge::{self, MaxAppend, UploadUrl};
 use jam_core::model::{ByteSize, UploadRole};
 use jam_core::ops::upload::append::{self, Piece};
 use jam_core::ops::upload::join::{self, MAX_PARTS};
-use jam_core::ops::upload::known;
+use jam_core::ops::upload::proof;
 use jam_core::ops::upload::session::{self, New};
 use jam_core::{Error, Result};
 
@@ -88,7 +88,7 @@ pub(super) async fn create_upload(
     let mut response = created(&app, &session, &secret, has_body);
     let limits = headers::limits_text(&app.config.limits, max_append);
     headers::put(response.headers_mut(), UPLOAD_LIMIT, &limits);
-    if let Some(challenge) = known::offer(&app, &session).await? {
+    if let Some(challenge) = proof::offer(&app, &session).await? {
         headers::put(response.headers_mut(), UPLOAD_KNOWN, &headers::challenge_text(&challenge));
     }
     Ok(response)

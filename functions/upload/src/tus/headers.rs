@@ -8,7 +8,7 @@ use jam_core::config::Limits;
 use jam_core::edge::MaxAppend;
 use jam_core::model::{ByteSize, Sha256Digest};
 use jam_core::ops::upload::append::Checksum;
-use jam_core::ops::upload::known::Challenge;
+use jam_core::ops::upload::proof::Challenge;
 use jam_core::{Error, Result};
 use std::ops::Range;
 

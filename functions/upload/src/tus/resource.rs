@@ -16,7 +16,7 @@ use jam_core::edge::{self, BlobResponse, UploadUrl, Validators, disposition};
 use jam_core::ids::FileId;
 use jam_core::model::{ByteSize, UploadRole};
 use jam_core::ops::upload::append::{self, Piece};
-use jam_core::ops::upload::{known, session};
+use jam_core::ops::upload::{proof, session};
 use jam_core::{Error, Result};
 
 /// How long a browser may keep a file it got with a token, without asking again whether it may.
@@ -160,7 +160,7 @@ async fn append(app: &App, url: &UploadUrl, request: Request) -> Result<Response
         Some(_) if piece.offset != ByteSize::ZERO || piece.size != Some(ByteSize::ZERO) => {
             return Err(Error::invalid_parameter("Upload-Proof", "expected no bytes, at offset 0"));
         }
-        Some(proof) => known::prove(app, &session, proof).await?,
+        Some(proof) => proof::prove(app, &session, proof).await?,
         None => append::append(app, &session, piece, edge::chunks(body)).await?,
     };
     let mut response = StatusCode::NO_CONTENT.into_response();

@@ -30,7 +30,7 @@ function upload(source, options = {}) {
   const created = new Upload(source, {
     endpoint: cable.uploads,
     headers,
-    metadata: { filename: "film.bin", filetype: "application/octet-stream", tags: '["client"]' },
+    metadata: { filename: "video.bin", filetype: "application/octet-stream", tags: '["client"]' },
     retryDelays: [50, 100, 200, 400, 800, 1600],
     onAfterResponse: (request, response) => {
       requests.push({

@@ -28,10 +28,10 @@ def assert_arrived(url: str) -> None:
 def main() -> None:
     tus = client.TusClient(f"{SERVICE}/api/uploads", headers={"Authorization": f"Bearer {TOKEN}"})
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "film.bin")
+        path = os.path.join(folder, "video.bin")
         with open(path, "wb") as file:
             file.write(CONTENT)
-        options = {"file_path": path, "metadata": {"filename": "film.bin"}}
+        options = {"file_path": path, "metadata": {"filename": "video.bin"}}
 
         whole = tus.uploader(**options)
         whole.upload()

@@ -9,21 +9,21 @@ use re_rav1d::dav1d::{
 };
 
 use super::{Decoded, damaged};
-use crate::media::heif::{CodedPicture, Layer, Rectangle};
+use crate::media::heif::{CodedImage, Layer, Rectangle};
 use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::thumbnail::alpha;
 use crate::media::thumbnail::colour::{self, Matrix, Range};
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::Layout;
 use crate::media::thumbnail::shrink::Shrinker;
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 
 pub(in crate::media::thumbnail) fn decode(
-    coded: CodedPicture,
-    kind: PictureKind,
+    coded: CodedImage,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
-    let CodedPicture { colours, alpha, shown, orientation, is_premultiplied, .. } = coded;
+    let CodedImage { colours, alpha, shown, orientation, is_premultiplied, .. } = coded;
     let fit = Fit::new(kind, shown.size, orientation);
     let is_alike = |alpha: &Layer| (alpha.tiles, alpha.size) == (colours.tiles, colours.size);
     let (beside, apart) = match alpha {

@@ -11,12 +11,12 @@ use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::Pixels;
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 
 pub(super) fn decode(
     source: Source<'_>,
     format: ImageFormat,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let mut reader = ImageReader::with_format(BufReader::with_capacity(64 << 10, source), format);

@@ -12,7 +12,7 @@ use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::Layout;
 use crate::media::thumbnail::shrink::Shrinker;
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 
 /// A block of data has at most so many bytes, and its length.
 const LONGEST_BLOCK: u64 = 256;
@@ -22,7 +22,7 @@ const INTERLACED: [(usize, usize); 4] = [(0, 8), (4, 8), (2, 4), (1, 2)];
 
 pub(super) fn decode(
     source: Source<'_>,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let mut options = DecodeOptions::new();

@@ -5,14 +5,14 @@ use image::ImageFormat;
 use super::{Decoded, damaged, general, png, whole};
 use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::source::Source;
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 
 const HEADER: usize = 6;
 const ENTRY: usize = 16;
 
 pub(super) fn decode(
     mut source: Source<'_>,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     const PNG: [u8; 8] = *b"\x89PNG\r\n\x1a\n";

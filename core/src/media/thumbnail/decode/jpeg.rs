@@ -19,7 +19,7 @@ use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::{Layout, Pixels};
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 use low_frequencies::Scale;
 
 /// The reductions from which on the picture is decoded at an eighth and at a quarter. Clearly more pixels are left than
@@ -34,7 +34,7 @@ const MAX_SCANS: u32 = 100;
 pub(super) fn decode(
     mut source: Source<'_>,
     orientation: Option<Orientation>,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let mut bytes = whole(&mut source)?;

@@ -9,11 +9,11 @@ use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::Layout;
 use crate::media::thumbnail::shrink::Shrinker;
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 
 pub(super) fn decode(
     source: Source<'_>,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let memory = usize::try_from(limits.max_jxl_bytes).unwrap_or(usize::MAX);

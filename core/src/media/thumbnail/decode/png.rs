@@ -12,13 +12,13 @@ use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::Layout;
 use crate::media::thumbnail::shrink::Shrinker;
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 
 type PngReader<'a, 'f> = Reader<BufReader<&'a mut Source<'f>>>;
 
 pub(super) fn decode(
     mut source: Source<'_>,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let bytes = usize::try_from(limits.max_decoder_bytes).unwrap_or(usize::MAX);

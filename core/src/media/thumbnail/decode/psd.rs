@@ -9,7 +9,7 @@ use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::shrink::Shrinker;
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 
 /// What stands before the image.
 struct Head {
@@ -26,7 +26,7 @@ struct Head {
 
 pub(super) fn decode(
     mut source: Source<'_>,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let head = Head::read(&mut source, limits)?;

@@ -4,12 +4,12 @@ use super::{Decoded, damaged, jpeg, tiff};
 use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::raw::Raw;
 use crate::media::source::Source;
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 
 pub(super) fn decode(
     mut source: Source<'_>,
     mime: &str,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let raw = Raw::read(&mut source, mime).ok_or_else(damaged)?;

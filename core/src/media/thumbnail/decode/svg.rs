@@ -14,7 +14,7 @@ use crate::media::source::Source;
 use crate::media::thumbnail::alpha::divided;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::{Layout, Pixels};
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 
 /// How deep elements may stand in each other; drawings have fewer than 30.
 const MAX_DEPTH: u16 = 128;
@@ -25,7 +25,7 @@ const LONGEST_SIDE: f64 = 1440.0;
 
 pub(super) fn decode(
     mut source: Source<'_>,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     if source.len() > limits.max_svg_bytes {
@@ -41,7 +41,7 @@ pub(super) fn decode(
     })
 }
 
-fn draw(bytes: &[u8], kind: PictureKind, limits: &MediaLimits) -> Result<Decoded, MediaError> {
+fn draw(bytes: &[u8], kind: ThumbnailSize, limits: &MediaLimits) -> Result<Decoded, MediaError> {
     let tree = tree(bytes, limits)?;
     let (width, height) = (f64::from(tree.size().width()), f64::from(tree.size().height()));
     let zoom = LONGEST_SIDE / width.max(height);

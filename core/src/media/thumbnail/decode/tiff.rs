@@ -13,7 +13,7 @@ use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::shrink::Shrinker;
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 pub(super) use chunk::pack_bits;
 use chunk::{Coding, Predictor, Shape};
 use description::Description;
@@ -21,7 +21,7 @@ pub(super) use samples::{Alpha, Converter, Meaning, Number, Samples};
 
 pub(super) fn decode(
     mut source: Source<'_>,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let mut image = Description::read(&mut source, limits)?;

@@ -11,14 +11,14 @@ use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::{Layout, Pixels};
-use crate::model::PictureKind;
+use crate::model::ThumbnailSize;
 
 /// Until this many times the result's size the filter of the decoder does the work, the rest ours, which is sharper.
 const HEADROOM: f64 = 2.0;
 
 pub(super) fn decode(
     mut source: Source<'_>,
-    kind: PictureKind,
+    kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let head = source.up_to(0, 64).ok_or_else(damaged)?;

@@ -1,20 +1,21 @@
-//! Films that ffmpeg makes, made anew for browsers.
+//! Videos that ffmpeg makes, made anew for browsers.
 
 use super::*;
 use crate::media::facts::{Facts, examine};
 use crate::media::fixtures::{by_ffmpeg, content, file_of, of_high_dynamic_range, turned_clockwise};
-use crate::media::{PictureFormat, poster};
-use crate::model::PictureKind;
+use crate::media::{ThumbnailFormat, poster};
+use crate::model::ThumbnailSize;
 
-const FILM: &str =
+const VIDEO: &str =
     "-f lavfi -i testsrc=size=640x360:rate=10:duration=3 -f lavfi -i sine=duration=3 -pix_fmt yuv420p";
 
 async fn convert_with(file: &File, limits: &MediaLimits) -> Result<(File, u8), MediaError> {
     let (sniffed, facts) = examine(file, limits).unwrap();
     let conversion = playback::conversion(sniffed.mime, &facts).unwrap();
     let (target, percent) = (tempfile::tempfile().unwrap(), AtomicU8::new(0));
-    let film = Film { file, mime: sniffed.mime, duration_seconds: facts.duration_seconds, hdr: facts.hdr };
-    convert(film, conversion, &target, &percent, limits).await?;
+    let video =
+        VideoSource { file, mime: sniffed.mime, duration_seconds: facts.duration_seconds, hdr: facts.hdr };
+    convert(video, conversion, &target, &percent, limits).await?;
     Ok((target, percent.into_inner()))
 }
 
@@ -27,7 +28,7 @@ async fn converted(file: &File) -> Facts {
 }
 
 #[tokio::test]
-async fn films_of_every_kind_become_films_that_browsers_stream() {
+async fn videos_of_every_kind_become_videos_that_browsers_stream() {
     for (name, codecs) in [
         ("a.mp4", "-c:v libx264 -c:a aac"),
         ("a.mov", "-c:v libx264 -c:a pcm_s16le"),
@@ -41,7 +42,7 @@ async fn films_of_every_kind_become_films_that_browsers_stream() {
         ("a.wmv", ""),
         ("live.webm", "-c:v libvpx -b:v 200k -c:a libopus -f webm -live 1"),
     ] {
-        let facts = converted(&by_ffmpeg(name, &format!("{FILM} {codecs}"))).await;
+        let facts = converted(&by_ffmpeg(name, &format!("{VIDEO} {codecs}"))).await;
         assert_eq!((facts.width, facts.height), (Some(640), Some(360)), "{name} {codecs}");
         let seconds = facts.duration_seconds.unwrap();
         assert!((seconds - 3.0).abs() < 0.3, "{name} {codecs}: {seconds}");
@@ -50,7 +51,7 @@ async fn films_of_every_kind_become_films_that_browsers_stream() {
 
 #[tokio::test]
 async fn what_is_copied_keeps_its_pictures_and_its_progress_is_told() {
-    let file = by_ffmpeg("a.mp4", &format!("{FILM} -c:v libx264 -c:a aac"));
+    let file = by_ffmpeg("a.mp4", &format!("{VIDEO} -c:v libx264 -c:a aac"));
     let (target, percent) = convert_with(&file, &MediaLimits::default()).await.unwrap();
     let (before, after) = (content(&file).len(), content(&target).len());
     assert!(before.abs_diff(after) < 4096, "{before} became {after}");
@@ -58,12 +59,12 @@ async fn what_is_copied_keeps_its_pictures_and_its_progress_is_told() {
 }
 
 #[tokio::test]
-async fn a_large_film_is_brought_within_720p_lying_or_standing() {
+async fn a_large_video_is_brought_within_720p_lying_or_standing() {
     let large = "-f lavfi -i color=red:size=1920x1080:rate=5:duration=1 -pix_fmt yuv420p -c:v mpeg4";
-    let film = by_ffmpeg("a.mp4", large);
-    let facts = converted(&film).await;
+    let video = by_ffmpeg("a.mp4", large);
+    let facts = converted(&video).await;
     assert_eq!((facts.width, facts.height), (Some(1280), Some(720)));
-    let facts = converted(&turned_clockwise(&film)).await;
+    let facts = converted(&turned_clockwise(&video)).await;
     assert_eq!((facts.width, facts.height), (Some(720), Some(1280)));
     let odd = "-f lavfi -i color=red:size=2001x333:rate=5:duration=1 -vf setsar=1/2 -c:v ffv1";
     let facts = converted(&by_ffmpeg("a.mkv", odd)).await;
@@ -71,14 +72,14 @@ async fn a_large_film_is_brought_within_720p_lying_or_standing() {
 }
 
 #[tokio::test]
-async fn a_film_with_more_light_than_screens_show_is_brought_to_what_they_show() {
-    let film = by_ffmpeg("a.mov", &of_high_dynamic_range("smpte2084"));
-    let (sniffed, facts) = examine(&film, &MediaLimits::default()).unwrap();
+async fn a_video_with_more_light_than_screens_show_is_brought_to_what_they_show() {
+    let video = by_ffmpeg("a.mov", &of_high_dynamic_range("smpte2084"));
+    let (sniffed, facts) = examine(&video, &MediaLimits::default()).unwrap();
     assert_eq!((sniffed.mime, facts.hdr), ("video/quicktime", Some(HighDynamicRange::Pq)));
-    let (target, _) = convert_with(&film, &MediaLimits::default()).await.unwrap();
+    let (target, _) = convert_with(&video, &MediaLimits::default()).await.unwrap();
     let (_, facts) = examine(&target, &MediaLimits::default()).unwrap();
     assert_eq!((facts.width, facts.height, facts.hdr), (Some(320), Some(180), None));
-    let (kind, format) = (PictureKind::Medium, PictureFormat::WebP);
+    let (kind, format) = (ThumbnailSize::Medium, ThumbnailFormat::WebP);
     let picture = poster(target, "video/mp4", None, kind, format, &MediaLimits::default()).await.unwrap();
     let picture = image::load_from_memory(&picture.bytes).unwrap().to_rgb8();
     for (x, expected) in [(20, [102, 102, 102]), (60, [190, 190, 190]), (160, [14, 222, 4])] {
@@ -91,23 +92,23 @@ async fn a_film_with_more_light_than_screens_show_is_brought_to_what_they_show()
 #[tokio::test]
 async fn what_cannot_be_converted_says_why() {
     let limits = MediaLimits::default();
-    let film = content(&by_ffmpeg("a.mp4", &format!("{FILM} -c:v libx264 -c:a aac")));
-    let truncated = convert_with(&file_of(&film[..film.len() / 2]), &limits).await.unwrap_err();
-    assert_eq!(truncated, MediaError::permanent("the film is incomplete: its index is missing"));
-    let mut noise = film.clone();
-    noise[64..film.len() - 4000].fill(0x55);
+    let video = content(&by_ffmpeg("a.mp4", &format!("{VIDEO} -c:v libx264 -c:a aac")));
+    let truncated = convert_with(&file_of(&video[..video.len() / 2]), &limits).await.unwrap_err();
+    assert_eq!(truncated, MediaError::permanent("the video is incomplete: its index is missing"));
+    let mut noise = video.clone();
+    noise[64..video.len() - 4000].fill(0x55);
     assert!(!convert_with(&file_of(&noise), &limits).await.unwrap_err().retryable);
     let narrow = MediaLimits { converted_bytes: 2048, ..MediaLimits::default() };
-    assert_eq!(convert_with(&file_of(&film), &narrow).await.unwrap_err(), MediaError::permanent(TOO_LARGE));
+    assert_eq!(convert_with(&file_of(&video), &narrow).await.unwrap_err(), MediaError::permanent(TOO_LARGE));
     let hurried = MediaLimits { conversion_wall_clock: Duration::from_millis(1), ..MediaLimits::default() };
-    assert_eq!(convert_with(&file_of(&film), &hurried).await.unwrap_err(), MediaError::permanent(TOO_LONG));
+    assert_eq!(convert_with(&file_of(&video), &hurried).await.unwrap_err(), MediaError::permanent(TOO_LONG));
 }
 
 #[tokio::test]
 async fn a_playlist_is_never_opened_as_one() {
     let list = file_of(b"ffconcat version 1.0\nfile /etc/hostname\n");
-    let film = Film { file: &list, mime: "video/mp2t", duration_seconds: None, hdr: None };
+    let video = VideoSource { file: &list, mime: "video/mp2t", duration_seconds: None, hdr: None };
     let target = tempfile::tempfile().unwrap();
-    let ended = convert(film, Conversion::ALL, &target, &AtomicU8::new(0), &MediaLimits::default()).await;
+    let ended = convert(video, Conversion::ALL, &target, &AtomicU8::new(0), &MediaLimits::default()).await;
     assert!(!ended.unwrap_err().retryable);
 }

@@ -1,5 +1,5 @@
 //! Files to upload: made by ffmpeg, by the `image` crate, or byte by byte.
-#![expect(clippy::disallowed_methods, reason = "films and sounds are made by ffmpeg")]
+#![expect(clippy::disallowed_methods, reason = "videos and audio files are made by ffmpeg")]
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use std::io::Cursor;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-/// Two seconds of a film of 640x360 with sound.
+/// Two seconds of a video of 640x360 with audio.
 pub(crate) static MP4: LazyLock<Vec<u8>> = LazyLock::new(|| {
     by_ffmpeg(
         "a.mp4",
@@ -15,7 +15,7 @@ pub(crate) static MP4: LazyLock<Vec<u8>> = LazyLock::new(|| {
     )
 });
 
-/// Three seconds of sound.
+/// Three seconds of audio.
 pub(crate) static MP3: LazyLock<Vec<u8>> =
     LazyLock::new(|| by_ffmpeg("a.mp3", "-f lavfi -i sine=frequency=440:duration=3 -b:a 64k"));
 
@@ -30,25 +30,25 @@ pub(crate) fn by_ffmpeg(name: &str, arguments: &str) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// A film of many minutes that takes a while to convert.
-pub(crate) fn long_film() -> Vec<u8> {
+/// A video of many minutes that takes a while to convert.
+pub(crate) fn long_video() -> Vec<u8> {
     let second = by_ffmpeg("a.avi", "-f lavfi -i testsrc=size=1280x720:rate=30:duration=1 -c:v mpeg4 -q:v 5");
     looped("a.avi", &second, 600)
 }
 
-/// The outputs of programs that write films to this volume aside.
-pub(crate) fn film_writers(volume: &Path) -> Vec<PathBuf> {
+/// The outputs of programs that write videos to this volume aside.
+pub(crate) fn video_writers(volume: &Path) -> Vec<PathBuf> {
     let aside = volume.join(".jam/tmp");
     let programs = std::fs::read_dir("/proc").unwrap();
     let outputs = programs.filter_map(|entry| std::fs::read_link(entry.ok()?.path().join("fd/1")).ok());
     outputs.filter(|output| output.starts_with(&aside)).collect()
 }
 
-/// The film so many times, one after another.
-fn looped(name: &str, film: &[u8], times: u32) -> Vec<u8> {
+/// The video so many times, one after another.
+fn looped(name: &str, video: &[u8], times: u32) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let once = folder.path().join(name);
-    std::fs::write(&once, film).unwrap();
+    std::fs::write(&once, video).unwrap();
     by_ffmpeg(name, &format!("-stream_loop {} -i {} -c copy", times - 1, once.display()))
 }
 

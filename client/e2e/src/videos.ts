@@ -1,4 +1,4 @@
-// Films that ffmpeg makes; without it, the tests that need them are skipped.
+// Videos that ffmpeg makes; without it, the tests that need them are skipped.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -9,8 +9,8 @@ import { file } from "./media.js";
 export const hasFfmpeg = spawnSync("ffmpeg", ["-version"]).status === 0;
 
 /** Twenty seconds of a moving picture with a tone, coded as ffmpeg's arguments say. */
-export function film(name: string, codecs: string[]): File {
-  const folder = mkdtempSync(join(tmpdir(), "jam-film-"));
+export function video(name: string, codecs: string[]): File {
+  const folder = mkdtempSync(join(tmpdir(), "jam-video-"));
   const pictures = ["-f", "lavfi", "-i", "testsrc=size=640x360:rate=25:duration=20"];
   const tone = ["-f", "lavfi", "-i", "sine=frequency=330:duration=20"];
   const path = join(folder, name);

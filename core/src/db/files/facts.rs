@@ -20,7 +20,7 @@ pub async fn set_needs_playback(ledger: &mut Ledger, id: FileId, needs_playback:
     Ok(())
 }
 
-/// Records the size and the length of a film or a sound, as far as they are not known already.
+/// Records the size and the length of a video or an audio file, as far as they are not known already.
 ///
 /// # Errors
 /// When Postgres does not answer.

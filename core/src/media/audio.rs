@@ -1,4 +1,4 @@
-//! Length and cover of sounds, by the demuxers of the `symphonia` crate.
+//! Length and cover of audio files, by the demuxers of the `symphonia` crate.
 //! Never decodes a sample.
 
 use symphonia::core::common::Limit;
@@ -9,7 +9,7 @@ use symphonia::core::meta::{MetadataOptions, StandardVisualKey};
 
 use super::source::Source;
 
-/// How long a sound plays, in seconds.
+/// How long an audio file plays, in seconds.
 pub(super) fn seconds(source: Source<'_>, mime: &str) -> Option<f64> {
     let reader = open(source, mime, Limit::Maximum(0))?;
     let tracks = reader.tracks().iter().filter_map(|track| {
@@ -19,7 +19,7 @@ pub(super) fn seconds(source: Source<'_>, mime: &str) -> Option<f64> {
     tracks.reduce(f64::max)
 }
 
-/// The picture that a sound carries: its front cover, or else the first there is.
+/// The picture that an audio file carries: its front cover, or else the first there is.
 pub(super) fn cover(source: Source<'_>, mime: &str, max_bytes: usize) -> Option<Box<[u8]>> {
     let mut reader = open(source, mime, Limit::Maximum(max_bytes))?;
     let mut metadata = reader.metadata();

@@ -1,4 +1,4 @@
-//! Taking blobs over from the directory of the replaced system: a second name for the same bytes where the filesystem
+//! Taking blobs over from the directory of the legacy service: a second name for the same bytes where the filesystem
 //! allows it, a copy otherwise.
 //! Invariant: what `take_over` returned for is complete and survives a power cut; the source keeps its names.
 //! Never follows a link, in the source as little as on the volume.
@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 1024 * 1024;
 
-/// The replaced system's storage root.
+/// The legacy service's storage root.
 #[derive(Debug, Clone)]
 pub struct Source {
     path: PathBuf,
@@ -83,7 +83,7 @@ impl Source {
     /// When a look cannot even be taken.
     pub async fn head(&self, path: &str, most_bytes: usize) -> Result<Look<Head>> {
         let (root, path) = (Arc::clone(&self.root), path.to_owned());
-        blocking("looking at a file of the replaced system", move || {
+        blocking("looking at a file of the legacy service", move || {
             Ok(super::inventory::look(read_head(&root, &path, most_bytes)))
         })
         .await

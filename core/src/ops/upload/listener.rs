@@ -13,7 +13,7 @@ const LINGER: Duration = Duration::from_secs(10);
 /// nothing.
 #[expect(clippy::disallowed_methods, reason = "one for all writers: it outlives the one that began it")]
 pub(super) fn begin(app: &App) {
-    if app.config.lambda.is_none() && app.writers.begin_hearing() {
+    if app.config.lambda.is_none() && app.writers.begin_listening() {
         let app = app.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -28,7 +28,7 @@ pub(super) fn begin(app: &App) {
 async fn nobody_writes(app: &App) {
     loop {
         tokio::time::sleep(LINGER).await;
-        if app.writers.end_hearing() {
+        if app.writers.end_listening() {
             return;
         }
     }

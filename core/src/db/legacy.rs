@@ -16,16 +16,16 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::str::FromStr as _;
 use uuid::Uuid;
 
-/// The replaced system's database.
+/// The legacy service's database.
 #[derive(Debug, Clone)]
-pub struct Replaced {
+pub struct Legacy {
     pool: PgPool,
 }
 
 /// A user's row.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ReplacedUser {
+pub struct LegacyUser {
     /// The user.
     pub user_id: String,
     /// Their quota in bytes.
@@ -36,7 +36,7 @@ pub struct ReplacedUser {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the API's own")]
-pub struct ReplacedFile {
+pub struct LegacyFile {
     pub id: Uuid,
     pub user_id: String,
     pub original_name: String,
@@ -71,7 +71,7 @@ pub struct ReplacedFile {
 /// A row that was read, or what it says of itself and why it makes no sense.
 pub type Row<T> = std::result::Result<T, (String, String)>;
 
-impl Replaced {
+impl Legacy {
     /// A connection to read from.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl Replaced {
     ///
     /// # Errors
     /// When there is no such table.
-    pub async fn users(&self, after: &str, limit: i64) -> Result<Vec<Row<ReplacedUser>>> {
+    pub async fn users(&self, after: &str, limit: i64) -> Result<Vec<Row<LegacyUser>>> {
         let sql = "SELECT to_jsonb(u) FROM user_storage u WHERE u.user_id > $1 ORDER BY u.user_id LIMIT $2";
         let rows: Vec<Value> = sqlx::query_scalar(sql).bind(after).bind(limit).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(|row| read(row, "userId")).collect())
@@ -108,17 +108,17 @@ impl Replaced {
     ///
     /// # Errors
     /// When there is no such table.
-    pub async fn files(&self, after: Uuid, limit: i64) -> Result<Vec<Row<ReplacedFile>>> {
+    pub async fn files(&self, after: Uuid, limit: i64) -> Result<Vec<Row<LegacyFile>>> {
         let sql = "SELECT to_jsonb(f) FROM user_files f WHERE f.id > $1 ORDER BY f.id LIMIT $2";
         let rows: Vec<Value> = sqlx::query_scalar(sql).bind(after).bind(limit).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(read_file).collect())
     }
 }
 
-fn read_file(row: Value) -> Row<ReplacedFile> {
+fn read_file(row: Value) -> Row<LegacyFile> {
     let fields = fields(row);
     let details = details(&fields);
-    read_fields(fields, "id").map(|file: ReplacedFile| ReplacedFile { details, ..file })
+    read_fields(fields, "id").map(|file: LegacyFile| LegacyFile { details, ..file })
 }
 
 /// What is known of an asset. Columns have other types there than here (a tempo is INTEGER): what is a number in a text or

@@ -1,4 +1,4 @@
-// A sound with its waveform to look at and to click into.
+// An audio file with its waveform to look at and to click into.
 
 "use client";
 
@@ -6,15 +6,15 @@ import type { UserFile } from "@jam-storage/client";
 import { useEffect, useRef } from "react";
 import WaveSurfer from "wavesurfer.js";
 
-interface SoundPreviewProps {
+interface AudioPreviewProps {
   file: UserFile;
   onStale?: (() => void) | undefined;
 }
 
-/** A waveform needs all of the sound in memory, decoded; longer sounds play without one. */
+/** A waveform needs all of the audio in memory, decoded; longer sounds play without one. */
 const WAVEFORM_BYTES_MAX = 64 << 20;
 
-export default function SoundPreview({ file, onStale }: SoundPreviewProps) {
+export default function AudioPreview({ file, onStale }: AudioPreviewProps) {
   const container = useRef<HTMLDivElement>(null);
   const player = useRef<HTMLAudioElement>(null);
   const url = file.streamUrl;
@@ -38,14 +38,14 @@ export default function SoundPreview({ file, onStale }: SoundPreviewProps) {
       progressColor: style.outlineColor,
       cursorColor: "transparent",
     });
-    // The sound plays without its waveform; the player reports what it cannot play.
+    // The audio plays without its waveform; the player reports what it cannot play.
     waveform.on("error", () => {});
     return () => waveform.destroy();
   }, [url, file.fileSize]);
 
   return (
-    <div className="jam-sound">
-      <div ref={container} className="jam-sound-wave" aria-hidden />
+    <div className="jam-audio">
+      <div ref={container} className="jam-audio-wave" aria-hidden />
       {/* biome-ignore lint/a11y/useMediaCaption: captions are not known to the storage */}
       <audio
         ref={player}

@@ -8,14 +8,14 @@ import { useEffect, useRef, useState } from "react";
 import { type ReactZoomPanPinchContentRef, TransformComponent, TransformWrapper } from "react-zoom-pan-pinch";
 import { useStorageContext } from "../provider.js";
 
-interface PicturePreviewProps {
+interface ImagePreviewProps {
   file: UserFile;
   onStale?: (() => void) | undefined;
 }
 
-export default function PicturePreview({ file, onStale }: PicturePreviewProps) {
+export default function ImagePreview({ file, onStale }: ImagePreviewProps) {
   const zoom = useRef<ReactZoomPanPinchContentRef>(null);
-  const { source, onError } = usePictureSource(file, onStale);
+  const { source, onError } = useImageSource(file, onStale);
 
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
@@ -32,7 +32,7 @@ export default function PicturePreview({ file, onStale }: PicturePreviewProps) {
     <TransformWrapper ref={zoom} maxScale={12} centerOnInit doubleClick={{ mode: "toggle" }}>
       <TransformComponent wrapperClass="jam-zoom" contentClass="jam-zoom-content">
         <img
-          className="jam-preview-picture"
+          className="jam-preview-image"
           src={source}
           alt={file.originalName}
           draggable={false}
@@ -70,7 +70,7 @@ export default function PicturePreview({ file, onStale }: PicturePreviewProps) {
 }
 
 /** The picture itself; where the browser cannot show its format, the largest thumbnail. */
-function usePictureSource(file: UserFile, onStale: (() => void) | undefined) {
+function useImageSource(file: UserFile, onStale: (() => void) | undefined) {
   const { client } = useStorageContext();
   const [large, setLarge] = useState<string | null>(null);
   const onError = () => {

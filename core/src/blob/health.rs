@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the disk has said so far; cheap to clone, all clones know the same.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Soundness {
+pub(super) struct Health {
     has_failed: Arc<AtomicBool>,
 }
 
-impl Soundness {
+impl Health {
     /// Takes note of how a write or a sync went.
     pub(super) fn note<T>(&self, forced: io::Result<T>) -> io::Result<T> {
         if forced.as_ref().is_err_and(|cause| cause.raw_os_error() == Some(Errno::EIO as i32))

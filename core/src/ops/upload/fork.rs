@@ -23,7 +23,7 @@ const COPYING: Duration = Duration::from_secs(3600);
 ///
 /// # Errors
 /// [`crate::Error::Gone`] when the original is not what was recorded, [`crate::Error::VolumeFull`].
-pub(super) async fn behind(app: &App, session: &Session, open: &Open) -> Result<()> {
+pub(super) async fn start(app: &App, session: &Session, open: &Open) -> Result<()> {
     let (user, id) = (&session.user_id, session.id);
     app.volume.require_room(session.durable.offset()).await?;
     let copy = BlobKey::new(user.as_str(), Folder::Staging, &UploadId::new().to_string())?;

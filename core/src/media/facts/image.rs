@@ -25,7 +25,7 @@ pub(in crate::media) fn facts(mut source: Source<'_>, mime: &str) -> Option<Fact
     if mime == "image/x-portable-anymap"
         && let Some((width, height)) = any_map(&mut source)
     {
-        return Some(Facts::of_picture(width, height));
+        return Some(Facts::of_thumbnail(width, height));
     }
     source.rewind().ok()?;
     if let "image/tiff" | "image/jxl" | "image/jp2" | "image/x-tga" | "image/vnd-ms.dds" | "image/svg+xml" =
@@ -59,7 +59,7 @@ pub(in crate::media) fn facts(mut source: Source<'_>, mime: &str) -> Option<Fact
 
 fn upright(size: (u32, u32), orientation: Orientation) -> Facts {
     let (width, height) = if exchanges_sides(orientation) { turned(size) } else { size };
-    Facts::of_picture(width, height)
+    Facts::of_thumbnail(width, height)
 }
 
 /// Whether width and height change places.

@@ -11,19 +11,19 @@ const VERSION: u8 = 1;
 
 /// A place within a file from which it can be continued without reading what lies before.
 #[derive(Clone)]
-pub struct Midpoint {
+pub struct Checkpoint {
     bytes: u64,
     digest: Sha256,
 }
 
-impl Midpoint {
+impl Checkpoint {
     /// Before the first byte.
     #[must_use]
     pub fn start() -> Self {
         Self { bytes: 0, digest: Sha256::new() }
     }
 
-    /// A midpoint as a row holds it. `None` when a release wrote it whose form this one does not know.
+    /// A checkpoint as a row holds it. `None` when a release wrote it whose form this one does not know.
     #[must_use]
     pub fn parse(bytes: ByteSize, state: &[u8]) -> Option<Self> {
         let size = SerializedState::<Sha256>::default().len();
@@ -63,24 +63,24 @@ impl Midpoint {
     }
 }
 
-impl fmt::Debug for Midpoint {
+impl fmt::Debug for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Midpoint({})", self.bytes)
+        write!(f, "Checkpoint({})", self.bytes)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Midpoint;
+    use super::Checkpoint;
     use sha2::{Digest as _, Sha256};
 
     #[test]
     fn a_digest_goes_on_from_its_row_as_if_it_had_never_stopped() {
         let content: Vec<u8> = (0..=255).cycle().take(1000).collect();
         for cut in [0, 1, 55, 63, 64, 65, 128, 999, 1000] {
-            let mut before = Midpoint::start();
+            let mut before = Checkpoint::start();
             before.pass(&content[..cut]);
-            let mut after = Midpoint::parse(before.offset(), &before.state()).unwrap();
+            let mut after = Checkpoint::parse(before.offset(), &before.state()).unwrap();
             after.pass(&content[cut..]);
             assert_eq!(after.offset().bytes(), 1000);
             assert_eq!(after.sha256().0, <[u8; 32]>::from(Sha256::digest(&content)), "{cut}");
@@ -89,18 +89,18 @@ mod tests {
 
     #[test]
     fn what_is_no_state_is_refused() {
-        let state = Midpoint::start().state();
+        let state = Checkpoint::start().state();
         let newer = [&[2][..], &state[1..]].concat();
         for wrong in [&state[2..], &[][..], &[0xFF; 105][..], &newer[..]] {
-            assert!(Midpoint::parse(Midpoint::start().offset(), wrong).is_none());
+            assert!(Checkpoint::parse(Checkpoint::start().offset(), wrong).is_none());
         }
     }
 
     #[test]
     fn a_state_from_before_there_were_versions_is_read() {
-        let mut before = Midpoint::start();
+        let mut before = Checkpoint::start();
         before.pass(b"some bytes");
-        let read = Midpoint::parse(before.offset(), &before.state()[1..]).unwrap();
+        let read = Checkpoint::parse(before.offset(), &before.state()[1..]).unwrap();
         assert_eq!(read.sha256(), before.sha256());
     }
 }
