@@ -38,7 +38,7 @@ def connect(base_url: str) -> http.client.HTTPConnection:
 
 def exchange(connection: http.client.HTTPConnection, method: str, path: str, token: str,
              body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
-    """One request. A service may refuse a body before it has read it, so a broken pipe is no reason not to listen."""
+    """One request. A service may refuse a body before it has read it, so read the response even after a broken pipe."""
     try:
         try:
             connection.request(method, path, body, {"Authorization": f"Bearer {token}", **(headers or {})})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 MIB = 1024 * 1024
 PLAIN = ("application/zip", {"fileType": "project"})
-"""Media type and form fields of a file that is only stored: no service makes a picture of it."""
+"""Media type and form fields of a file that is only stored: no service makes a thumbnail of it."""
 
 
 def photo(path: Path) -> Path:

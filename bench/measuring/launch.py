@@ -29,13 +29,13 @@ class Started:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A free port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
 
 
 def answers(port: int, path: str = "/health") -> bool:
-    """Whether a GET is answered with 200."""
+    """Whether a GET returns 200."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS_MAX) as connection:
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
@@ -45,7 +45,7 @@ def answers(port: int, path: str = "/health") -> bool:
 
 
 def wait_for(port: int) -> None:
-    """Waits until somebody answers there."""
+    """Waits until a server answers there."""
     deadline = time.monotonic() + ANSWER_SECONDS_MAX
     while not answers(port):
         if time.monotonic() > deadline:

@@ -81,7 +81,7 @@ def busy_seconds() -> float:
 
 
 def kernel_seconds() -> float:
-    """Processor time of the kernel's own threads: they write what others left in the page cache."""
+    """Processor time of the kernel's own threads: they write back the page cache of other processes."""
     return sum(_seconds(fields) for _, fields in _processes().values() if int(fields[1]) == KERNEL_THREADS_PARENT)
 
 
@@ -117,7 +117,7 @@ def wait_until_quiet(patience_seconds: float, limit_cores: float = 0.25) -> bool
 
 
 def wait_until_idle(root: int, patience_seconds: float = 300) -> bool:
-    """Waits until a tree has nothing left to do: work behind the answers belongs to the request that caused it."""
+    """Waits until a tree has nothing left to do: work after the response belongs to the request that caused it."""
     deadline = time.monotonic() + patience_seconds
     while time.monotonic() < deadline:
         before = cpu_seconds(root)

@@ -1,4 +1,4 @@
-"""The operations that are compared. Each measures one target once and answers a Sample."""
+"""The operations that are compared. Each measures one target once and returns a Sample."""
 
 import statistics
 import time
@@ -18,7 +18,7 @@ WRITER = "bench_writer"
 
 
 class Failed(Exception):
-    """The service did not answer as it must; the message says how."""
+    """The service gave a wrong response; the message describes it."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _download_100m(target: Target, settings: Settings) -> Sample:
 
 def _small_uploads(name: str, media_type: str, fields: dict[str, str],
                    make: Callable[[Path], Path]) -> Callable[[Target, Settings], Sample]:
-    """Peak rate of uploads of 88 KiB. The cost includes what is done after the answers, such as pictures."""
+    """Peak rate of uploads of 88 KiB. The cost includes work after the responses, such as thumbnails."""
 
     def measure(target: Target, settings: Settings) -> Sample:
         content = make(settings.directory / name).read_bytes()
@@ -102,7 +102,7 @@ def _upload_32_at_once(target: Target, settings: Settings) -> Sample:
 
 
 def _remove_uploaded(target: Target, token: str, transfers: list[load.Transfer]) -> None:
-    """Gives the room back, as far as the service does so."""
+    """Deletes what was uploaded, as far as the service frees the storage."""
     for one in transfers:
         if 200 <= one.status < 300:
             file = api.Answer(one.status, one.body.encode()).json("files", 0, "id")
@@ -154,7 +154,7 @@ OPERATIONS = [
     Operation("download-100m", "download 100 MiB", " MiB/s", _download_100m),
     Operation("upload-photo", "upload 88 KiB JPEG, 16 at once", "/s",
               _small_uploads("photo.jpg", "image/jpeg", {}, inputs.photo)),
-    Operation("upload-plain", "upload 88 KiB without a picture", "/s",
+    Operation("upload-plain", "upload 88 KiB without a thumbnail", "/s",
               _small_uploads("plain.zip", *inputs.PLAIN, lambda path: inputs.blob(path, 88 * 1024))),
     Operation("upload-512m", "upload 512 MiB", " MiB/s", _upload_512m),
     Operation("upload-32", "peak RSS, 32 x 32 MiB uploads", " MiB", _upload_32_at_once),

@@ -13,7 +13,7 @@ TUS = {"Tus-Resumable": "1.0.0"}
 
 
 def resumable(uploads: int, size_mib: int):
-    """So many uploads at once, each of so many MiB. Answers MiB/s over all of them."""
+    """So many uploads at once, each of so many MiB. Returns MiB/s over all of them."""
 
     def measure(target: Target, settings: Settings) -> Sample:
         if target.uploads_path is None:
@@ -34,7 +34,7 @@ def resumable(uploads: int, size_mib: int):
 
 
 def create(target: Target, token: str, size_bytes: int) -> str:
-    """Creates an upload and answers its URL."""
+    """Creates an upload and returns its URL."""
     headers = {**TUS, "Upload-Length": str(size_bytes), "Upload-Metadata": "filename YS56aXA="}
     made = api.request(target.base_url, "POST", target.uploads_path or "", token, headers=headers)
     if made.status != 201:
@@ -44,7 +44,7 @@ def create(target: Target, token: str, size_bytes: int) -> str:
 
 
 def remove(target: Target, token: str, url: str) -> None:
-    """Gives the room back: the file where there is one, and the upload."""
+    """Frees the storage: deletes the file, where there is one, and the upload."""
     path = url.removeprefix(target.base_url)
     file = api.request(target.base_url, "HEAD", path, token, headers=TUS).headers.get("upload-file-id")
     if file:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Settings:
-    """How long and how patiently to measure, and where the uploaded files lie."""
+    """How long and how patiently to measure, and where the uploaded files are."""
 
     seconds: int
     transfers: int

@@ -1,4 +1,4 @@
-"""What side-by-side knows of a running service: its address, its processes and where its answers differ."""
+"""Description of a running service: its address, its processes and where its responses differ."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class Unmeasurable(Exception):
-    """An operation needs something that the target's description does not give."""
+    """An operation needs something that the target's description lacks."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Target:
     token: str
     about: str = ""
     postgres_pid: int | None = None
-    """The postmaster; None leaves the database out of the figures."""
+    """The postmaster; without it the figures exclude the database."""
     files: dict[str, str] = field(default_factory=dict)
     """Ids of files of the token's user: photo, 64k, 1m, 100m, 1g."""
     token_command: list[str] | None = None
@@ -39,21 +39,21 @@ class Target:
     quota_field: str = "maxBytes"
     """The number's name in PUT /api/storage/quota."""
     used_bytes: list[str] = field(default_factory=lambda: ["storage", "totalBytes"])
-    """Where GET /api/storage/usage answers the stored bytes."""
+    """The path to the stored bytes in the response of GET /api/storage/usage."""
     uploads_path: str | None = None
     """Where resumable uploads are created by tus 1.0."""
     launch: Launch | None = None
 
     @staticmethod
     def read(path: Path) -> "Target":
-        """Reads a description; an unknown field is an error, so that a typing mistake does not go unseen."""
+        """Reads a description; an unknown field is an error, so that a typo is noticed."""
         document = json.loads(path.read_text())
         if launch := document.get("launch"):
             document["launch"] = Launch(**launch)
         return Target(**document)
 
     def token_for(self, user: str) -> str:
-        """A token of a user of ours; anything uploaded under it leaves the measured data set alone."""
+        """A token of a separate user: uploads under it do not change the measured data set."""
         if self.token_command is None:
             raise Unmeasurable("no token_command")
         done = subprocess.run([*self.token_command, user], check=True, capture_output=True, text=True)

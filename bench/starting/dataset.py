@@ -1,4 +1,4 @@
-"""The data set of the reads: a user with 1,000 files, made through the API like anybody's."""
+"""The data set of the reads: a user with 1,000 files, created through the API."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ PHOTOS_PER_REQUEST = 10
 
 
 def make(target: Target, directory: Path) -> dict[str, str]:
-    """Uploads the data set as the target's user and answers the files' ids. The photos are the newest files."""
+    """Uploads the data set as the target's user and returns the files' ids. The photos are the newest files."""
     print(f"making {FILE_COUNT} files for {target.label}", file=sys.stderr)
     ids = {name: _upload_blob(target, inputs.blob(directory / f"{name}.zip", size_bytes))
            for name, size_bytes in BLOBS.items()}

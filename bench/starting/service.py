@@ -1,4 +1,4 @@
-"""A target's life: its directory, its process, its description. What `start` made, `stop` takes away."""
+"""Life cycle of a target: its directory, process and description. `stop` removes everything that `start` created."""
 
 import argparse
 import dataclasses
@@ -29,8 +29,8 @@ ANSWER_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 60
 
 
-class Room:
-    """Where a target keeps what it has."""
+class Workspace:
+    """The directories of a target."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
@@ -39,17 +39,17 @@ class Room:
         self.key = TokenKey(state)
         self.log = state / "service.log"
         self.process = state / "process"
-        """Number and start of the service's process: together they are never another's."""
+        """Number and start of the service's process: together they identify it for good."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What is particular to one service. `prepare` fills database and volume and says how to start it."""
+    """The part that differs by service. `prepare` fills database and volume and says how to start it."""
 
     label: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     about: Callable[[argparse.Namespace], str]
-    prepare: Callable[[Room, argparse.Namespace], Launch]
+    prepare: Callable[[Workspace, argparse.Namespace], Launch]
     quota_field: str
     used_bytes: list[str]
     uploads_path: str | None = None
@@ -65,77 +65,77 @@ def run(recipe: Recipe, doc: str) -> None:
     verbs.add_parser("stop", help="stop it and remove its directory")
     verbs.add_parser("token", help="print a token for a user").add_argument("user")
     arguments = parser.parse_args()
-    room = Room(arguments.state.absolute())
+    workspace = Workspace(arguments.state.absolute())
     if arguments.verb == "start":
-        target = start(recipe, room, arguments)
+        target = start(recipe, workspace, arguments)
         print(json.dumps(dataclasses.asdict(target), indent=2))
     elif arguments.verb == "stop":
-        stop(room)
-        shutil.rmtree(room.state)
+        stop(workspace)
+        shutil.rmtree(workspace.state)
     else:
-        print(room.key.token(arguments.user))
+        print(workspace.key.token(arguments.user))
 
 
-def start(recipe: Recipe, room: Room, arguments: argparse.Namespace) -> Target:
+def start(recipe: Recipe, workspace: Workspace, arguments: argparse.Namespace) -> Target:
     """Starts everything and makes the data set; leaves nothing running when it fails."""
-    if room.state.exists():
-        sys.exit(f"{room.state} exists: stop that target first")
-    room.state.mkdir(parents=True)
-    room.volume.mkdir(mode=0o700)
+    if workspace.state.exists():
+        sys.exit(f"{workspace.state} exists: stop that target first")
+    workspace.state.mkdir(parents=True)
+    workspace.volume.mkdir(mode=0o700)
     try:
-        room.key.make()
-        room.cluster.start()
-        room.cluster.psql("postgres", "-c", f"CREATE DATABASE {DATABASE}")
-        how = recipe.prepare(room, arguments)
+        workspace.key.make()
+        workspace.cluster.start()
+        workspace.cluster.psql("postgres", "-c", f"CREATE DATABASE {DATABASE}")
+        how = recipe.prepare(workspace, arguments)
         port = launch.free_port()
         target = Target(
             label=recipe.label,
             base_url=f"http://127.0.0.1:{port}",
-            pid=start_process(how, port, room),
-            token=room.key.token(READER),
+            pid=start_process(how, port, workspace),
+            token=workspace.key.token(READER),
             about=recipe.about(arguments),
-            postgres_pid=room.cluster.pid,
-            token_command=[str(Path(sys.argv[0]).absolute()), "--state", str(room.state), "token"],
-            admin_token=room.key.token(ADMIN, admin=True),
+            postgres_pid=workspace.cluster.pid,
+            token_command=[str(Path(sys.argv[0]).absolute()), "--state", str(workspace.state), "token"],
+            admin_token=workspace.key.token(ADMIN, admin=True),
             quota_field=recipe.quota_field,
             used_bytes=recipe.used_bytes,
             uploads_path=recipe.uploads_path,
             launch=how,
         )
-        with tempfile.TemporaryDirectory(dir=room.state) as directory:
+        with tempfile.TemporaryDirectory(dir=workspace.state) as directory:
             files = dataset.make(target, Path(directory))
-        room.cluster.psql(DATABASE, "-c", "VACUUM ANALYZE")
+        workspace.cluster.psql(DATABASE, "-c", "VACUUM ANALYZE")
         return dataclasses.replace(target, files=files)
     except BaseException:
-        stop(room)
-        print(f"{room.state} is left for you to look at", file=sys.stderr)
+        stop(workspace)
+        print(f"{workspace.state} is kept for inspection", file=sys.stderr)
         raise
 
 
-def start_process(how: Launch, port: int, room: Room) -> int:
+def start_process(how: Launch, port: int, workspace: Workspace) -> int:
     """Starts the service and waits until it answers."""
-    with room.log.open("wb") as log:
+    with workspace.log.open("wb") as log:
         process = subprocess.Popen(how.command, cwd=how.directory, start_new_session=True, stdin=subprocess.DEVNULL,
                                    env={**os.environ, **how.environment, "PORT": str(port)}, stdout=log, stderr=log)
-    room.process.write_text(f"{process.pid} {machine.start_ticks(process.pid)}")
+    workspace.process.write_text(f"{process.pid} {machine.start_ticks(process.pid)}")
     deadline = time.monotonic() + ANSWER_SECONDS_MAX
     while not launch.answers(port):
         if process.poll() is not None or time.monotonic() > deadline:
-            raise SystemExit(f"the service does not answer; see {room.log}")
+            raise SystemExit(f"the service does not answer; see {workspace.log}")
         time.sleep(0.05)
     return process.pid
 
 
-def stop(room: Room) -> None:
+def stop(workspace: Workspace) -> None:
     """Ends the service, then its database. Does nothing about what does not run."""
-    stop_process(room)
-    room.cluster.stop()
+    stop_process(workspace)
+    workspace.cluster.stop()
 
 
-def stop_process(room: Room) -> None:
+def stop_process(workspace: Workspace) -> None:
     """Ends the service, if it runs."""
-    if room.process.exists():
-        pid, started = map(int, room.process.read_text().split())
+    if workspace.process.exists():
+        pid, started = map(int, workspace.process.read_text().split())
         deadline = time.monotonic() + STOP_SECONDS_MAX
         while machine.start_ticks(pid) == started and time.monotonic() < deadline:
             os.kill(pid, signal.SIGTERM)

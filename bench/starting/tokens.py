@@ -8,7 +8,7 @@ from pathlib import Path
 
 ISSUER = "https://issuer.bench.example"
 PARTY = "https://app.bench.example"
-# The service takes none that lives longer.
+# The service accepts none that lives longer.
 LIFETIME_SECONDS = 86_400
 
 

@@ -1,6 +1,6 @@
-// The peer of the comparison, and what makes its inputs and references.
-//   node sharp.js inputs <folder of pictures> <folder>      one input for each format
-//   node sharp.js reference <file> <out.png>                the whole picture, upright, in sRGB
+// The peer of the comparison; also makes its inputs and references.
+//   node sharp.js inputs <folder of images> <folder>        one input for each format
+//   node sharp.js reference <file> <out.png>                the whole image, upright, in sRGB
 //   node sharp.js time <file> <variant> <times> <out.webp>  a line of JSON with what one thumbnail costs
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ const thumbnail = (file, variant) => open(file).resize({ ...VARIANTS[variant], w
 
 const webp = (file, variant) => thumbnail(file, variant).webp({ quality: 80 }).toBuffer();
 
-// In MiB, by the kernel's count, which starts anew with the program.
+// In MiB, by the kernel's count, which starts at zero with the program.
 const peakRss = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
 
 async function time(file, variant, times, out) {
@@ -43,12 +43,12 @@ async function time(file, variant, times, out) {
 
 const reference = (file, out) => open(file).toColourspace('srgb').png({ compressionLevel: 1 }).toFile(out);
 
-async function inputs(pictures, folder) {
+async function inputs(images, folder) {
   mkdirSync(folder, { recursive: true });
-  const photo = sharp(join(pictures, 'mate/abstract/Elephants_5640x3172.jpg'));
-  const drawing = sharp(join(pictures, 'gnome/pixels-l.webp'));
-  const sized = (picture, width, height) => picture.clone().resize(width, height, { fit: 'cover' });
-  const write = async (name, picture) => picture.toFile(join(folder, name));
+  const photo = sharp(join(images, 'mate/abstract/Elephants_5640x3172.jpg'));
+  const drawing = sharp(join(images, 'gnome/pixels-l.webp'));
+  const sized = (image, width, height) => image.clone().resize(width, height, { fit: 'cover' });
+  const write = async (name, image) => image.toFile(join(folder, name));
   const twelve = sized(photo, 4000, 3000);
   const jpeg = { quality: 90, chromaSubsampling: '4:2:0', mozjpeg: false };
   await write('12mp-turned.jpg', twelve.clone().jpeg(jpeg).withMetadata({ orientation: 6 }));

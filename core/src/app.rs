@@ -51,7 +51,7 @@ pub struct Parts {
     pub writers: Writers,
     /// What the janitor of this process found out.
     pub upkeep: Upkeep,
-    /// Cancelled when the process is told to end.
+    /// Cancelled when the process is to end.
     pub stop: CancellationToken,
     /// Bounds of decoders.
     pub media_limits: MediaLimits,

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 /// The result of everything that can fail in a way a client may see.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Every failure a client can be told about. The text of each variant is one sentence for a person.
+/// Every failure that a client can receive. The text of each variant is one sentence for a person.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No token, or one that proves nothing. All token failures look the same from outside.
@@ -22,8 +22,8 @@ pub enum Error {
     /// A signed URL that is malformed, forged, expired or revoked.
     #[error("This link is not valid or has expired.")]
     BadSignature,
-    /// Unknown, deleted, malformed or somebody else's: never told apart.
-    #[error("There is nothing here.")]
+    /// Unknown, deleted, malformed or somebody else's: the client cannot distinguish these.
+    #[error("Not found.")]
     NotFound,
     /// The file exists and its thumbnail cannot be made.
     #[error("No thumbnail is available: {reason}.")]
@@ -57,7 +57,7 @@ pub enum Error {
     #[error("The request took too long to arrive.")]
     RequestTimeout,
     /// A file of a type that a browser must not show inline.
-    #[error("This file can be downloaded but not shown in place.")]
+    #[error("This file can be downloaded but not shown inline.")]
     NotStreamable,
     /// The path exists and has no such method.
     #[error("This method is not supported here.")]
@@ -66,21 +66,21 @@ pub enum Error {
     #[error("The file has changed since it was read.")]
     PreconditionFailed,
     /// No byte of the file is in the range asked for.
-    #[error("The range asked for lies outside the file, which has {size} bytes.")]
+    #[error("The requested range is outside the file, which has {size} bytes.")]
     RangeNotSatisfiable {
         /// The size of the file.
         size: ByteSize,
     },
-    /// The state of the thing does not allow the operation.
+    /// The state of the file or upload does not allow the operation.
     #[error("{reason}.")]
     Conflict {
         /// Why not, for a person.
         reason: String,
     },
-    /// Bytes for another place of an upload than the one it has come to.
-    #[error("The upload has come to byte {offset}, not to where these bytes belong.")]
+    /// Bytes for another offset than the upload's.
+    #[error("Offset mismatch: the upload is at byte {offset}.")]
     OffsetMismatch {
-        /// How far it has come.
+        /// The upload's offset.
         offset: ByteSize,
     },
     /// An upload that was cancelled, expired or lost.
@@ -90,15 +90,15 @@ pub enum Error {
     #[error("Another request is sending to this upload: try again in a moment.")]
     UploadLocked,
     /// Bytes for an upload that is joined from parts.
-    #[error("This upload is joined from its parts and takes no bytes of its own.")]
+    #[error("This upload is joined from its parts and accepts no bytes of its own.")]
     JoinedUpload,
     /// Bytes that do not hash to what the client said. Nothing of them is kept.
     #[error("The bytes do not match their checksum.")]
     ChecksumMismatch,
-    /// More bytes than the upload was said to have.
-    #[error("There are more bytes than the {length} that the upload was said to have.")]
+    /// More bytes than the upload announced.
+    #[error("More bytes were sent than the {length} that the upload announced.")]
     UploadTooLong {
-        /// What was said.
+        /// The announced length.
         length: ByteSize,
     },
     /// More uploads at once than one user may have.
@@ -135,7 +135,7 @@ pub enum Error {
         max_bytes: ByteSize,
     },
     /// An answer beyond what the gateway in front can carry.
-    #[error("The answer is larger than {}: ask for ranges of it.", max_bytes.formatted())]
+    #[error("The response is larger than {}: request ranges of it.", max_bytes.formatted())]
     AnswerTooLarge {
         /// What the gateway carries.
         max_bytes: ByteSize,
@@ -180,8 +180,8 @@ pub enum Error {
         /// What to send.
         expected: &'static str,
     },
-    /// A body that is compressed for its way.
-    #[error("The body has a Content-Encoding, which is not supported here: send it as it is.")]
+    /// A body with a content encoding.
+    #[error("The body has a Content-Encoding, which is not supported here: send it unencoded.")]
     UnsupportedEncoding,
     /// Too many requests or uploads for now.
     #[error("Too many requests: try again in {retry_after_seconds} s.")]

@@ -20,6 +20,6 @@ pub mod writers;
 
 pub use error::{Error, Result};
 
-/// Gives the large buffers of uploads and downloads back, which glibc's allocator keeps or maps anew for each.
+/// Returns the large buffers of uploads and downloads to the system; glibc's allocator keeps them or maps one for each.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

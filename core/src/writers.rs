@@ -1,5 +1,5 @@
-//! Who in this process is writing to which upload, so that a newer request can ask an older one to stop.
-//! Only a shortcut: what keeps two writers apart is the lock on the staging file, and its epoch tells the older one.
+//! The writers of this process by upload, so that a newer request can ask an older one to stop.
+//! Only a shortcut: the lock on the staging file keeps two writers apart, and the epoch stops the older one.
 
 use crate::ids::UploadId;
 use std::collections::HashMap;
@@ -15,8 +15,8 @@ pub struct Writers(Arc<Mutex<Open>>);
 struct Open {
     by_upload: HashMap<UploadId, Entry>,
     entered: u64,
-    /// Whether somebody hears of uploads that other processes want.
-    is_heard: bool,
+    /// Whether a listener runs, which receives the uploads that other processes want.
+    has_listener: bool,
 }
 
 #[derive(Debug)]
@@ -34,12 +34,12 @@ pub struct Writing {
     number: u64,
     /// Cancelled when the writer is to stop.
     pub stop: CancellationToken,
-    /// Told when the writer should look whether it is still the latest one.
+    /// Notified when the writer should check whether it is still the latest one.
     pub look: Arc<Notify>,
 }
 
 impl Writers {
-    /// Enters a writer, who holds the upload's lock.
+    /// Registers a writer. The caller holds the upload's lock.
     #[must_use]
     pub fn enter(&self, id: UploadId) -> Writing {
         let (stop, look) = (CancellationToken::new(), Arc::new(Notify::new()));
@@ -57,7 +57,7 @@ impl Writers {
         writer.inspect(|writer| writer.stop.cancel()).is_some()
     }
 
-    /// Makes an upload's writer look whether it is still the latest one, if this process has one.
+    /// Makes an upload's writer check whether it is still the latest one, if this process has one.
     pub fn hint(&self, id: UploadId) {
         if let Some(writer) = lock(&self.0).by_upload.get(&id) {
             writer.look.notify_one();
@@ -69,18 +69,18 @@ impl Writers {
         lock(&self.0).by_upload.values().for_each(|writer| writer.look.notify_one());
     }
 
-    /// Whether the caller is to hear what other processes want, because nobody does so yet.
+    /// Whether the caller has to start a listener, because none runs yet.
     #[must_use]
     pub fn begin_listening(&self) -> bool {
-        !std::mem::replace(&mut lock(&self.0).is_heard, true)
+        !std::mem::replace(&mut lock(&self.0).has_listener, true)
     }
 
-    /// Whether whoever hears may end, because nobody writes. Whoever writes next begins anew.
+    /// Whether the listener may end, because nobody writes. The next writer starts another.
     #[must_use]
     pub fn end_listening(&self) -> bool {
         let mut open = lock(&self.0);
-        open.is_heard = !open.by_upload.is_empty();
-        !open.is_heard
+        open.has_listener = !open.by_upload.is_empty();
+        !open.has_listener
     }
 }
 
@@ -103,16 +103,16 @@ mod tests {
     use crate::ids::UploadId;
 
     #[test]
-    fn somebody_hears_for_all_writers_as_long_as_there_are_any() {
+    fn one_listener_runs_as_long_as_there_are_writers() {
         let writers = Writers::default();
         let first = writers.enter(UploadId::new());
         assert!(writers.begin_listening());
         let second = writers.enter(UploadId::new());
-        assert!(!writers.begin_listening(), "one hears for all");
+        assert!(!writers.begin_listening(), "one listener for all");
         drop(first);
         assert!(!writers.end_listening(), "the second still writes");
         drop(second);
         assert!(writers.end_listening());
-        assert!(writers.begin_listening(), "the next writer begins anew");
+        assert!(writers.begin_listening(), "the next writer starts another");
     }
 }

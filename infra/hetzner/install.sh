@@ -108,7 +108,7 @@ mount_volume() {
     fi
     mountpoint -q "$mount_point" || [ -n "$allow_root_disk" ] || [ -e "$(setting USER_STORAGE_ROOT)/.jam-volume" ] ||
         die "nothing is mounted at $mount_point: give --volume-device, or --allow-root-disk for a trial"
-    # Only directories of the service's own user may lie below, so that it can make its root.
+    # Only directories of the service's own user may be below, so that it can make its root.
     chown jam:jam "$mount_point"
     chmod 711 "$mount_point"
 }

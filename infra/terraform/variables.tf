@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of the server; other things' names start with it."
+  description = "Name of the server, and prefix of the names of other resources."
   type        = string
   default     = "jam-storage"
 }

@@ -1,6 +1,6 @@
-//! Where the tool keeps things: below `.jam/` at the repository's root, beside the build's own directory.
+//! Where the tool keeps its files: below `.jam/` at the repository's root, beside the build's own directory.
 //! Invariant: the same checkout always gets the same paths, whoever starts the tool from whatever directory.
-//! Never reads or writes what lies there.
+//! Never reads or writes the files there.
 
 use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
@@ -20,7 +20,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Finds the checkout that the working directory is in; `state` is where it keeps things, from its root.
+    /// Finds the checkout that the working directory is in; `state` is where it keeps its files, from its root.
     pub(crate) fn find(state: &Path) -> Result<Self> {
         let here = std::env::current_dir().context("failed to read the working directory")?;
         let root = here
@@ -42,7 +42,7 @@ impl Layout {
         &self.root
     }
 
-    /// Something below `.jam/`, or where else things are kept.
+    /// A path below `.jam/`, or below the other directory that was chosen.
     pub(crate) fn state(&self, name: &str) -> PathBuf {
         self.state.join(name)
     }

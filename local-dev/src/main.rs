@@ -36,7 +36,7 @@ use token::{SigningKey, TokenRequest};
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
-    /// Where to keep things, from the checkout's root: another directory is another installation
+    /// Where to keep files, from the checkout's root: another directory is another installation
     #[arg(long, global = true, value_name = "DIRECTORY", default_value = ".jam")]
     state: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! What sample media there is: pictures, videos and audio files as ffmpeg's own sources draw them, and what is said of each.
+//! The sample media: images, videos and audio files from ffmpeg's own sources, and the metadata of each.
 //! Invariant: needs no input file and no network, and looks the same on every machine.
 //! Never runs anything.
 
@@ -103,7 +103,7 @@ const LANDSCAPES: &[Landscape] = &[
 /// A still is drawn small and enlarged: the drawing costs more than the enlarging.
 const DRAWN: &str = "640x400";
 
-/// Videos: name, ffmpeg's picture source, audio or silence, seconds, category, package.
+/// Videos: name, ffmpeg's video source, audio or silence, seconds, category, package.
 const VIDEOS: &[(&str, &str, &str, u32, &str, &str)] = &[
     (
         "Drift.mp4",
@@ -140,7 +140,7 @@ const VIDEOS: &[(&str, &str, &str, u32, &str, &str)] = &[
 ];
 
 /// Audio files: name, ffmpeg's source, category, style.
-const SOUNDS: &[(&str, &str, &str, &str)] = &[
+const AUDIO_FILES: &[(&str, &str, &str, &str)] = &[
     (
         "Window seat.mp3",
         "aevalsrc='0.25*exp(-3*mod(t,0.5))*sin(2*PI*(220+55*mod(floor(t*2),4))*t)+0.12*sin(2*PI*110*t)*(0.7+0.3*sin(t/2))':d=42",
@@ -169,10 +169,10 @@ const SOUNDS: &[(&str, &str, &str, &str)] = &[
 
 /// All of it, newest last.
 pub(crate) fn samples() -> Vec<Sample> {
-    let sounds = SOUNDS.iter().map(audio);
+    let audio_files = AUDIO_FILES.iter().map(audio);
     let videos = VIDEOS.iter().map(video);
-    let pictures = LANDSCAPES.iter().enumerate().map(|(index, landscape)| picture(index, landscape));
-    sounds.chain(videos).chain(pictures).collect()
+    let images = LANDSCAPES.iter().enumerate().map(|(index, landscape)| image(index, landscape));
+    audio_files.chain(videos).chain(images).collect()
 }
 
 fn audio(&(name, source, category, style): &(&str, &str, &str, &str)) -> Sample {
@@ -183,10 +183,8 @@ fn audio(&(name, source, category, style): &(&str, &str, &str, &str)) -> Sample 
     Sample { name: name.to_owned(), arguments: lavfi(source), fields: object(fields), is_favorite: false }
 }
 
-fn video(
-    &(name, picture, audio, seconds, category, package): &(&str, &str, &str, u32, &str, &str),
-) -> Sample {
-    let mut arguments = lavfi(picture);
+fn video(&(name, source, audio, seconds, category, package): &(&str, &str, &str, u32, &str, &str)) -> Sample {
+    let mut arguments = lavfi(source);
     if !audio.is_empty() {
         arguments.extend(lavfi(audio));
     }
@@ -197,7 +195,7 @@ fn video(
     Sample { name: name.to_owned(), arguments, fields: object(fields), is_favorite: name == "Drift.mp4" }
 }
 
-fn picture(index: usize, &(name, package, is_favorite, colours, sun): &Landscape) -> Sample {
+fn image(index: usize, &(name, package, is_favorite, colours, sun): &Landscape) -> Sample {
     // Not all of one shape, as in a real library.
     let (size, category) = match index % 4 {
         3 => ("1200:1200", "background"),

@@ -1,6 +1,6 @@
 //! The generated files: `.sqlx` (what PostgreSQL says about each query), `migrations/schema.sql`, `.env.example`,
 //! `docs/{openapi.json,errors.md,configuration.md}`, nginx's routes.
-//! Invariant: each is a function of the tree alone, so that CI can compare what is committed with what is made anew.
+//! Invariant: each is a function of the tree alone, so that CI can compare what is committed with what is generated.
 //! Never runs against a database that keeps data.
 #![expect(clippy::disallowed_methods, reason = "this module writes the generated files, with cargo's help")]
 

@@ -63,7 +63,7 @@ impl Functions {
     }
 }
 
-/// What `up` can be told.
+/// Options of `up`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// The router's port on 127.0.0.1
@@ -296,10 +296,10 @@ pub(crate) fn down(layout: &Layout) -> Result<()> {
     Ok(())
 }
 
-/// The service's programs lie beside this one: built by the same command, in the same mode.
+/// The service's programs are in this one's directory: built by the same command, in the same mode.
 fn find_programs(functions: Functions) -> Result<PathBuf> {
     let program = std::env::current_exe().context("failed to find this program")?;
-    let directory = program.parent().context("this program lies in no directory")?;
+    let directory = program.parent().context("this program is in no directory")?;
     for name in functions.names().into_iter().chain(["jam-admin"]) {
         if !directory.join(name).is_file() {
             bail!("{} is not built: ./local-dev/up builds what it runs", directory.join(name).display());
@@ -349,7 +349,7 @@ fn prepare_issuer(layout: &Layout, settings: &mut Settings) -> Result<Option<Loc
     Ok(Some(LocalIssuer { listener, issuer: Issuer::new(layout.clone(), key) }))
 }
 
-/// What the service is told beside its database and issuer, unless the environment says otherwise.
+/// The service's settings beside its database and issuer, unless the environment says otherwise.
 fn complete_settings(layout: &Layout, options: &Options, settings: &mut Settings) -> Result<()> {
     let volume = layout.state("volume/users");
     let defaults = [

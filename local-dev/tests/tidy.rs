@@ -1,4 +1,5 @@
-//! The walls of the house: directions between rooms, sizes, names and headers. A failure names the place and the rule.
+//! Rules for the sources: which modules may use which, sizes, names, headers and words.
+//! A failure names the place and the rule.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -11,8 +12,8 @@ use std::process::Command;
 /// Longest source file.
 const MAX_LINES: usize = 500;
 
-/// What each room of core may use of its siblings; a room that is not named may use none.
-const ROOMS: &[(&str, &[&str])] = &[
+/// The siblings that each module of core may use; a module that is not listed may use none.
+const MODULES: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("model", &["ids"]),
     ("error", &["model"]),
@@ -34,18 +35,54 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "helpers", "misc", "types", "manager"];
 
+/// Words that the project does not use, in any case, and why.
+const BANNED_WORDS: &[(&str, &str)] = &[
+    ("film", "the API says video"),
+    ("films", "the API says video"),
+    ("picture", "the API says image and thumbnail; what a video consists of is a frame"),
+    ("pictures", "the API says image and thumbnail; what a video consists of is a frame"),
+    ("soundness", "audio and correctness are meant by other words"),
+    ("hearing", "a process listens"),
+    ("replaced system", "it is the legacy service"),
+];
+
+/// Where a banned word is somebody else's: a file, the text in it that is not looked at, and why.
+const FOREIGN_WORDS: &[(&str, &str, &str)] = &[
+    ("core/src/media/thumbnail/decode/av1.rs", "Picture", "rav1d's name of a decoded frame"),
+    ("core/src/media/thumbnail/decode/av1.rs", "get_picture", "rav1d's function"),
+    ("client/react/src/media-card.tsx", "Film", "an icon of lucide"),
+    ("core/fuzz/make-seeds", "-still-picture", "an option of ffmpeg"),
+];
+
+/// Files whose words are not looked at: the beginnings or ends of their paths, and why.
+const UNREAD_FILES: &[(&str, &str)] = &[
+    ("migrations/", "a migration that has run cannot be changed: its checksum is recorded"),
+    (".sqlx/", "generated from the queries"),
+    (".lock", "names of other projects"),
+    ("-lock.json", "names of other projects"),
+    ("LICENSE", "somebody else's text"),
+    ("core/fuzz/seeds/", "media"),
+    ("core/fuzz/found/", "media"),
+    ("local-dev/tests/tidy.rs", "lists the words"),
+];
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Every Rust file that git knows of, with its text.
-fn sources() -> Vec<(String, String)> {
-    let listed = Command::new("git").args(["ls-files", "*.rs"]).current_dir(root()).output().unwrap();
+/// Every text file that git tracks under names of this pattern, with its text.
+fn tracked(pattern: &str) -> Vec<(String, String)> {
+    let listed = Command::new("git").args(["ls-files", "-z", pattern]).current_dir(root()).output().unwrap();
     let names = String::from_utf8(listed.stdout).unwrap();
     let read = |name: &str| Some((name.to_owned(), std::fs::read_to_string(root().join(name)).ok()?));
-    let found: Vec<_> = names.lines().filter_map(read).collect();
-    assert!(found.len() > 50, "git lists the sources");
-    found
+    let files: Vec<_> = names.split_terminator('\0').filter_map(read).collect();
+    assert!(files.len() > 50, "git lists the files");
+    files
+}
+
+/// Every Rust file that git tracks, with its text.
+fn sources() -> Vec<(String, String)> {
+    tracked("*.rs")
 }
 
 /// The code of a file without its tests, which may use anything.
@@ -54,21 +91,21 @@ fn without_tests(text: &str) -> &str {
 }
 
 #[test]
-fn rooms_of_core_depend_one_way() {
+fn modules_of_core_depend_one_way() {
     for (name, text) in sources() {
         let Some(path) = name.strip_prefix("core/src/") else { continue };
-        let room = path.split('/').next().unwrap_or(path).trim_end_matches(".rs");
-        if room == "lib" || path.contains("/tests/") {
+        let module = path.split('/').next().unwrap_or(path).trim_end_matches(".rs");
+        if module == "lib" || path.contains("/tests/") {
             continue;
         }
-        let allowed = ROOMS.iter().find(|(known, _)| *known == room);
-        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{name}: the room {room} is not in the plan"));
+        let allowed = MODULES.iter().find(|(name, _)| *name == module);
+        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{path}: the module {module} is not listed"));
         for (number, line) in without_tests(&text).lines().enumerate() {
             for used in line.split("crate::").skip(1) {
                 let used: String = used.chars().take_while(|c| c.is_ascii_lowercase()).collect();
-                let is_sibling = ROOMS.iter().any(|(known, _)| *known == used);
-                let is_fine = used == room || allowed.contains(&used.as_str());
-                assert!(!is_sibling || is_fine, "{name}:{}: {room} must not use {used}", number + 1);
+                let is_sibling = MODULES.iter().any(|(name, _)| *name == used);
+                let is_fine = used == module || allowed.contains(&used.as_str());
+                assert!(!is_sibling || is_fine, "{name}:{}: {module} must not use {used}", number + 1);
             }
         }
     }
@@ -202,4 +239,43 @@ fn nothing_is_left_unfinished() {
             assert!(!text.contains(mark.as_str()), "{name}: {mark}");
         }
     }
+}
+
+/// The banned words of a line: whole words, or parts of identifiers in snake_case.
+fn banned_words(line: &str) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    let line = line.to_lowercase();
+    let words: Vec<String> = line
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+    BANNED_WORDS.iter().filter(move |(banned, _)| {
+        let banned: Vec<&str> = banned.split(' ').collect();
+        words.windows(banned.len()).any(|part| part == banned)
+    })
+}
+
+#[test]
+fn words_are_the_contracts() {
+    let is_read = |name: &str| {
+        !UNREAD_FILES.iter().any(|(affix, _)| name.starts_with(*affix) || name.ends_with(*affix))
+    };
+    let mut faults = Vec::new();
+    for (name, text) in tracked("*").iter().filter(|(name, _)| is_read(name)) {
+        let foreign: Vec<&str> =
+            FOREIGN_WORDS.iter().filter(|(file, ..)| file == name).map(|(_, text, _)| *text).collect();
+        for (number, line) in text.lines().enumerate() {
+            let own = foreign.iter().fold(line.to_owned(), |line, text| line.replace(*text, ""));
+            faults.extend(
+                banned_words(&own).map(|(word, why)| format!("{name}:{}: \"{word}\": {why}", number + 1)),
+            );
+        }
+    }
+    assert!(faults.is_empty(), "{} banned words:\n{}", faults.len(), faults.join("\n"));
+    let words = |line: &str| banned_words(line).map(|(word, _)| *word).collect::<Vec<_>>();
+    assert_eq!(
+        words("let first_picture = PICTURES[0]; // of the replaced system"),
+        ["picture", "pictures", "replaced system"]
+    );
+    assert!(words("Fujifilm, picturesque, a system that was replaced").is_empty());
 }

@@ -1,5 +1,5 @@
-//! How like a thumbnail is to the picture: SSIM (Wang et al. 2004) of the brightness, over squares of eight pixels,
-//! against the whole picture brought to the thumbnail's size by Lanczos in one step.
+//! How similar a thumbnail is to its original: SSIM (Wang et al. 2004) of the brightness, over squares of eight pixels,
+//! against the whole original, scaled to the thumbnail's size by Lanczos in one step.
 
 use std::path::Path;
 
@@ -9,17 +9,17 @@ use image::imageops::{FilterType, resize};
 
 const SIDE: u32 = 8;
 
-/// 1 where nothing differs. `None` for a thumbnail that is cut: whether its middle is rounded up or down by half a
-/// pixel is no question of likeness. Transparent pixels count as black.
-pub(crate) fn to_whole(thumbnail: &Path, picture: &Path) -> Result<Option<f64>> {
-    let (thumbnail, picture) = (brightness(thumbnail)?, brightness(picture)?);
+/// 1 where nothing differs. `None` for a thumbnail that is cropped, because rounding its middle by half a pixel would
+/// count as a difference. Transparent pixels count as black.
+pub(crate) fn to_whole(thumbnail: &Path, original: &Path) -> Result<Option<f64>> {
+    let (thumbnail, original) = (brightness(thumbnail)?, brightness(original)?);
     let (width, height) = thumbnail.dimensions();
-    let across = f64::from(picture.width()) / f64::from(width);
-    let down = f64::from(picture.height()) / f64::from(height);
+    let across = f64::from(original.width()) / f64::from(width);
+    let down = f64::from(original.height()) / f64::from(height);
     if (across / down - 1.0).abs() > 0.01 {
         return Ok(None);
     }
-    Ok(Some(ssim(&thumbnail, &resize(&picture, width, height, FilterType::Lanczos3))))
+    Ok(Some(ssim(&thumbnail, &resize(&original, width, height, FilterType::Lanczos3))))
 }
 
 fn ssim(one: &GrayImage, other: &GrayImage) -> f64 {
@@ -36,12 +36,12 @@ fn ssim(one: &GrayImage, other: &GrayImage) -> f64 {
 }
 
 fn brightness(path: &Path) -> Result<GrayImage> {
-    let mut picture = image::ImageReader::open(path)?.with_guessed_format()?.decode()?.into_rgba8();
-    for pixel in picture.pixels_mut() {
+    let mut pixels = image::ImageReader::open(path)?.with_guessed_format()?.decode()?.into_rgba8();
+    for pixel in pixels.pixels_mut() {
         let alpha = u16::from(pixel.0[3]);
         pixel.0 = [pixel.0[0], pixel.0[1], pixel.0[2], 255].map(|c| (u16::from(c) * alpha / 255) as u8);
     }
-    Ok(image::DynamicImage::from(picture).into_luma8())
+    Ok(image::DynamicImage::from(pixels).into_luma8())
 }
 
 fn window(one: &GrayImage, other: &GrayImage, left: u32, top: u32) -> f64 {

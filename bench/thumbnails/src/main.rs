@@ -87,7 +87,7 @@ fn time(path: &Path, variant: &str, times: usize, out: &Path) -> Result<Cost> {
     })
 }
 
-/// The most memory this process has had, by the kernel's count, which starts anew with the program.
+/// The most memory this process has had, by the kernel's count, which starts at zero with the program.
 fn peak_rss_mib() -> Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;

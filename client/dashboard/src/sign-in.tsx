@@ -44,7 +44,7 @@ export function SignIn({ onSession }: { onSession: (session: Session) => void })
       <div className="sign-in-panel">
         <img src={markUrl} alt="" width={44} height={44} />
         <h1>Jam Storage</h1>
-        <p className="sign-in-lead">Pictures, videos and sounds, kept safe and found again.</p>
+        <p className="sign-in-lead">Images, videos and audio files, stored safely and easy to find.</p>
         {kind?.kind === "local" && <LocalForm onUser={(user) => void enter(localSession(user))} />}
         {kind?.kind === "token" && <TokenForm onToken={(token) => onSession(tokenSession(token))} />}
         {kind?.kind === "clerk" && (

@@ -39,7 +39,7 @@ export function Toasts({ children }: { children: ReactNode }) {
   const [toasts, setToasts] = useState<readonly Toast[]>([]);
   const nextKey = useRef(1);
   const list = useRef<HTMLDivElement>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: shown anew, it is above a dialog that was opened since
+  // biome-ignore lint/correctness/useExhaustiveDependencies: shown again, it is above a dialog that was opened since
   useLayoutEffect(() => {
     list.current?.hidePopover();
     list.current?.showPopover();

@@ -1,4 +1,4 @@
-// A page that shows as many made-up files as it is told to.
+// A page that shows a given number of made-up files.
 
 import type { UserFile } from "@jam-storage/client";
 import { MediaGrid } from "@jam-storage/react";

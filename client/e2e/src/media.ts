@@ -1,4 +1,4 @@
-// Small media of any number: pictures of one colour, and an audio file.
+// Small media of any number: images of one colour, and an audio file.
 
 import { crc32, deflateSync } from "node:zlib";
 
@@ -10,7 +10,7 @@ export function png(seed: number, { width = 64, height = 40 } = {}): Buffer {
   header.writeUInt32BE(width, 0);
   header.writeUInt32BE(height, 4);
   header.set([8, 2, 0, 0, 0], 8);
-  // What tells two pictures of one colour apart.
+  // Makes two images of one colour differ.
   const text = Buffer.from(`Comment\0${seed}`);
   return Buffer.concat([
     Buffer.from("\x89PNG\r\n\x1a\n", "latin1"),
@@ -57,9 +57,9 @@ export function file(name: string, bytes: Buffer): File {
   return new File([new Uint8Array(bytes)], name);
 }
 
-/** Pictures by number. */
-export function pictures(count: number, from = 0): File[] {
-  return Array.from({ length: count }, (_, index) => file(`picture-${from + index}.png`, png(from + index)));
+/** Images by number. */
+export function images(count: number, from = 0): File[] {
+  return Array.from({ length: count }, (_, index) => file(`image-${from + index}.png`, png(from + index)));
 }
 
 function chunk(kind: string, data: Buffer): Buffer {

@@ -1,4 +1,4 @@
-// Users of the tests: each test has its own, so that none sees what another left behind.
+// Users of the tests: each test has its own, so that none sees files of another.
 
 import { createClient, type JamClient, type UploadMetadata } from "@jam-storage/client";
 import { inject } from "vitest";

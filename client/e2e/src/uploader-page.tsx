@@ -1,4 +1,4 @@
-// A page of somebody else's with the uploader alone. What it is told stands in its title.
+// A page of another application with the uploader alone. Its title shows what its listeners received.
 
 import { createClient } from "@jam-storage/client";
 import { FileUploader, StorageProvider, UploadList } from "@jam-storage/react";

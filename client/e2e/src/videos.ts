@@ -8,13 +8,13 @@ import { file } from "./media.js";
 
 export const hasFfmpeg = spawnSync("ffmpeg", ["-version"]).status === 0;
 
-/** Twenty seconds of a moving picture with a tone, coded as ffmpeg's arguments say. */
+/** Twenty seconds of video with a tone, encoded as ffmpeg's arguments say. */
 export function video(name: string, codecs: string[]): File {
   const folder = mkdtempSync(join(tmpdir(), "jam-video-"));
-  const pictures = ["-f", "lavfi", "-i", "testsrc=size=640x360:rate=25:duration=20"];
+  const frames = ["-f", "lavfi", "-i", "testsrc=size=640x360:rate=25:duration=20"];
   const tone = ["-f", "lavfi", "-i", "sine=frequency=330:duration=20"];
   const path = join(folder, name);
-  execFileSync("ffmpeg", ["-v", "error", ...pictures, ...tone, "-pix_fmt", "yuv420p", ...codecs, path]);
+  execFileSync("ffmpeg", ["-v", "error", ...frames, ...tone, "-pix_fmt", "yuv420p", ...codecs, path]);
   const bytes = readFileSync(path);
   rmSync(folder, { recursive: true });
   return file(name, bytes);

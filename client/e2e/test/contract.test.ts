@@ -18,7 +18,7 @@ async function generated(): Promise<Client<paths>> {
 
 async function upload(client: Client<paths>, tags: string[]): Promise<UserFile> {
   const { data, error } = await client.POST("/api/files/upload", {
-    body: { files: ["picture.png"], fileType: "image", tags: JSON.stringify(tags) },
+    body: { files: ["image.png"], fileType: "image", tags: JSON.stringify(tags) },
     bodySerializer: ({ files, fileType, tags }) => {
       const form = new FormData();
       for (const name of files) form.append("files", new Blob([new Uint8Array(png(1))]), name);

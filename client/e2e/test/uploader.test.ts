@@ -1,4 +1,4 @@
-// `FileUploader` as an application uses it: which files it takes, and what the application is told.
+// `FileUploader` as an application uses it: which files it accepts, and what its listeners receive.
 
 import { fileURLToPath } from "node:url";
 import { build, type OutputFile } from "esbuild";

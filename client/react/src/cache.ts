@@ -82,7 +82,7 @@ export function belongs(file: UserFile, query: FileQuery): boolean {
   return query.q === undefined || file.originalName.toLowerCase().includes(query.q.toLowerCase());
 }
 
-/** Lists that nobody looks at are asked for anew when somebody does. */
+/** Lists that are not shown are fetched again once they are. */
 export function forgetHiddenLists(queries: QueryClient): void {
   void queries.invalidateQueries({ queryKey: keys.files, refetchType: "none", type: "inactive" });
 }
@@ -101,7 +101,7 @@ export async function mergeUploads({ client, queries }: Source): Promise<void> {
   );
 }
 
-/** What the new first page pushed off its end stays behind it. */
+/** Files that the new first page pushed off its end follow it. */
 export function mergeFirst(data: Pages, first: FileList): Pages {
   const [old, ...rest] = data.pages;
   if (old === undefined) return data;

@@ -1,4 +1,4 @@
-// Which files an uploader takes, however they were brought to it.
+// Which files an uploader accepts, whether dropped, pasted or chosen.
 
 "use client";
 
@@ -15,7 +15,7 @@ export interface FileRules {
   maxSize?: number;
 }
 
-/** Parts files into those that are taken and those that are not. `before` of them were chosen earlier. */
+/** Splits files into accepted and refused ones. `before` of them were chosen earlier. */
 export function choose(files: readonly File[], before: number, rules: FileRules) {
   const taken: File[] = [];
   const errors: FileError[] = [];

@@ -1,4 +1,4 @@
-// Where files are brought to: dropped, pasted or chosen, described, and sent.
+// Where a user adds files: dropped, pasted or chosen, described, and sent.
 
 "use client";
 
@@ -52,7 +52,7 @@ export function FileUploader(props: FileUploaderProps) {
   const [staged, setStaged] = useState<readonly Staged[]>([]);
   const [shared, setShared] = useState<UploadMetadata>({});
   const [refused, setRefused] = useState<readonly FileError[]>([]);
-  // Uploads outlive a rendering: who is told is who listens by then.
+  // Uploads outlive a rendering: the listeners of the latest one are called.
   const listeners = useRef(props);
   useEffect(() => {
     listeners.current = props;

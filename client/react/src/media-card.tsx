@@ -1,4 +1,4 @@
-// One file as a picture with its name: thumbnail, moving preview of a video, marks and tags.
+// One file as a card with its name: thumbnail, moving preview of a video, marks and tags.
 
 "use client";
 
@@ -131,7 +131,7 @@ export function Thumbnail({ file, onStale }: { file: UserFile; onStale?: (() => 
       loading="lazy"
       decoding="async"
       draggable={false}
-      // A picture can be transparent.
+      // An image can be transparent.
       style={url === loadedUrl ? undefined : placeholder}
       onLoad={() => setLoadedUrl(url)}
       onError={fail}
@@ -139,7 +139,7 @@ export function Thumbnail({ file, onStale }: { file: UserFile; onStale?: (() => 
   );
 }
 
-/** The picture as far as its ThumbHash tells it, to be seen until the picture is there. */
+/** The blurred preview of a ThumbHash, shown until the thumbnail has loaded. */
 function usePlaceholder(thumbhash: string | null): CSSProperties | undefined {
   return useMemo(() => {
     if (thumbhash === null) return undefined;

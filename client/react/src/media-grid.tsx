@@ -31,9 +31,9 @@ export interface MediaGridProps {
 }
 
 const GAP = 16;
-/** Name and size below the picture. */
+/** Name and size below the thumbnail. */
 const TEXT_HEIGHT = 58;
-/** Pictures are as wide as 16:10. */
+/** Thumbnails are shown at 16:10. */
 const THUMBNAIL_RATIO = 10 / 16;
 /** More files are asked for when fewer rows than this are below the visible ones. */
 const ROWS_AHEAD = 6;

@@ -19,11 +19,11 @@ export interface MediaPreviewProps {
   onStale?: (() => void) | undefined;
   /** Beside the title. */
   actions?: ReactNode;
-  /** Beside the picture. */
+  /** Shown beside the media. */
   children?: ReactNode;
 }
 
-// Zooming and waveforms are libraries of their own: loaded when the first picture or audio is opened.
+// Zooming and waveforms are libraries of their own: loaded when the first image or audio file is opened.
 const ImagePreview = lazy(() => import("./preview/image.js"));
 const AudioPreview = lazy(() => import("./preview/audio.js"));
 

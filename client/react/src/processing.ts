@@ -7,7 +7,7 @@ import { useEffect } from "react";
 import { changeFiles } from "./cache.js";
 import { useStorageContext } from "./provider.js";
 
-/** Files are asked for anew this often while something is made of them. */
+/** How often files are fetched again while derivatives of them are made. */
 const ASK_MS = 3_000;
 /** Files that are asked for at once; the others follow. */
 const ASKED_MAX = 10;

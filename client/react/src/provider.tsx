@@ -26,7 +26,7 @@ export interface StorageProviderProps {
 
 const Context = createContext<Storage | null>(null);
 
-/** Answers are shown at once and asked for anew when a view of them opens a minute later. */
+/** Cached answers are shown at once, and fetched again when a view of them opens a minute later. */
 const FRESH_MS = 60_000;
 
 /** New files are looked for at most this often while uploads finish one after another. */

@@ -23,7 +23,7 @@ export interface FileActions {
     files: readonly UserFile[],
     more?: { tags?: string[]; packageName?: string | null },
   ): Promise<BatchResult[]>;
-  /** Asks for a file anew, because its signed URLs have expired or its thumbnail is made by now. */
+  /** Fetches a file again, because its signed URLs have expired or its thumbnail is made by now. */
   refresh(file: UserFile): Promise<void>;
 }
 

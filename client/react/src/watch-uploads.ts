@@ -6,15 +6,15 @@ import { JamError, type UserFile } from "@jam-storage/client";
 import type { UploadItem, UploadQueue } from "@jam-storage/client/upload";
 import type { FileError } from "./file-uploader.js";
 
-/** Who is told. */
+/** Called when uploads are settled. */
 export interface UploadListeners {
   onUploaded(files: UserFile[]): void;
   onError(errors: FileError[]): void;
 }
 
 /**
- * Tells once all files of these additions are settled, and again when a retry settles some anew. Ends when none of them
- * can change any more.
+ * Calls the listeners once all files of these additions are settled, and again when a retry settles some of them again.
+ * Ends when none of them can change any more.
  */
 export function watchUploads(
   queue: UploadQueue,
@@ -22,7 +22,7 @@ export function watchUploads(
   { onUploaded, onError }: UploadListeners,
 ): void {
   const known = new Map<string, UploadItem>();
-  const told = new Map<string, UploadItem["state"]>();
+  const reported = new Map<string, UploadItem["state"]>();
   let ids: ReadonlySet<string> | null = null;
 
   const look = () => {
@@ -37,8 +37,8 @@ export function watchUploads(
     const items = [...known.values()];
     const isOpen = (item: UploadItem) => present.has(item.id) && !SETTLED.has(item.state);
     if (items.some(isOpen)) return;
-    const news = items.filter((item) => told.get(item.id) !== item.state);
-    for (const item of news) told.set(item.id, item.state);
+    const news = items.filter((item) => reported.get(item.id) !== item.state);
+    for (const item of news) reported.set(item.id, item.state);
     const stored = news.flatMap(({ state, file }) => (state === "done" && file !== null ? [file] : []));
     const errors = news.flatMap(({ state, name, error }) =>
       state === "failed" && error instanceof JamError ? [{ name, error }] : [],

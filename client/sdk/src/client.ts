@@ -218,7 +218,7 @@ function changeMethods(transport: Transport) {
       const answer = await transport.json<{ deletedCount: number }>("DELETE", "/api/files/trash", options);
       return answer.deletedCount;
     },
-    /** Marks a file as a favourite or not; toggles the mark when not told which. */
+    /** Marks a file as a favourite or not; toggles the mark without `favorite`. */
     toggleFavorite: (file: FileRef, favorite?: boolean, options: RequestOptions = {}) =>
       change("POST", pathOf(file, "/favorite"), {
         ...options,

@@ -34,7 +34,7 @@ export type BatchResult = Schemas["BatchResult"];
 export type Health = Schemas["Health"];
 /** Something made from a file, and how far it is. */
 export type Derivative = Schemas["DerivativeView"];
-/** What can be made from a file: pictures by size, and `playback`, a video that browsers can play. */
+/** What can be made from a file: thumbnails by size, and `playback`, a video that browsers can play. */
 export type DerivativeKind = Schemas["DerivativeKind"];
 /** Named thumbnail sizes: `default` is 400x225. */
 export type ThumbnailSize = Schemas["ThumbnailSize"];

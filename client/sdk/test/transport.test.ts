@@ -111,7 +111,7 @@ test("a base that ends in /api is the same service", async () => {
   expect(paths).toEqual(new Set(["/api/storage/usage"]));
 });
 
-test("a page of another origin is told that the service may not allow it, others to check the connection", () => {
+test("a page of another origin learns that the service may not allow it, others to check the connection", () => {
   expect(networkError().message).toBe("The service cannot be reached. Check the connection.");
   vi.stubGlobal("document", {});
   vi.stubGlobal("navigator", { onLine: true });

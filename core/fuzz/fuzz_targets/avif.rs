@@ -1,4 +1,4 @@
-//! Pictures of AV1: our reading of the file, and the library's of the frames, which is assembly in part.
+//! AVIF images: our parser of the file and the library's decoder of the frames, which is partly assembly.
 #![no_main]
 
 use std::fs::File;
@@ -10,18 +10,18 @@ use jam_core::model::ThumbnailSize;
 use libfuzzer_sys::fuzz_target;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-/// A library's panic is caught by what is fuzzed, and gives no picture: only one that comes out of it is a fault.
+/// The fuzzed function catches a panic of a library and returns an error: only a panic that escapes it is a bug.
 static LET_PANICS_BE_CAUGHT: Once = Once::new();
 
 fuzz_target!(|content: &[u8]| {
     LET_PANICS_BE_CAUGHT.call_once(|| std::panic::set_hook(Box::new(|_| {})));
     let mut file = File::from(memfd_create("input", MFdFlags::empty()).expect("memory for a file"));
     file.write_all(content).expect("a file in memory takes everything");
-    // What large pictures take is known; here they only cost time.
+    // The cost of large images is known; here they only take time.
     let limits = MediaLimits { max_pixels: 65_536, max_decoder_bytes: 6 * 65_536, ..MediaLimits::default() };
     for kind in [ThumbnailSize::Small, ThumbnailSize::Large] {
-        if let Ok(picture) = image_thumbnail(&file, "image/avif", kind, ThumbnailFormat::WebP, &limits) {
-            assert!(picture.width > 0 && picture.height > 0 && !picture.bytes.is_empty());
+        if let Ok(thumbnail) = image_thumbnail(&file, "image/avif", kind, ThumbnailFormat::WebP, &limits) {
+            assert!(thumbnail.width > 0 && thumbnail.height > 0 && !thumbnail.bytes.is_empty());
         }
     }
 });

@@ -1,4 +1,4 @@
-//! Size, length and tracks of any file, by its headers: of pictures, videos and audio files.
+//! Size, length and tracks of images, videos and audio files, by their headers.
 #![no_main]
 
 use std::fs::File;
@@ -9,7 +9,7 @@ use jam_core::media::{MediaLimits, conversion, examine};
 use libfuzzer_sys::fuzz_target;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-/// A library's panic is caught by what is fuzzed, and gives no facts: only one that comes out of it is a fault.
+/// The fuzzed function catches a panic of a library and returns no facts: only a panic that escapes it is a bug.
 static LET_PANICS_BE_CAUGHT: Once = Once::new();
 
 fuzz_target!(|content: &[u8]| {

@@ -5,7 +5,7 @@ use jam_core::media::{MediaLimits, jpeg_by_low_frequencies};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|content: &[u8]| {
-    // What a picture of a hundred megapixels takes is known; here it only costs time.
+    // The cost of an image of a hundred megapixels is known; here it only takes time.
     let limits = MediaLimits { max_pixels: 1_000_000, ..MediaLimits::default() };
     for is_quarter in [false, true] {
         if let Some((width, height, samples)) = jpeg_by_low_frequencies(content, is_quarter, &limits) {

@@ -1,4 +1,4 @@
-//! Our own decoder of LZW beside the one that everybody uses. The first byte tells the dialect and the width.
+//! Our own decoder of LZW compared with the usual one. The first byte sets the dialect and the width.
 #![no_main]
 
 use jam_core::media::lzw_decoded;
@@ -21,7 +21,7 @@ fuzz_target!(|content: &[u8]| {
     let mut expected = Vec::new();
     let result = peer.into_vec(&mut expected).decode_all(codes);
     expected.truncate(MOST);
-    // Where a code has no meaning, it may have kept back what stands before.
+    // Where a code has no meaning, the peer may have withheld earlier bytes.
     let is_whole = result.status.is_ok();
     assert!(if is_whole { decoded == expected } else { decoded.starts_with(&expected) }, "{is_whole}");
 });

@@ -1,4 +1,4 @@
-//! What bytes are, by any first bytes: nothing that is refused may ever be shown in place.
+//! Detection of the type by any first bytes: no refused type may ever be shown in place.
 #![no_main]
 
 use jam_core::media::{Class, is_inline_safe, sniff};

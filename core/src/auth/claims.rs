@@ -52,7 +52,7 @@ pub(super) fn check(claims: &Map<String, Value>, rules: &AuthConfig, now: i64) -
 }
 
 /// Whose requests those with a refused token are: the user's, if only time or a step of signing in stands against it.
-/// A token that lapsed longer ago is worth nothing, so that whoever finds one cannot spend its user's requests.
+/// A token that lapsed longer ago is worth nothing, so that somebody who finds one cannot use up its user's requests.
 pub(super) fn user_of_refused(claims: &Map<String, Value>, rules: &AuthConfig, now: i64) -> Option<UserId> {
     check_issuer(claims, rules).ok()?;
     let expires_at = seconds(claims, "exp").ok()??;

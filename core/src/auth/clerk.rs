@@ -31,7 +31,7 @@ pub struct ClerkUser {
     pub first_name: Option<String>,
     /// Last name.
     pub last_name: Option<String>,
-    /// Their picture.
+    /// URL of their profile image.
     pub image_url: Option<String>,
     /// When the account was made.
     pub created_at: Option<i64>,

@@ -16,7 +16,7 @@ use sha2::Sha256;
 use std::sync::Arc;
 use time::{Duration, OffsetDateTime};
 
-/// Expiries lie on this grid, in seconds, so that a URL stays the same between two listings and browsers cache it.
+/// Expiries are on this grid, in seconds, so that a URL stays the same between two listings and browsers cache it.
 const GRID_SECONDS: i64 = 15 * 60;
 /// Longest life of a thumbnail's URL, in seconds.
 const THUMBNAIL_SECONDS: i64 = 60 * 60;
@@ -146,7 +146,7 @@ impl Signer {
     /// Signs a URL for a variant of a user's file; `None` if the feature is off.
     ///
     /// It lives for `lifetime` at least, but never longer than its variant may; without one for as long as that. The
-    /// expiry lies on the 15-minute grid. Costs one HMAC over about 200 bytes and two allocations.
+    /// expiry is on the 15-minute grid. Costs one HMAC over about 200 bytes and two allocations.
     #[must_use]
     pub fn sign(
         &self,

@@ -1,4 +1,5 @@
-//! The secret in the URL of a resumable upload: whoever has it may go on with the upload after their token has lapsed.
+//! The secret in the URL of a resumable upload: a client that has it may continue the upload after its token
+//! has lapsed.
 //! Invariant: it is kept nowhere but with its client; rows hold its digest.
 
 use crate::error::{Error, Result};

@@ -29,7 +29,7 @@ const REMEMBERED_SECONDS: i64 = 60;
 /// A token that does not count, and whose it is if its signature holds and only its time has passed.
 #[derive(Debug)]
 pub struct Refused {
-    /// What its sender is told.
+    /// The error that its sender receives.
     pub error: Error,
     /// Whose requests such tokens count as. Never a caller.
     pub user: Option<UserId>,

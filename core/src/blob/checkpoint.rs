@@ -1,4 +1,4 @@
-//! How far a file has come: a number of bytes, and the SHA-256 under way over exactly those.
+//! A checkpoint of a file: an offset in bytes, and the state of the SHA-256 over exactly the bytes before it.
 //! Invariant: the two never disagree. Never touches a file.
 
 use crate::model::{ByteSize, Sha256Digest};
@@ -6,10 +6,10 @@ use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
-/// The form in which the digest under way is kept: that of sha2 0.11.
+/// Version of the stored digest state: that of sha2 0.11.
 const VERSION: u8 = 1;
 
-/// A place within a file from which it can be continued without reading what lies before.
+/// An offset within a file from which it can be continued without reading the bytes before.
 #[derive(Clone)]
 pub struct Checkpoint {
     bytes: u64,
@@ -23,7 +23,7 @@ impl Checkpoint {
         Self { bytes: 0, digest: Sha256::new() }
     }
 
-    /// A checkpoint as a row holds it. `None` when a release wrote it whose form this one does not know.
+    /// Reads a checkpoint from a row. `None` when another release wrote it in a version that this one does not know.
     #[must_use]
     pub fn parse(bytes: ByteSize, state: &[u8]) -> Option<Self> {
         let size = SerializedState::<Sha256>::default().len();
@@ -38,13 +38,13 @@ impl Checkpoint {
         Some(Self { bytes: bytes.bytes(), digest })
     }
 
-    /// The digest under way, to be kept in a row: the version of its form, then the form of `sha2`, which may change.
+    /// The digest state for a row: the version, then the serialized state of `sha2`, whose form may change.
     #[must_use]
     pub fn state(&self) -> Vec<u8> {
         [&[VERSION][..], &self.digest.serialize()[..]].concat()
     }
 
-    /// How many bytes lie before it.
+    /// How many bytes are before it.
     #[must_use]
     pub const fn offset(&self) -> ByteSize {
         ByteSize::new(self.bytes)

@@ -12,7 +12,7 @@ mod writer;
 pub use checkpoint::Checkpoint;
 pub use reader::ByteStream;
 pub use volume::{
-    Boot, Draft, Entry, Head, Listing, Lock, Locked, Look, Place, Recovered, Source, Space, Stat, Taken,
+    Adopted, Boot, Draft, Entry, Head, Listing, Lock, Locked, Look, Place, Recovered, Source, Space, Stat,
     Volume,
 };
 pub use writer::{Staged, Writer};
@@ -29,7 +29,7 @@ use std::io;
 pub enum Folder {
     /// Finished files, by type.
     Files(FileType),
-    /// Pictures made from files.
+    /// Thumbnails and posters of files.
     Thumbnails,
     /// Files on their way in.
     Staging,

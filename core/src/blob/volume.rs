@@ -9,7 +9,7 @@ mod modes;
 mod mount;
 mod staging;
 
-pub use adopt::{Head, Source, Taken};
+pub use adopt::{Adopted, Head, Source};
 pub use derived::Draft;
 pub use inventory::{Entry, Listing, Look, Place, Stat};
 pub(super) use staging::Ahead;
@@ -320,7 +320,7 @@ impl Volume {
         .await
     }
 
-    /// Whether another directory lies on the same filesystem.
+    /// Whether another directory is on the same filesystem.
     ///
     /// # Errors
     /// When the directory cannot be looked at.

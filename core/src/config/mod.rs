@@ -200,7 +200,7 @@ pub struct Limits {
     pub user_uploads_per_minute: Option<u32>,
 }
 
-/// Everything this service can be told from outside.
+/// Every setting of this service.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// PostgreSQL.

@@ -142,7 +142,7 @@ pub async fn request(ledger: &mut Ledger, name: &Name<'_>, key: &BlobKey) -> Res
     Ok(())
 }
 
-/// Takes the right to make a pending derivative for a while. `false` when it is made, failed, or somebody else makes it.
+/// Takes the lease of a pending derivative. `false` when it is made, failed, or somebody else makes it.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -162,7 +162,7 @@ pub async fn claim(ledger: &mut Ledger, name: &Name<'_>, lease_for: Duration) ->
     Ok(done.rows_affected() == 1)
 }
 
-/// Gives the right to make a derivative back unused, after a failure that may pass.
+/// Releases the lease of a derivative that was not made, after a failure that may pass.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -226,7 +226,7 @@ pub async fn set_failed(ledger: &mut Ledger, name: &Name<'_>, reason: &str) -> R
     Ok(())
 }
 
-/// Records how much of a derivative is made and keeps the right to make it. `false` when nobody wants it any more.
+/// Records how much of a derivative is made and renews its lease. `false` when it was cancelled.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -293,7 +293,7 @@ pub struct Candidate {
     pub file_type: String,
     /// Whether browsers need a derivative to play it; `None` when nobody has looked.
     pub needs_playback: Option<bool>,
-    /// Whether it can be painted before any picture arrives.
+    /// Whether it has a ThumbHash, a preview to show before its thumbnail has loaded.
     pub has_thumbhash: bool,
     /// How far the derivative is; `None` when it was never asked for.
     pub state: Option<DerivativeState>,

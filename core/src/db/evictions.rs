@@ -1,6 +1,7 @@
-//! Between processes: who wants an upload asks its writer to stop, and the writer is told to look at once.
+//! Between processes: a process that wants an upload asks its writer to stop, and a notification makes the writer check
+//! at once.
 //! Invariant: the epoch in the row is what counts. A notification is a hint that may be lost, as behind a transaction
-//! pooler; whoever misses one looks within a second by itself.
+//! pooler; a writer that misses one checks within a second by itself.
 
 use super::{ACQUIRE_TIMEOUT, Db};
 use crate::error::Result;
@@ -11,7 +12,7 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 /// Where the hints are sent; the payload is the upload's id.
 const CHANNEL: &str = "jam_upload_wanted";
 
-/// Asks an upload's writer to stop, in whatever process it is: when it looks next, it finds that it is no longer the
+/// Asks an upload's writer to stop, in whatever process it is: at its next check it finds that it is no longer the
 /// latest one.
 ///
 /// # Errors
@@ -48,7 +49,7 @@ impl Evictions {
         Ok(Self(listener))
     }
 
-    /// The next upload that is wanted. `None` when the connection was lost and made anew: any may have been missed.
+    /// The next upload that is wanted. `None` when the connection was lost and opened again: any may have been missed.
     ///
     /// # Errors
     /// When Postgres does not answer any more.

@@ -1,4 +1,4 @@
-//! The tables of the system that this service replaces, read for `jam-admin adopt`: `user_storage` and `user_files` of
+//! The tables of the legacy service, read for `jam-admin adopt`: `user_storage` and `user_files` of
 //! another database or schema, with the columns of its API in snake_case.
 //! Never writes there. Its schema is not ours, so nothing here is checked at compile time: a row comes as one JSON
 //! document, and a column that an installation lacks is a field that is not there.
@@ -32,7 +32,7 @@ pub struct LegacyUser {
     pub max_bytes: Option<i64>,
 }
 
-/// A file's row. What nothing can be done without is not optional.
+/// A file's row. Fields without which a file cannot be adopted are not optional.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the fields are the API's own")]
@@ -68,7 +68,7 @@ pub struct LegacyFile {
     pub details: AssetDetails,
 }
 
-/// A row that was read, or what it says of itself and why it makes no sense.
+/// A row that was read, or its id and why it cannot be read.
 pub type Row<T> = std::result::Result<T, (String, String)>;
 
 impl Legacy {
@@ -121,8 +121,8 @@ fn read_file(row: Value) -> Row<LegacyFile> {
     read_fields(fields, "id").map(|file: LegacyFile| LegacyFile { details, ..file })
 }
 
-/// What is known of an asset. Columns have other types there than here (a tempo is INTEGER): what is a number in a text or
-/// a text of a number is read as such, and the rest is left out. No file stays behind for what describes it.
+/// A file's details. Columns have other types there than here (a tempo is INTEGER): what is a number in a text or
+/// a text of a number is read as such, and the rest is left out. No file is rejected for its description.
 fn details(fields: &Map<String, Value>) -> AssetDetails {
     let one = |name: &str, value: Value| Map::from_iter([(name.to_owned(), value)]);
     let fits = |one: &Map<String, Value>| serde_json::from_value::<AssetDetails>(one.clone().into()).is_ok();

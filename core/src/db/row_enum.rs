@@ -1,6 +1,6 @@
-//! Values of closed lists as rows have them: a newer release beside this one, or one that was rolled back, may have written
-//! some that this one does not know.
-//! Invariant: such a value never fails what reads it, is logged once, and is never written over unasked.
+//! Enums in rows, stored by name: a newer release beside this one, or one that was rolled back, may have written values
+//! that this one does not know.
+//! Invariant: such a value never fails a read, is logged once, and is overwritten only when a user changes it.
 
 use crate::model::{
     AssetCategory, AssetDetails, AudioCategory, DerivativeKind, DerivativeState, FileType, UploadRole,
@@ -14,16 +14,16 @@ use sqlx::{Decode, Postgres, Type};
 use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-/// Different values that are logged at most.
+/// Most unknown values that are logged.
 const MOST_LOGGED: usize = 100;
 
-/// A value of a closed list; `None` when this release does not know it.
+/// An enum's value in a row; `None` when this release does not know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Known<T>(pub(super) Option<T>);
 
-/// A closed list whose values rows hold by name.
+/// An enum whose values rows hold by name.
 pub(super) trait Listed: DeserializeOwned {
-    /// What it lists, for logs.
+    /// What it is, for logs.
     const WHAT: &'static str;
 }
 
@@ -80,7 +80,7 @@ impl<'r, T: Listed> Decode<'r, Postgres> for Known<T> {
     }
 }
 
-/// A user's details of a file. What a newer release added, or means by a value of its own, is left out.
+/// A user's details of a file, without fields and values that only a newer release knows.
 pub(super) fn details(document: Value) -> AssetDetails {
     if let Ok(details) = AssetDetails::deserialize(&document) {
         return details;
@@ -98,7 +98,7 @@ pub(super) fn details(document: Value) -> AssetDetails {
     AssetDetails::deserialize(&Value::Object(readable)).unwrap_or_default()
 }
 
-/// The fields in which two documents differ, as the second has them: what this release does not know stays as it is.
+/// The fields of `after` that differ from `before`: fields that this release does not know stay as they are.
 pub(super) fn changed_details(before: &AssetDetails, after: &AssetDetails) -> Value {
     let fields = |details: &AssetDetails| match serde_json::to_value(details) {
         Ok(Value::Object(fields)) => fields,
@@ -113,7 +113,7 @@ fn log_once(what: &'static str, value: &str) {
     static LOGGED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
     let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
     if logged.len() < MOST_LOGGED && logged.insert(format!("{what} {value}")) {
-        tracing::warn!(what, value, "a row holds what this release does not know: it is left out");
+        tracing::warn!(what, value, "a row holds a value that this release does not know; it is left out");
     }
 }
 

@@ -372,7 +372,7 @@ pub async fn set_length(
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn known_file(
+pub async fn stored_file(
     conn: &mut PgConnection,
     user: &UserId,
     sha256: &Sha256Digest,

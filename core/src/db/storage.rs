@@ -242,7 +242,7 @@ pub async fn totals_by_type(conn: &mut PgConnection) -> Result<[(FileType, TypeU
     ])
 }
 
-/// Counts a user's rows anew into the ledger.
+/// Counts a user's rows again into the ledger.
 ///
 /// # Errors
 /// When Postgres does not answer.

@@ -193,7 +193,7 @@ pub async fn set_final_path(
     Ok(done.rows_affected() == 1)
 }
 
-/// Lets an upload go on under another staging name: whoever writes under the old one can record nothing any more.
+/// Lets an upload go on under another staging name: a writer under the old one can record nothing any more.
 /// `false` when it is no longer `receiving` there.
 ///
 /// # Errors

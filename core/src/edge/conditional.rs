@@ -58,8 +58,8 @@ impl Validators {
         since.is_some_and(|since| system_seconds(self.last_modified) <= since)
     }
 
-    /// Whether `If-Match` allows a change; without the header everything is allowed. A picture that was made meanwhile is
-    /// no change that its sender could lose.
+    /// Whether `If-Match` allows a change; without the header everything is allowed. A thumbnail that was made
+    /// meanwhile is no change that the sender could lose.
     #[must_use]
     pub fn allows_change(&self, headers: &HeaderMap) -> bool {
         // Metadata that was compressed on its way has a weak tag, which still names one version of one row.

@@ -1,12 +1,12 @@
-//! How long a request may wait for what is behind the service: a database that stands still must not hold it for ever.
+//! How long a request may wait for the database and the volume: one that does not answer must not block it for ever.
 //! Bounds the time to an answer's head; its body streams for as long as it takes.
 
 use crate::config::Limits;
 use axum::http::Method;
 use std::time::Duration;
 
-/// A picture may be asked for while another request makes it, and then be made.
-const PICTURES: u32 = 4;
+/// A request for a thumbnail may first wait for another request that makes it, and then make it itself.
+const THUMBNAILS: u32 = 4;
 
 /// How long the request may take; `None` when its own bytes decide that, or its end takes as long as a disk does.
 pub(super) fn of(method: &Method, route: Option<&str>, limits: &Limits) -> Option<Duration> {
@@ -15,6 +15,6 @@ pub(super) fn of(method: &Method, route: Option<&str>, limits: &Limits) -> Optio
     if is_upload && (method == Method::POST || method == Method::PATCH) {
         return None;
     }
-    let is_picture = route.ends_with("/thumbnail") || route.ends_with("/{variant}");
-    Some(if is_picture { limits.answer * PICTURES } else { limits.answer })
+    let is_thumbnail = route.ends_with("/thumbnail") || route.ends_with("/{variant}");
+    Some(if is_thumbnail { limits.answer * THUMBNAILS } else { limits.answer })
 }

@@ -24,8 +24,8 @@ struct Health {
     success: bool,
     /// `healthy`, or `degraded` by what `degraded` names. What does not answer at all is a 503 with an error.
     status: &'static str,
-    /// `volume`: the disk failed, files are served and none are taken. `clock`: this machine's clock and the database's
-    /// differ, nothing is cleaned up. `trash`: more is due in it than is removed without an operator's word.
+    /// `volume`: the disk failed, files are served and none are accepted. `clock`: this machine's clock and the
+    /// database's differ, nothing is cleaned up. `trash`: more is due in it than is removed without an operator's word.
     degraded: Vec<&'static str>,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]

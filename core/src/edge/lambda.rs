@@ -34,7 +34,7 @@ use tower::ServiceExt as _;
 
 /// What an event may hold beside its body: headers and what the gateway adds.
 const EVENT_OVERHEAD_BYTES: u64 = 64 * 1024;
-/// Scheduled work is told to stop so long before Lambda would kill it.
+/// How long before Lambda would kill scheduled work it is asked to stop.
 const SCHEDULE_MARGIN: Duration = Duration::from_secs(10);
 /// The emulator needs a moment before it can be asked again.
 const EMULATOR_PAUSE: Duration = Duration::from_millis(100);
@@ -78,7 +78,7 @@ pub(super) async fn serve_schedule(app: App, work: Background, config: LambdaCon
     keep_serving(config, || run_concurrent(handler.clone())).await
 }
 
-/// The work is told to stop in time to finish what it does.
+/// The work is asked to stop early enough to finish what it does.
 async fn run_schedule(
     app: App,
     work: Background,
@@ -283,7 +283,7 @@ fn joined(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// An answer in the JSON that every gateway understands. Text stays text, because a REST API turns base64 back into bytes
-/// only for the types that it was told.
+/// only for the types that it is configured for.
 async fn whole(response: Response) -> anyhow::Result<Value> {
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, usize::MAX).await.context("an answer could not be read")?;

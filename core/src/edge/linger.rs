@@ -1,5 +1,5 @@
-//! The end of a connection whose client is still sending: it is told that nothing more comes, and what it sends is read
-//! and dropped for a while. A socket that is closed over unread bytes is reset, and the answer is lost with it.
+//! The end of a connection whose client is still sending: the service closes its own direction, and for a while reads
+//! and drops what the client sends. A socket that is closed over unread bytes is reset, and the answer is lost with it.
 
 use super::body::Unread;
 use std::io::{self, IoSlice};

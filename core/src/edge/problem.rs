@@ -163,7 +163,7 @@ fn examples() -> Vec<Error> {
         Error::AdminOnly,
         Error::BadSignature,
         Error::NotFound,
-        Error::ThumbnailUnavailable { reason: "the picture is damaged".to_owned() },
+        Error::ThumbnailUnavailable { reason: "the image is damaged".to_owned() },
         Error::MethodNotAllowed,
         Error::RequestTimeout,
         Error::Conflict { reason: "The upload was cancelled".to_owned() },

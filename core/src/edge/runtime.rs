@@ -26,10 +26,10 @@ use utoipa_axum::router::OpenApiRouter;
 /// Threads for file I/O and decoding; more would only wait for the same disk.
 const BLOCKING_THREADS: usize = 64;
 
-/// Work without a request, until it is done or told to stop.
+/// Work without a request, until it is done or its token is cancelled.
 pub type Background = fn(App, CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Runs a function until it is told to stop.
+/// Runs a function until a signal stops it.
 #[must_use]
 pub fn run(name: &'static str, routes: OpenApiRouter<App>) -> ExitCode {
     run_function(Function { name, routes, background: None, scheduled: None })
@@ -178,7 +178,7 @@ async fn serve_socket(function: Function, config: Config) -> anyhow::Result<()> 
 async fn end_tasks(app: &App) {
     app.tasks.close();
     if tokio::time::timeout(app.config.limits.drain, app.tasks.wait()).await.is_err() {
-        tracing::warn!(tasks = app.tasks.len(), "work behind requests that are gone is left");
+        tracing::warn!(tasks = app.tasks.len(), "work of requests that have ended is still running");
     }
 }
 

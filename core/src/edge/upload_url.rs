@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// Who asks for which upload: whoever knows its secret, or a caller with a token.
+/// Who asks for which upload: a client that knows its secret, or a caller with a token.
 ///
 /// Requests for an upload that is there are not counted: a client that hears 429 gives its upload up, and what counts are
 /// creations and bytes. Guesses are.
@@ -38,7 +38,7 @@ impl UploadUrl {
         }
     }
 
-    /// Counts a URL that led nowhere: for its caller, or for the address of whoever has no token.
+    /// Counts a URL of no upload: for its caller, or without a token for the client's address.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].

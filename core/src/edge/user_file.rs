@@ -83,7 +83,7 @@ pub struct UserFile {
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime, required)]
     purge_at: Option<OffsetDateTime>,
-    /// Base64 of the picture in about 25 bytes (ThumbHash), to be shown until the picture is there.
+    /// Base64 of a blurred preview of about 25 bytes (ThumbHash), to show until the thumbnail has loaded.
     #[schema(required)]
     thumbhash: Option<String>,
     /// Ready for `<img>`; null in the trash, like every URL.
@@ -127,7 +127,7 @@ impl UserFile {
         let is_there = file.deleted_at.is_none();
         let is_ready = |made: &&Derivative| made.state == DerivativeState::Ready;
         let default = shown(&file).find(|made| made.kind == DerivativeKind::Default);
-        let has_picture = default.is_some_and(|made| made.state != DerivativeState::Failed);
+        let has_thumbnail = default.is_some_and(|made| made.state != DerivativeState::Failed);
         let has_playback = shown(&file).filter(is_ready).any(|made| made.kind == DerivativeKind::Playback);
         let stream_url = match has_playback {
             true => Some(url(Variant::Playback)),
@@ -137,10 +137,11 @@ impl UserFile {
         let resolution = file.width.zip(file.height).map(|(width, height)| format!("{width}x{height}"));
         Self {
             file_size_formatted: file.size.formatted(),
-            thumbnail_path: default.filter(is_ready).map(|picture| picture.path.clone()),
+            thumbnail_path: default.filter(is_ready).map(|thumbnail| thumbnail.path.clone()),
             resolution,
             duration: file.duration_seconds.map(clock_time),
-            thumbnail_url: (is_there && has_picture).then(|| url(Variant::Thumbnail(ThumbnailSize::Default))),
+            thumbnail_url: (is_there && has_thumbnail)
+                .then(|| url(Variant::Thumbnail(ThumbnailSize::Default))),
             download_url: is_there.then(|| url(Variant::Download)),
             stream_url: stream_url.filter(|_| is_there),
             purge_at: file.deleted_at.map(|at| at + app.config.limits.trash_keep),
@@ -176,7 +177,7 @@ impl UserFile {
 }
 
 impl DerivativeView {
-    /// Everything that was made from a file, or is to be, pictures first.
+    /// All derivatives of a file, made or still to be made, thumbnails first.
     #[must_use]
     pub fn all(file: &File, signer: &Signer) -> Vec<Self> {
         let mut all: Vec<Self> = shown(file)
@@ -197,7 +198,7 @@ impl DerivativeView {
     }
 }
 
-/// Other formats of the same picture are made for old clients and are the same to everybody else.
+/// Other formats of the same thumbnail are made for old clients; nobody else needs to see them.
 fn shown(file: &File) -> impl Iterator<Item = &Derivative> {
     file.derivatives.iter().filter(|made| {
         made.kind == DerivativeKind::Playback || made.mime_type == ThumbnailFormat::WebP.mime()

@@ -19,7 +19,7 @@ pub(super) fn seconds(source: Source<'_>, mime: &str) -> Option<f64> {
     tracks.reduce(f64::max)
 }
 
-/// The picture that an audio file carries: its front cover, or else the first there is.
+/// The cover image in an audio file: its front cover, or else its first image.
 pub(super) fn cover(source: Source<'_>, mime: &str, max_bytes: usize) -> Option<Box<[u8]>> {
     let mut reader = open(source, mime, Limit::Maximum(max_bytes))?;
     let mut metadata = reader.metadata();

@@ -1,7 +1,7 @@
-//! Type, size and length of videos and audio, compared with what ffprobe says of the same files, in every container that is
-//! taken, by codec, shape of the samples, rotation and odd sizes; where ffprobe guesses, with what was put in.
-//! A file that ffmpeg cannot make here fails its test: nothing is passed over.
-#![expect(clippy::disallowed_methods, reason = "ffprobe is asked as a user would ask it")]
+//! Type, size and length of videos and audio files, compared with ffprobe's, in every container that the service
+//! accepts, by codec, shape of the samples, rotation and odd sizes; where ffprobe guesses, with what was put in.
+//! A file that ffmpeg cannot make here fails its test: no case is skipped.
+#![expect(clippy::disallowed_methods, reason = "the tests run ffprobe as a user would")]
 
 use std::fs::File;
 use std::process::Command;
@@ -15,18 +15,18 @@ use super::mpeg_audio;
 use super::playback::conversion;
 use super::video::probe;
 
-/// How far two lengths may be apart, in seconds: ffprobe counts the silence that an encoder of MP3 puts around an audio file.
+/// How far two lengths may be apart, in seconds: ffprobe counts the silence that MP3 encoders add around the audio.
 const TOLERANCE: f64 = 0.1;
 
-/// Pictures of this size, a second and a half long.
-fn pictures(size: &str) -> String {
+/// ffmpeg's arguments for a video of this size, a second and a half long.
+fn test_video(size: &str) -> String {
     format!("-f lavfi -i testsrc=size={size}:rate=10:duration=1.5")
 }
 
 const TONE: &str = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=1.5";
 
-/// What the service knows of a file in the end: what its headers say, and what they do not say by the worker.
-async fn known(file: &File) -> Facts {
+/// The facts that the service ends up with: those of the headers, completed by the worker where the headers lack them.
+async fn final_facts(file: &File) -> Facts {
     let limits = MediaLimits::default();
     let (sniffed, facts) = examine(file, &limits).unwrap();
     let is_video = sniffed.mime.starts_with("video/");
@@ -38,16 +38,15 @@ async fn known(file: &File) -> Facts {
     Facts { width, height, duration_seconds: facts.duration_seconds.or(asked.duration_seconds), ..facts }
 }
 
-/// The size as displayed and the length that ffprobe tells, which finds out by itself what the file is.
+/// The displayed size and the length by ffprobe, which detects the type of the file by itself.
 fn by_ffprobe(file: &File) -> (Option<(u32, u32)>, Option<f64>) {
     let mut ffprobe = Command::new("ffprobe");
     ffprobe.args(["-v", "error", "-show_streams", "-show_format", "-of", "json", "/dev/fd/0"]);
     let run = ffprobe.stdin(file.try_clone().unwrap()).output().unwrap();
     let answer: Value = serde_json::from_slice(&run.stdout).unwrap();
     let streams = answer["streams"].as_array().unwrap().iter();
-    let mut pictures =
-        streams.filter(|s| s["codec_type"] == "video" && s["disposition"]["attached_pic"] == 0);
-    let size = pictures.next().map(displayed);
+    let mut videos = streams.filter(|s| s["codec_type"] == "video" && s["disposition"]["attached_pic"] == 0);
+    let size = videos.next().map(displayed);
     (size, answer["format"]["duration"].as_str().and_then(|seconds| seconds.parse().ok()))
 }
 
@@ -62,26 +61,26 @@ fn displayed(stream: &Value) -> (u32, u32) {
     if degrees % 180 == 0 { size } else { (size.1, size.0) }
 }
 
-/// What is wrong with our facts of this file; empty when both agree.
+/// How our facts of this file differ from ffprobe's; `None` when both agree.
 async fn disagreement(file: &File) -> Option<String> {
-    let known = known(file).await;
+    let ours = final_facts(file).await;
     let (size, seconds) = by_ffprobe(file);
-    let same_size = known.width.zip(known.height) == size;
-    let same_length = match (known.duration_seconds, seconds) {
+    let same_size = ours.width.zip(ours.height) == size;
+    let same_length = match (ours.duration_seconds, seconds) {
         (Some(ours), Some(theirs)) => (ours - theirs).abs() <= TOLERANCE,
-        // Of a recording that was never closed ffprobe tells nothing.
+        // ffprobe reports no length for a recording that was never closed.
         (_, None) => true,
         (None, Some(_)) => false,
     };
-    (!same_size || !same_length).then(|| format!("ours {known:?}, ffprobe's {size:?} and {seconds:?}"))
+    (!same_size || !same_length).then(|| format!("ours {ours:?}, ffprobe's {size:?} and {seconds:?}"))
 }
 
-/// Names, sizes and what comes after the inputs; `tone` puts an audio file beside the pictures.
+/// Names, sizes and the options after the inputs; `tone` adds an audio stream.
 async fn compare_videos(videos: &[(&str, &str, &str)]) {
     let mut wrong = Vec::new();
     for (name, size, codecs) in videos {
         let tone = if codecs.contains("-c:a") { TONE } else { "" };
-        let file = by_ffmpeg(name, &format!("{} {tone} {codecs}", pictures(size)));
+        let file = by_ffmpeg(name, &format!("{} {tone} {codecs}", test_video(size)));
         wrong.extend(disagreement(&file).await.map(|why| format!("{name} {size} {codecs}: {why}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -138,7 +137,7 @@ async fn turned_videos_agree_with_ffprobe() {
         ("a.mov", "320x180", "-c:v libx264"),
     ] {
         let tone = if codecs.contains("-c:a") { TONE } else { "" };
-        let straight = by_ffmpeg(name, &format!("{} {tone} {codecs}", pictures(size)));
+        let straight = by_ffmpeg(name, &format!("{} {tone} {codecs}", test_video(size)));
         for degrees in [90, 180, 270] {
             let why = disagreement(&turned_by(&straight, degrees)).await;
             wrong.extend(why.map(|why| format!("{name} {size} {codecs} by {degrees}: {why}")));
@@ -221,32 +220,33 @@ async fn sounds_agree_with_ffprobe() {
 }
 
 #[tokio::test]
-async fn a_video_and_a_sound_of_different_lengths_agree_with_ffprobe() {
+async fn video_and_audio_streams_of_different_lengths_agree_with_ffprobe() {
     let mut wrong = Vec::new();
-    for (pictures, audio) in [("1", "2.3"), ("2.3", "1")] {
+    for (video, audio) in [("1", "2.3"), ("2.3", "1")] {
         for name in ["a.mp4", "a.mov", "a.mkv", "a.avi"] {
             let inputs = format!(
-                "-f lavfi -i testsrc=size=160x90:rate=10:duration={pictures} -f lavfi -i sine=duration={audio}"
+                "-f lavfi -i testsrc=size=160x90:rate=10:duration={video} -f lavfi -i sine=duration={audio}"
             );
             let file = by_ffmpeg(name, &format!("{inputs} -c:v mpeg4 -c:a aac"));
             let why = disagreement(&file).await;
-            wrong.extend(why.map(|why| format!("{name} of {pictures} s and {audio} s: {why}")));
+            wrong.extend(why.map(|why| format!("{name} of {video} s and {audio} s: {why}")));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// How far a length may be from what was put in, in seconds: encoders add silence, and the last frame may lack a length.
+/// How far a length may be from that of the input, in seconds: encoders add silence, and the last frame may lack a
+/// length.
 const ADDED: f64 = 0.15;
 
-/// Whether what is known in the end is `seconds` long, and if not, what it is.
+/// How the final length differs from `seconds`; `None` when it is close enough.
 async fn differs(file: &File, seconds: f64) -> Option<String> {
-    let known = known(file).await.duration_seconds;
-    let is_near = known.is_some_and(|known| (known - seconds).abs() <= ADDED);
-    (!is_near).then(|| format!("{known:?} is not {seconds}"))
+    let ours = final_facts(file).await.duration_seconds;
+    let is_near = ours.is_some_and(|ours| (ours - seconds).abs() <= ADDED);
+    (!is_near).then(|| format!("{ours:?} is not {seconds}"))
 }
 
-/// The bytes with `mark` found and what stands `after` bytes behind its start replaced.
+/// The bytes with the content `after` bytes behind each start of `mark` replaced.
 fn patched(file: &File, mark: &[u8; 4], after: usize, with: &[u8]) -> File {
     let mut bytes = content(file);
     let places: Vec<usize> = memchr::memmem::find_iter(&bytes, mark).collect();
@@ -308,7 +308,7 @@ async fn video_beside_audio_stays_video() {
         ("a.flv", "-c:v flv1 -c:a libmp3lame", "video/x-flv"),
         ("a.avi", "-c:v mpeg4 -c:a libmp3lame", "video/x-msvideo"),
     ] {
-        let file = by_ffmpeg(name, &format!("{} {TONE} {codecs}", pictures("160x90")));
+        let file = by_ffmpeg(name, &format!("{} {TONE} {codecs}", test_video("160x90")));
         let (sniffed, facts) = examine(&file, &MediaLimits::default()).unwrap();
         assert_eq!((sniffed.mime, facts.is_audio_alone()), (mime, false), "{name}");
     }
@@ -324,11 +324,11 @@ async fn video_without_a_common_container_is_video() {
         ("a.dv", (1024, 576), "-s 720x576 -r 25 -pix_fmt yuv420p -c:v dvvideo", "video/x-dv"),
         ("a.mxf", (320, 180), "-r 25 -c:v mpeg2video", "video/mxf"),
     ] {
-        let file = by_ffmpeg(name, &format!("{} {codec}", pictures("320x180")));
+        let file = by_ffmpeg(name, &format!("{} {codec}", test_video("320x180")));
         let sniffed = examine(&file, &MediaLimits::default()).unwrap().0;
-        let known = known(&file).await;
-        if sniffed.mime != mime || known.width.zip(known.height) != Some(size) {
-            wrong.push(format!("{name}: {} {known:?}", sniffed.mime));
+        let ours = final_facts(&file).await;
+        if sniffed.mime != mime || ours.width.zip(ours.height) != Some(size) {
+            wrong.push(format!("{name}: {} {ours:?}", sniffed.mime));
         }
         wrong.extend(differs(&file, 1.5).await.map(|why| format!("{name}: {why}")));
     }
@@ -338,7 +338,7 @@ async fn video_without_a_common_container_is_video() {
 #[tokio::test]
 async fn what_a_header_leaves_open_is_counted() {
     let tone = TONE;
-    let video = format!("{} {TONE} -c:v mpeg4 -c:a libmp3lame", pictures("160x90"));
+    let video = format!("{} {TONE} -c:v mpeg4 -c:a libmp3lame", test_video("160x90"));
     let silence = "-f lavfi -i sine=duration=2 -f lavfi -i anullsrc=duration=28 \
                    -filter_complex [0][1]concat=n=2:v=0:a=1 -q:a 4 -write_xing 0";
     let wav = by_ffmpeg("a.wav", tone);
@@ -356,7 +356,7 @@ async fn what_a_header_leaves_open_is_counted() {
         ("FLAC to a pipe", piped(&format!("{tone} -f flac")), 1.5),
         ("AVI to a pipe", piped(&format!("{video} -f avi")), 1.5),
         ("MKV to a pipe", piped(&format!("{video} -f matroska")), 1.5),
-        ("FLV to a pipe", piped(&format!("{} -c:v flv1 -f flv", pictures("160x90"))), 1.5),
+        ("FLV to a pipe", piped(&format!("{} -c:v flv1 -f flv", test_video("160x90"))), 1.5),
         ("AU to a pipe", piped(&format!("{tone} -f au")), 1.5),
         ("CAF to a pipe", piped(&format!("{tone} -f caf")), 1.5),
         ("MP3 to a pipe", piped(&format!("{tone} -f mp3")), 1.5),
@@ -372,7 +372,7 @@ async fn what_a_header_leaves_open_is_counted() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The MP3 with another frame in front, into which `write` puts what it knows of the number of frames.
+/// The MP3 with another frame in front, into which `write` puts the number of frames.
 fn with_contents(mp3: &File, write: fn(&mut [u8], u32)) -> File {
     let bytes = content(mp3);
     let start = bytes.windows(2).position(|pair| pair == [0xFF, 0xFB]).unwrap();
@@ -440,7 +440,7 @@ async fn the_length_of_fragments_and_of_recordings_is_that_of_the_whole() {
 }
 
 #[test]
-fn what_stands_behind_a_tag_is_what_the_file_is() {
+fn the_content_behind_a_tag_decides_the_type() {
     let tags = [10_usize, 200_000].map(|length| {
         let size = [21, 14, 7, 0].map(|bits| (length >> bits & 0x7F) as u8);
         [b"ID3\x03\0\0".as_slice(), &size, &vec![0; length]].concat()
@@ -468,7 +468,7 @@ fn what_stands_behind_a_tag_is_what_the_file_is() {
 }
 
 #[tokio::test]
-async fn junk_before_the_first_frame_is_passed_over() {
+async fn junk_before_the_first_frame_is_skipped() {
     let mp3 = content(&by_ffmpeg("a.mp3", &format!("{TONE} -id3v2_version 0")));
     let file = file_of(&[&[0; 1500][..], &mp3].concat());
     assert_eq!(examine(&file, &MediaLimits::default()).unwrap().0.mime, "audio/mpeg");

@@ -1,6 +1,6 @@
 //! A file's size on the screen and length in time, read from its headers.
 //! Invariant: costs milliseconds and a bounded number of bytes, however large or hostile the file is.
-//! Never decodes a video, never starts a program; what it cannot tell cheaply is `None`.
+//! Never decodes a video, never starts a program; a fact that is not cheap to read is `None`.
 
 mod asf;
 mod audio_frames;
@@ -63,15 +63,15 @@ impl HighDynamicRange {
 
 impl Facts {
     pub(super) fn of_thumbnail(width: u32, height: u32) -> Self {
-        let known = width > 0 && height > 0;
-        Self { width: known.then_some(width), height: known.then_some(height), ..Self::default() }
+        let is_valid = width > 0 && height > 0;
+        Self { width: is_valid.then_some(width), height: is_valid.then_some(height), ..Self::default() }
     }
 
     pub(super) fn lasting(self, seconds: Option<f64>) -> Self {
         Self { duration_seconds: seconds.filter(|s| s.is_finite() && *s > 0.0), ..self }
     }
 
-    /// Without a length that no file of so many bytes can have; whoever counts finds out what it is.
+    /// Without a length that no file of so many bytes can have; the worker measures it then.
     pub(super) fn believed(self, bytes: u64) -> Self {
         Self { duration_seconds: self.duration_seconds.filter(|seconds| *seconds <= bytes as f64), ..self }
     }
@@ -91,12 +91,12 @@ impl Facts {
 #[must_use]
 pub fn facts(file: &File, sniffed: &Sniffed, limits: &MediaLimits) -> Facts {
     let Ok(source) = Source::new(file, limits.max_header_bytes) else { return Facts::default() };
-    // The parsers of other people's crates meet hostile bytes here: a panic in one is a fact not known.
+    // Third-party parsers read hostile bytes here: after a panic in one the facts are unknown.
     catch_unwind(AssertUnwindSafe(|| read(source, sniffed))).ok().flatten().unwrap_or_default()
 }
 
-/// Reads the facts of a file whose beginning was sniffed, and what it is after all: a container may hold audio alone, and
-/// many kinds of audio lie behind a tag that makes them look like MP3. Blocking. The file's cursor stays where it is.
+/// Reads the facts of a file whose beginning was sniffed, and its final type: a container may hold audio alone, and
+/// many kinds of audio start with a tag that makes them look like MP3. Blocking. The file's cursor stays where it is.
 #[must_use]
 pub fn settle(file: &File, sniffed: Sniffed, limits: &MediaLimits) -> (Sniffed, Facts) {
     let sniffed = behind_tag(file, sniffed);
@@ -105,7 +105,7 @@ pub fn settle(file: &File, sniffed: Sniffed, limits: &MediaLimits) -> (Sniffed, 
     (audio.unwrap_or(sniffed), facts)
 }
 
-/// What stands behind an ID3v2 tag that is longer than what was sniffed.
+/// The type of the content behind an ID3v2 tag that is longer than the sniffed head.
 fn behind_tag(file: &File, sniffed: Sniffed) -> Sniffed {
     let mut head = [0; 4096];
     let is_tagged = sniffed.mime == "audio/mpeg" && file.read_at(&mut head[..10], 0).is_ok();
@@ -122,7 +122,7 @@ fn behind_tag(file: &File, sniffed: Sniffed) -> Sniffed {
 pub fn examine(file: &File, limits: &MediaLimits) -> std::io::Result<(Sniffed, Facts)> {
     let mut head = [0; 4096];
     let length = file.read_at(&mut head, 0)?;
-    // Only text is told apart by its name.
+    // The name only decides between formats of text.
     Ok(settle(file, sniff(&head[..length], ""), limits))
 }
 

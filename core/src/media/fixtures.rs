@@ -1,4 +1,4 @@
-//! Makes the inputs of this room's tests: by ffmpeg, by the `image` crate, or byte by byte.
+//! Makes the inputs of this module's tests: by ffmpeg, by the `image` crate, or byte by byte.
 #![expect(clippy::disallowed_methods, reason = "tests make their files with ffmpeg")]
 
 use std::fs::File;
@@ -38,19 +38,19 @@ pub(super) fn of_high_dynamic_range(transfer: &str) -> String {
          format=gbrpf32le,zscale=pin=bt709:tin=linear:min=gbr:p=bt2020:t={transfer}:m=bt2020nc:r=limited:npl=203,\
          format=yuv420p10le"
     );
-    let told = format!("-color_primaries bt2020 -color_trc {transfer} -colorspace bt2020nc");
+    let colours = format!("-color_primaries bt2020 -color_trc {transfer} -colorspace bt2020nc");
     format!(
-        "-f lavfi -i smptehdbars=size=320x180:rate=5:duration=1 -vf {bright} {told} -c:v libx265 \
+        "-f lavfi -i smptehdbars=size=320x180:rate=5:duration=1 -vf {bright} {colours} -c:v libx265 \
          -x265-params log-level=none:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
     )
 }
 
-/// The MP4 with the matrix of a telephone held upright, which turns the picture clockwise by a quarter.
+/// The MP4 with the matrix of a phone held upright, which rotates the frames clockwise by a quarter.
 pub(super) fn turned_clockwise(video: &File) -> File {
     turned_by(video, 90)
 }
 
-/// The MP4 with a matrix that turns its picture clockwise, by 90, 180 or 270 degrees.
+/// The MP4 with a matrix that rotates its frames clockwise, by 90, 180 or 270 degrees.
 pub(super) fn turned_by(video: &File, degrees: u16) -> File {
     let mut bytes = content(video);
     const MATRIX_IN_TKHD: usize = 40;
@@ -82,7 +82,7 @@ pub(super) fn file_of(bytes: &[u8]) -> File {
     file
 }
 
-/// A picture whose left half is red, whose right half is blue, and whose lower half is darker.
+/// An image whose left half is red, whose right half is blue, and whose lower half is darker.
 pub(super) fn halves(width: u32, height: u32) -> RgbaImage {
     RgbaImage::from_fn(width, height, |x, y| {
         let light = if y < height / 2 { 255 } else { 128 };
@@ -92,10 +92,10 @@ pub(super) fn halves(width: u32, height: u32) -> RgbaImage {
 
 /// `halves` in this format.
 pub(super) fn encoded(format: ImageFormat, width: u32, height: u32) -> Vec<u8> {
-    let picture = DynamicImage::from(halves(width, height));
-    let picture = if format == ImageFormat::Jpeg { DynamicImage::from(picture.to_rgb8()) } else { picture };
+    let image = DynamicImage::from(halves(width, height));
+    let image = if format == ImageFormat::Jpeg { DynamicImage::from(image.to_rgb8()) } else { image };
     let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, format).unwrap();
+    image.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 

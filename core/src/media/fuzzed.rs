@@ -1,6 +1,6 @@
-//! What the fuzzers start from and what they found, read again by the compiler that everybody has.
-//! The files lie in `core/fuzz/seeds` and `core/fuzz/found`; `core/fuzz` makes new ones of them.
-#![expect(clippy::disallowed_methods, reason = "the files lie in the repository")]
+//! The seeds of the fuzzers and the inputs that once failed, read again in a build by the stable compiler.
+//! The files are in `core/fuzz/seeds` and `core/fuzz/found`; the fuzzers in `core/fuzz` mutate them.
+#![expect(clippy::disallowed_methods, reason = "the files are in the repository")]
 
 use std::path::{Path, PathBuf};
 
@@ -73,7 +73,7 @@ fn every_code_of_lzw_has_an_end() {
 }
 
 #[test]
-fn every_avif_gives_a_picture_or_a_reason() {
+fn every_avif_gives_an_image_or_a_reason() {
     let files = files("avif");
     assert!(files.len() > 4);
     for (path, _) in files {
@@ -81,7 +81,7 @@ fn every_avif_gives_a_picture_or_a_reason() {
         let limits = MediaLimits::default();
         let made = image_thumbnail(&file, "image/avif", ThumbnailSize::Small, ThumbnailFormat::WebP, &limits);
         if path.components().any(|part| part.as_os_str() == "seeds") {
-            assert_eq!(made.map(|picture| picture.width).ok(), Some(72), "{}", path.display());
+            assert_eq!(made.map(|thumbnail| thumbnail.width).ok(), Some(72), "{}", path.display());
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Finds the coded picture in a HEIF file (ISO 23008-12): HEIC of telephones, AVIF.
-//! Gives a stream that a decoder of videos reads: a still picture is a video of one frame, one in tiles a video of tiles.
+//! Locates the coded image in a HEIF file (ISO 23008-12): HEIC of phones, AVIF.
+//! Returns a stream for a video decoder: an image is a video of one frame, an image in tiles a video of tiles.
 //! Never decodes; every number of the file is checked before it is used.
 
 mod shape;
@@ -15,14 +15,14 @@ use self::stream::{av1_frame, hevc_frame};
 use super::limits::{MediaError, MediaLimits};
 use super::source::Source;
 
-/// How the picture is coded.
+/// How the image is coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Codec {
     Hevc,
     Av1,
 }
 
-/// Frames that make up one plane of a picture: its colours, or how opaque it is.
+/// Frames that make up one layer of an image: its colours or its alpha.
 #[derive(Debug)]
 pub(super) struct Layer {
     /// The frames of the tiles, row by row.
@@ -33,12 +33,12 @@ pub(super) struct Layer {
     pub(super) size: (u32, u32),
 }
 
-/// A coded picture, ready for a decoder.
+/// A coded image, ready for a decoder.
 #[derive(Debug)]
 pub(super) struct CodedImage {
     pub(super) codec: Codec,
     pub(super) colours: Layer,
-    /// Its brightness is how opaque the picture is.
+    /// Its brightness is the alpha of the image.
     pub(super) alpha: Option<Layer>,
     /// Whether the colours are multiplied by alpha already.
     pub(super) is_premultiplied: bool,
@@ -52,24 +52,24 @@ pub(super) struct CodedImage {
 
 /// Largest description of the items that is read, in bytes.
 const MAX_META: u64 = 4 << 20;
-/// Most tiles of a picture; telephones write fewer than 100.
+/// Most tiles of an image; phones write fewer than 100.
 const MAX_TILES: u32 = 1024;
 
-/// Size before turning, and how to turn, of the file's main picture.
+/// Size before rotation, and the orientation, of the file's main image.
 pub(super) fn facts(source: &mut Source<'_>) -> Option<((u32, u32), Orientation)> {
     let meta = Meta::read(source)?;
     let item = meta.primary()?;
     Some((meta.shown(item)?.size, meta.orientation(item)))
 }
 
-/// The main picture, or the smaller one of the same that the file may have, if that is large enough.
-/// `reduction` tells how many times smaller than the main picture that is.
-pub(super) fn picture(
+/// The main image, or the smaller copy that the file may have, if that is large enough.
+/// `reduction` is how many times smaller than the main image the result may be.
+pub(super) fn coded_image(
     source: &mut Source<'_>,
     reduction: impl FnOnce((u32, u32), Orientation) -> f64,
     limits: &MediaLimits,
 ) -> Result<CodedImage, MediaError> {
-    let damaged = || MediaError::permanent("the picture's data is damaged");
+    let damaged = || MediaError::permanent("the image's data is damaged");
     let meta = Meta::read(source).ok_or_else(damaged)?;
     let primary = meta.primary().ok_or_else(damaged)?;
     let (width, height) = meta.shown(primary).ok_or_else(damaged)?.size;
@@ -82,9 +82,8 @@ pub(super) fn picture(
             && meta.alpha_of(*item).is_some() == meta.alpha_of(primary).is_some()
     };
     let item = meta.references_to(primary, *b"thmb").find(is_enough).unwrap_or(primary);
-    let coded = meta.coded(source, item, primary, limits.max_picture_bytes);
-    let coded =
-        coded.ok_or_else(|| MediaError::permanent("the picture is coded in a way that is not supported"))?;
+    let coded = meta.coded(source, item, primary, limits.max_image_bytes);
+    let coded = coded.ok_or_else(|| MediaError::permanent("the image's encoding is not supported"))?;
     // What is shown may be a small part of what is decoded.
     for layer in std::iter::once(&coded.colours).chain(&coded.alpha) {
         limits.check_dimensions(layer.size.0, layer.size.1)?;
@@ -103,7 +102,7 @@ struct Item {
     properties: Vec<usize>,
 }
 
-/// A picture in tiles.
+/// An image in tiles.
 struct Grid {
     /// Tiles across and down.
     tiles: (u32, u32),
@@ -134,7 +133,7 @@ impl Meta {
             let head: [u8; 8] = source.bytes(at)?;
             let size = u64::from(number(&mut &head[..4], 4)? as u32);
             if &head[4..] == b"meta" {
-                // A version and flags stand before the boxes.
+                // A version and flags come before the boxes.
                 break source.up_to(at + 12, size.checked_sub(12)?.min(MAX_META))?;
             }
             at += if size >= 8 { size } else { return None };
@@ -162,7 +161,7 @@ impl Meta {
         for (_, entry) in parts(content.get(skip..)?).filter(|(kind, _)| kind == b"infe") {
             versioned(entry, |version, rest| {
                 let id = number(rest, wide_from(3, version))? as u32;
-                // A protection index stands before the type.
+                // A protection index comes before the type.
                 self.items.entry(id).or_default().kind = *rest.get(2..)?.first_chunk()?;
                 Some(())
             })?;
@@ -271,7 +270,7 @@ impl Meta {
         Some(part.unwrap_or(Rectangle::whole(size)))
     }
 
-    /// The turn by quarters against the clock and the mirroring, in their order, as EXIF would say it.
+    /// The counterclockwise quarter turns and the mirroring, in their order, as an EXIF orientation.
     fn orientation(&self, item: u32) -> Orientation {
         let mut orientation = Orientation::NoTransforms;
         for (kind, content) in self.properties(item) {
@@ -280,7 +279,7 @@ impl Meta {
                 (b"irot", 1) => Orientation::Rotate270,
                 (b"irot", 2) => Orientation::Rotate180,
                 (b"irot", 3) => Orientation::Rotate90,
-                // Above and below change places, or left and right (ISO 23008-12, 6.5.12).
+                // Top and bottom are swapped, or left and right (ISO 23008-12, 6.5.12).
                 (b"imir", 0) => Orientation::FlipVertical,
                 (b"imir", _) => Orientation::FlipHorizontal,
                 _ => continue,
@@ -339,7 +338,7 @@ impl Meta {
         Some((codec, Layer { stream, tiles: grid.tiles, size: grid.size }))
     }
 
-    /// The item that tells how opaque `item` is (AV1 Image File Format, 4.1; ISO 23008-12, B.2.4).
+    /// The item with the alpha of `item` (AV1 Image File Format, 4.1; ISO 23008-12, B.2.4).
     fn alpha_of(&self, item: u32) -> Option<u32> {
         const ALPHA: [&[u8]; 2] =
             [b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0", b"urn:mpeg:hevc:2015:auxid:1\0"];
@@ -405,14 +404,14 @@ fn parts(mut content: &[u8]) -> impl Iterator<Item = Part<'_>> {
     })
 }
 
-/// What `read` finds behind a version and flags.
+/// The result of `read` behind a version and flags.
 fn versioned<T>(content: &[u8], read: impl FnOnce(u8, &mut &[u8]) -> Option<T>) -> Option<T> {
     read(*content.first()?, &mut content.get(4..)?)
 }
 
 /// Identifiers and counts have two bytes, and from some version on four.
-const fn wide_from(version: u8, found: u8) -> usize {
-    if found < version { 2 } else { 4 }
+const fn wide_from(first_wide: u8, version: u8) -> usize {
+    if version < first_wide { 2 } else { 4 }
 }
 
 /// The next big-endian number of `size` bytes, at most 8.

@@ -7,7 +7,7 @@ use super::source::Source;
 /// Most entries of a directory that are read; real ones have fewer than 200.
 const MAX_ENTRIES: u64 = 1000;
 
-/// How the numbers of a file lie in it.
+/// How the numbers of a file are stored.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Directories {
     /// Where offsets count from.

@@ -1,7 +1,7 @@
-//! Thumbnails of small files in every format and variant, compared with what another decoder shows: ffmpeg, which is
-//! asked for the same image at the same size. What ffmpeg does not decode is compared with the same pixels in a PNG.
+//! Thumbnails of small files in every format and variant, compared with those of another decoder: ffmpeg, which
+//! makes the same image at the same size. What ffmpeg does not decode is compared with the same pixels in a PNG.
 //! ffmpeg is needed; without it these tests fail.
-#![expect(clippy::disallowed_methods, reason = "ffmpeg is asked as a user would ask it")]
+#![expect(clippy::disallowed_methods, reason = "the tests run ffmpeg as a user would")]
 
 use std::fs::File;
 use std::process::Command;
@@ -29,7 +29,7 @@ fn by_other(name: &str, bytes: &[u8], (width, height): (u32, u32)) -> Option<Rgb
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).unwrap();
-    // Of one bit a pixel, ffmpeg would leave pixels out instead of taking their mean.
+    // At one bit per pixel, ffmpeg would drop pixels instead of taking their mean.
     let scale = format!("format=rgba,scale={width}:{height}:flags=area");
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-nostdin", "-v", "error"]);
@@ -61,7 +61,7 @@ fn coarse(image: &RgbaImage) -> RgbaImage {
     image::imageops::thumbnail(image, image.width() / 8, image.height() / 8)
 }
 
-/// What is wrong with the thumbnail of a file of this name; empty when the other decoder shows the same.
+/// How the thumbnail of a file of this name differs from the one by the other decoder; `None` when both agree.
 fn disagreement(name: &str, bytes: &[u8]) -> Option<String> {
     let limits = MediaLimits::default();
     let file = file_of(bytes);
@@ -186,8 +186,8 @@ fn of_rgb(bits: u32, format: u32) -> Vec<(u16, Vec<u32>)> {
 }
 
 #[track_caller]
-fn assert_none_wrong(found: impl IntoIterator<Item = Option<String>>) {
-    let wrong: Vec<String> = found.into_iter().flatten().collect();
+fn assert_none_wrong(results: impl IntoIterator<Item = Option<String>>) {
+    let wrong: Vec<String> = results.into_iter().flatten().collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -271,8 +271,8 @@ fn a_jpeg_that_browsers_show_is_shown_with_its_size() {
         ("a profile twice", with_segment(&once, 0xE2, &icc(1, 1, &profile))),
         ("a profile that is empty", with_segment(&jpeg, 0xE2, &icc(1, 1, &[]))),
         ("a profile whose number is wrong", with_segment(&jpeg, 0xE2, &icc(2, 1, &profile))),
-        ("a version of JFIF that nobody knows", old),
-        ("a transform of Adobe that nobody knows", with_segment(&jpeg, 0xEE, adobe)),
+        ("an unknown version of JFIF", old),
+        ("an unknown transform of Adobe", with_segment(&jpeg, 0xEE, adobe)),
         ("bytes between segments", stray),
     ] {
         let file = file_of(&bytes);

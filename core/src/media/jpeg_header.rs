@@ -1,5 +1,5 @@
-//! What stands before the first scan of a JPEG (ITU T.81): size, orientation, colour profile.
-//! Own code, because the decoders either hold the whole file or do not tell the metadata.
+//! The header before the first scan of a JPEG (ITU T.81): size, orientation, colour profile.
+//! Own code, because the decoders either hold the whole file or do not return the metadata.
 
 use std::io::{Read, Seek, SeekFrom};
 

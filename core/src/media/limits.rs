@@ -1,4 +1,4 @@
-//! What a picture, an audio file or a video may cost, and how a failure to draw one is told.
+//! Limits on the cost of an image, an audio file or a video, and the error type for a failure.
 //! Invariant: every limit has a unit and is checked before memory or time is spent.
 //! Never decides what to do about a failure.
 
@@ -7,9 +7,9 @@ use std::time::Duration;
 /// Bounds on what one file may cost. `Default` suits untrusted uploads.
 #[derive(Debug, Clone)]
 pub struct MediaLimits {
-    /// Most pixels of a picture that is decoded, as its header states them.
+    /// Most pixels of an image that is decoded, as its header states them.
     pub max_pixels: u64,
-    /// Longest side of a picture that is decoded, in pixels.
+    /// Longest side of an image that is decoded, in pixels.
     pub max_side: u32,
     /// Most pixels of a JPEG, which is decoded at an eighth or a quarter where it is large.
     pub max_jpeg_pixels: u64,
@@ -25,13 +25,13 @@ pub struct MediaLimits {
     pub max_svg_nodes: u32,
     /// Most work of drawing one, in pixels that are written: about a nanosecond each.
     pub max_svg_work: f64,
-    /// Largest compressed picture that is decoded, in bytes.
-    pub max_picture_bytes: u64,
-    /// Most memory a decoder may allocate for one picture, in bytes.
+    /// Largest compressed image file that is decoded, in bytes.
+    pub max_image_bytes: u64,
+    /// Most memory a decoder may allocate for one image, in bytes.
     pub max_decoder_bytes: u64,
     /// Most bytes that reading a file's facts may fetch from it.
     pub max_header_bytes: u64,
-    /// How long one ffmpeg may run, by the clock on the wall.
+    /// How long one ffmpeg may run, in wall-clock time.
     pub ffmpeg_wall_clock: Duration,
     /// How much processor time one ffmpeg may use.
     pub ffmpeg_cpu: Duration,
@@ -41,7 +41,7 @@ pub struct MediaLimits {
     pub ffmpeg_address_space: u64,
     /// How much of an audio file its waveform shows.
     pub waveform: Duration,
-    /// How long the conversion of one video may run, by the clock on the wall.
+    /// How long the conversion of one video may run, in wall-clock time.
     pub conversion_wall_clock: Duration,
     /// How much processor time it may use.
     pub conversion_cpu: Duration,
@@ -63,7 +63,7 @@ impl Default for MediaLimits {
             max_svg_bytes: 8 << 20,
             max_svg_nodes: 200_000,
             max_svg_work: 4e9,
-            max_picture_bytes: 256 << 20,
+            max_image_bytes: 256 << 20,
             max_decoder_bytes: 512 << 20,
             max_header_bytes: 16 << 20,
             ffmpeg_wall_clock: Duration::from_secs(60),
@@ -80,7 +80,7 @@ impl Default for MediaLimits {
 }
 
 impl MediaLimits {
-    /// Refuses a picture by the size that its header states.
+    /// Refuses an image by the dimensions in its header.
     pub(super) fn check_dimensions(&self, width: u32, height: u32) -> Result<(), MediaError> {
         check(width, height, self.max_pixels, self.max_side)
     }
@@ -93,37 +93,37 @@ impl MediaLimits {
 
 fn check(width: u32, height: u32, max_pixels: u64, max_side: u32) -> Result<(), MediaError> {
     if width == 0 || height == 0 {
-        return Err(MediaError::permanent("the picture has no pixels"));
+        return Err(MediaError::permanent("the image has no pixels"));
     }
     if width > max_side || height > max_side {
-        return Err(MediaError::permanent(format!("a side of the picture is longer than {max_side} pixels")));
+        return Err(MediaError::permanent(format!("a side of the image is longer than {max_side} pixels")));
     }
     if u64::from(width) * u64::from(height) > max_pixels {
         return Err(MediaError::permanent(format!(
-            "the picture has more than {} megapixels",
+            "the image has more than {} megapixels",
             max_pixels / 1_000_000
         )));
     }
     Ok(())
 }
 
-/// Why a picture could not be made: a short clause for a person, without a trailing dot.
+/// Why a file could not be processed: a short clause for a person, without a trailing dot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct MediaError {
-    /// The clause, such as `the picture's data is damaged`.
+    /// The clause, such as `the image's data is damaged`.
     pub reason: String,
     /// Whether the same bytes may succeed later (no memory, no ffmpeg, out of time).
     pub retryable: bool,
 }
 
 impl MediaError {
-    /// A failure that lies in the bytes.
+    /// A failure caused by the content: the same bytes will fail again.
     pub(super) fn permanent(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), retryable: false }
     }
 
-    /// A failure that lies in the moment.
+    /// A failure caused by the circumstances: the same bytes may succeed later.
     pub(super) fn temporary(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), retryable: true }
     }

@@ -1,4 +1,4 @@
-//! What decoders took is given back, however many threads they ran in.
+//! The memory of decoders is returned to the system, however many threads they ran in.
 
 use std::sync::{Barrier, Mutex};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use super::fixtures::{encoded, file_of};
 use super::{MediaLimits, ThumbnailFormat, image_thumbnail};
 use crate::model::ThumbnailSize;
 
-/// How many threads draw, one after another, and go on living, as those of a server do.
+/// How many threads make thumbnails, one after another, and stay alive, as those of a server do.
 const THREADS: usize = 8;
 /// What may stay, in bytes: the C library's allocator kept all that a thread had ever freed.
 const KEPT: u64 = 32 << 20;
@@ -22,7 +22,7 @@ fn resident() -> u64 {
 }
 
 #[test]
-fn the_memory_of_many_thumbnails_is_given_back() {
+fn the_memory_of_many_thumbnails_is_returned() {
     let kinds = [(ImageFormat::Jpeg, "image/jpeg"), (ImageFormat::WebP, "image/webp")];
     let images = kinds.map(|(format, mime)| (file_of(&encoded(format, 1800, 1400)), mime));
     let (drawn, checked) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));

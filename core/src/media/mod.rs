@@ -31,5 +31,5 @@ pub use facts::{Facts, HighDynamicRange, examine, facts, settle};
 pub use limits::{MediaError, MediaLimits};
 pub use playback::{Conversion, conversion};
 pub use sniff::{Class, Sniffed, is_inline_safe, mime_accepts, sniff, stored_as};
-pub use thumbnail::{Picture, ThumbnailFormat, image_thumbnail, jpeg_by_low_frequencies, lzw_decoded};
+pub use thumbnail::{Thumbnail, ThumbnailFormat, image_thumbnail, jpeg_by_low_frequencies, lzw_decoded};
 pub use video::{VideoSource, convert, poster, probe};

@@ -13,7 +13,7 @@ pub(super) struct Frame {
     pub(super) samples: u32,
     /// Samples in a second; never 0.
     pub(super) hertz: u32,
-    /// How many bytes of a Layer III frame lie between its header and a table of contents (Xing, LAME), at least.
+    /// How many bytes of a Layer III frame are between its header and a table of contents (Xing, LAME), at least.
     pub(super) side_information: usize,
 }
 
@@ -25,7 +25,7 @@ pub(super) enum Codec {
     Aac,
 }
 
-/// How many bytes of a frame tell everything about it.
+/// The size of the header that describes a frame, in bytes.
 pub(super) const HEADER: usize = 7;
 
 /// The frame that `bytes` start with.
@@ -53,7 +53,7 @@ fn mpeg([b1, b2, b3]: [u8; 3]) -> Option<Frame> {
     const LOW_RATE: [u32; 15] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
     let (version, layer) = (b1 >> 3 & 3, b1 >> 1 & 3);
     let (bitrate, rate, padding) = (usize::from(b2 >> 4), usize::from(b2 >> 2 & 3), u32::from(b2 >> 1 & 1));
-    // Layer I is left out: nobody stores it, and a UTF-16 byte order mark looks like it.
+    // Layer I is not supported: it is not in use, and a UTF-16 byte order mark looks like it.
     if b1 & 0xE0 != 0xE0
         || version == 1
         || !matches!(layer, 1 | 2)

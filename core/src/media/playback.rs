@@ -1,11 +1,11 @@
-//! Whether every browser can stream a video, and what has to be made anew if not.
-//! Invariant: decided by the headers alone; what they do not tell counts as not playable.
+//! Whether every browser can stream a video, and what has to be re-encoded if not.
+//! Invariant: decided by the headers alone; what they do not state counts as not playable.
 //! Never converts anything (see `video::convert`).
 
 use super::facts::Facts;
 use super::video;
 
-/// How the pictures of a video are coded, as far as browsers differ about it.
+/// The codec of a video stream, as far as browsers differ in their support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum VideoCodec {
     /// H.264 of eight bits in 4:2:0.
@@ -34,43 +34,42 @@ impl VideoCodec {
     }
 }
 
-/// How the sound of a video is coded.
+/// The codec of an audio stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AudioCodec {
     Aac,
     Other,
 }
 
-/// What a video's container says about the tracks that are taken: of several videos the largest, of several audios the
-/// first.
+/// What a video's container says about the selected tracks: the largest video track and the first audio track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Tracks {
-    /// `None`: audio alone.
+    /// `None`: no video track.
     pub(super) video: Option<VideoCodec>,
-    /// How many other videos come before it: players take the first.
+    /// How many other video tracks come before it: players take the first.
     pub(super) video_index: usize,
-    /// `None`: silent.
+    /// `None`: no audio track.
     pub(super) audio: Option<AudioCodec>,
     /// Whether a player can start and seek before it has the whole file.
     pub(super) is_seekable: bool,
 }
 
-/// What is made anew of a video; what is not is copied into another container.
+/// Which streams of a video are re-encoded; the others are copied into another container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conversion {
-    /// Whether the pictures stay as they are.
+    /// Whether the video stream is copied.
     pub copies_video: bool,
-    /// Whether the audio stays as it is.
+    /// Whether the audio stream is copied.
     pub copies_audio: bool,
 }
 
 impl Conversion {
-    /// Everything is made anew.
+    /// Re-encodes every stream.
     pub const ALL: Self = Self { copies_video: false, copies_audio: false };
 }
 
-/// What it takes until every browser can stream content of this type with these facts; `None`: nothing, or nothing that
-/// can be done.
+/// The conversion after which every browser can stream content of this type with these facts; `None` where none is
+/// needed or none is possible.
 #[must_use]
 pub fn conversion(mime: &str, facts: &Facts) -> Option<Conversion> {
     if !mime.starts_with("video/") || !video::can_read(mime) {

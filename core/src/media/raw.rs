@@ -56,13 +56,13 @@ pub(super) struct Preview {
 impl Raw {
     /// Reads the headers of a file that was sniffed as `mime`.
     pub(super) fn read(source: &mut Source<'_>, mime: &str) -> Option<Self> {
-        let mut found = Found::default();
+        let mut headers = Headers::default();
         match mime {
-            "image/x-fuji-raf" => found.fuji(source)?,
-            "image/x-canon-cr3" => found.canon(source)?,
-            _ => found.directories(source, 0)?,
+            "image/x-fuji-raf" => headers.fuji(source)?,
+            "image/x-canon-cr3" => headers.canon(source)?,
+            _ => headers.directories(source, 0)?,
         }
-        Some(found.sorted_out(source))
+        Some(headers.into_raw(source))
     }
 
     /// How the image is to be turned.
@@ -72,22 +72,22 @@ impl Raw {
     }
 }
 
-/// What the headers say, before it is weighed.
+/// The content of the headers, before the best of it is chosen.
 #[derive(Default)]
-struct Found {
+struct Headers {
     /// The largest size of pixels that are stored.
     stored: (u32, u32),
     /// The part of them that is shown.
     cropped: Option<(u32, u32)>,
     /// What EXIF says.
-    told: Option<(u32, u32)>,
+    stated: Option<(u32, u32)>,
     orientation: Option<Orientation>,
     /// Where JPEG images may be, and how long they are.
     places: Vec<(u64, u64)>,
 }
 
-impl Found {
-    fn sorted_out(self, source: &mut Source<'_>) -> Raw {
+impl Headers {
+    fn into_raw(self, source: &mut Source<'_>) -> Raw {
         let mut previews = Vec::new();
         for (start, length) in self.places.into_iter().take(MAX_PREVIEWS) {
             previews.extend(preview(source, start, length));
@@ -101,7 +101,7 @@ impl Found {
         };
         let of_preview = previews.first().map(|preview| preview.size).filter(is_like_stored);
         let stored = Some(self.stored).filter(|size| area(*size) > 0);
-        let size = self.cropped.or(self.told.filter(is_like_stored)).or(of_preview).or(stored);
+        let size = self.cropped.or(self.stated.filter(is_like_stored)).or(of_preview).or(stored);
         Raw { size, orientation: self.orientation, previews }
     }
 
@@ -136,8 +136,8 @@ impl Found {
             self.orientation = number(ORIENTATION).and_then(|value| Orientation::from_exif(value as u8));
         }
         let size = number(0x100).zip(number(0x101)).filter(|size| area(*size) > 0);
-        if let Some(told) = number(EXIF_WIDTH).zip(number(EXIF_HEIGHT)) {
-            self.told = Some(told);
+        if let Some(stated) = number(EXIF_WIDTH).zip(number(EXIF_HEIGHT)) {
+            self.stated = Some(stated);
         }
         // Panasonic says where the image begins and ends on the sensor.
         let borders = [4, 5, 6, 7].map(&mut number);
@@ -216,7 +216,7 @@ impl Found {
                     }
                 }
                 b"uuid" if source.bytes(start) == Some(UUID_OF_PREVIEW) => {
-                    // A count stands before the box, whose JPEG comes after its size.
+                    // A count comes before the box, whose JPEG comes after its size.
                     for (kind, start, end) in boxes(source, (start + 24, end)) {
                         if &kind == b"PRVW" && end > start + 16 {
                             self.places.push((start + 16, end - start - 16));

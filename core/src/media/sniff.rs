@@ -1,6 +1,6 @@
 //! Decides what bytes are, from their first 4 KiB.
 //! Invariant: what a browser could run, and what would make a decoder open other files, is always refused.
-//! Never trusts a name; it only tells text formats apart that have no mark of their own.
+//! Never trusts a name; it only decides between text formats that have no mark of their own.
 
 mod container;
 mod raw;
@@ -21,18 +21,18 @@ pub struct Sniffed {
     pub extension: &'static str,
     /// What it can be used as.
     pub class: Class,
-    /// Its name for a person, such as `JPEG picture`.
+    /// Its name for a person, such as `JPEG image`.
     pub label: &'static str,
 }
 
 /// What bytes can be used as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// A still picture of pixels.
+    /// An image.
     Image,
     /// A video, or a container that can hold one.
     Video,
-    /// Sound only.
+    /// Audio without video.
     Audio,
     /// Anything else that is stored and only ever downloaded.
     Other,
@@ -56,7 +56,7 @@ impl Sniffed {
         }
     }
 
-    /// Whether the content may be stored as `declared`: what a later change of the type would be told as well.
+    /// Whether the content may be stored as `declared`: a later change of the type gets the same answer.
     #[must_use]
     pub fn accepts(&self, declared: FileType) -> bool {
         self.class != Class::Refused && mime_accepts(self.mime, declared)
@@ -64,8 +64,8 @@ impl Sniffed {
 }
 
 /// Whether content that was sniffed as `mime` and is not refused may be stored as `declared`.
-/// A scene or project is anything; a container of tracks passes as audio or video, because its first bytes do not tell
-/// which tracks it holds.
+/// A scene or project is anything; a container of tracks passes as audio or video, because its first bytes do not
+/// show which tracks it holds.
 #[must_use]
 pub fn mime_accepts(mime: &str, declared: FileType) -> bool {
     match declared {
@@ -80,8 +80,8 @@ pub fn mime_accepts(mime: &str, declared: FileType) -> bool {
     }
 }
 
-/// The type of file that content of this type is stored as, where a client declared one that it accepts: a container that
-/// holds audio alone is audio, although clients that only know its extension say video.
+/// The type of file that content of this type is stored as, where a client declared one that the content accepts: a
+/// container that holds audio alone is audio, although clients that only know its extension say video.
 #[must_use]
 pub fn stored_as(mime: &str, declared: FileType) -> FileType {
     match declared {
@@ -90,7 +90,7 @@ pub fn stored_as(mime: &str, declared: FileType) -> FileType {
     }
 }
 
-/// Whether a browser may show content of this type in place: pictures of pixels, sound and video.
+/// Whether a browser may show content of this type in place: raster images, audio and video.
 /// HTML, SVG, XML, PDF and everything unknown are for download only.
 #[must_use]
 pub fn is_inline_safe(mime: &str) -> bool {
@@ -98,7 +98,7 @@ pub fn is_inline_safe(mime: &str) -> bool {
 }
 
 /// Decides what a file is by `head`, its first bytes (up to 4 KiB are looked at).
-/// `name` only tells text formats apart.
+/// `name` only decides between text formats.
 #[must_use]
 pub fn sniff(head: &[u8], name: &str) -> Sniffed {
     let head = &head[..head.len().min(4096)];
@@ -114,14 +114,14 @@ pub fn sniff(head: &[u8], name: &str) -> Sniffed {
 
 /// Types that a browser may show in place, besides the containers of tracks.
 const MEDIA: [Sniffed; 37] = [
-    Sniffed::new("image/jpeg", "jpg", Class::Image, "JPEG picture"),
-    Sniffed::new("image/png", "png", Class::Image, "PNG picture"),
-    Sniffed::new("image/gif", "gif", Class::Image, "GIF picture"),
-    Sniffed::new("image/webp", "webp", Class::Image, "WebP picture"),
-    Sniffed::new("image/tiff", "tif", Class::Image, "TIFF picture"),
-    Sniffed::new("image/bmp", "bmp", Class::Image, "BMP picture"),
+    Sniffed::new("image/jpeg", "jpg", Class::Image, "JPEG image"),
+    Sniffed::new("image/png", "png", Class::Image, "PNG image"),
+    Sniffed::new("image/gif", "gif", Class::Image, "GIF image"),
+    Sniffed::new("image/webp", "webp", Class::Image, "WebP image"),
+    Sniffed::new("image/tiff", "tif", Class::Image, "TIFF image"),
+    Sniffed::new("image/bmp", "bmp", Class::Image, "BMP image"),
     Sniffed::new("image/vnd.microsoft.icon", "ico", Class::Image, "icon"),
-    Sniffed::new("image/jxl", "jxl", Class::Image, "JPEG XL picture"),
+    Sniffed::new("image/jxl", "jxl", Class::Image, "JPEG XL image"),
     container::AVIF,
     container::HEIC,
     container::HEIF,
@@ -169,7 +169,7 @@ fn media(mime: &str) -> Option<Sniffed> {
     MEDIA.into_iter().find(|known| known.mime == mime)
 }
 
-/// Signatures at fixed places, which the library lacks or tells less exactly.
+/// Signatures at fixed places, which the library lacks or detects less exactly.
 fn by_signature(head: &[u8]) -> Option<Sniffed> {
     let mime = match head.get(..4)? {
         b"RIFF" | b"RF64" | b"BW64" => match head.get(8..12)? {
@@ -207,14 +207,14 @@ fn by_signature(head: &[u8]) -> Option<Sniffed> {
     media(mime)
 }
 
-/// What stands behind an ID3v2 tag, if the head reaches so far: MP3 most of the time, but FLAC, AAC and others as well.
+/// The type behind an ID3v2 tag, if the head reaches so far: MP3 most of the time, but FLAC, AAC and others as well.
 fn behind_tag(head: &[u8]) -> Sniffed {
     let length = mpeg_audio::id3_length(head).and_then(|length| usize::try_from(length).ok());
     let rest = length.and_then(|length| head.get(length..)).unwrap_or_default();
     by_signature(rest).filter(|found| found.class == Class::Audio).unwrap_or(MP3)
 }
 
-/// A frame of AC-3 or Enhanced AC-3 (ETSI TS 102 366), which its stream identification tells.
+/// A frame of AC-3 or Enhanced AC-3 (ETSI TS 102 366), by its stream identification.
 fn ac3(head: &[u8]) -> Option<&'static str> {
     match head.get(5)? >> 3 {
         0..=10 => Some("audio/ac3"),
@@ -258,7 +258,7 @@ fn by_codec(codec: Codec) -> Sniffed {
     }
 }
 
-/// Frames of MPEG audio behind bytes that nobody knows, as recorders and broken tags leave them: three in a row.
+/// Frames of MPEG audio behind unknown bytes, as recorders and broken tags leave them: three in a row.
 fn mpeg_audio_behind_junk(head: &[u8]) -> Option<Sniffed> {
     let follows = |at: usize, codec: Codec| {
         let frame = mpeg_audio::frame(head.get(at..)?).filter(|frame| frame.codec == codec)?;
@@ -271,7 +271,7 @@ fn mpeg_audio_behind_junk(head: &[u8]) -> Option<Sniffed> {
     found.next().map(|(_, frame)| by_codec(frame.codec))
 }
 
-/// What the `infer` crate knows, in our words.
+/// What the `infer` crate detects, with our labels.
 fn by_library(head: &[u8]) -> Option<Sniffed> {
     let found = infer::get(head)?;
     let kind = found.mime_type();
@@ -286,7 +286,7 @@ fn by_library(head: &[u8]) -> Option<Sniffed> {
     }
 }
 
-/// What is left: text, told apart by the name, or bytes.
+/// Everything else: text, whose format the name decides, or bytes.
 fn text_or_bytes(head: &[u8], name: &str) -> Sniffed {
     let Some(text) = text(head) else { return BYTES };
     let text = text.trim_start_matches('\u{FEFF}').trim_start();

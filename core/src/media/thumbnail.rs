@@ -1,5 +1,5 @@
-//! Small pictures of large ones.
-//! Invariant: a picture's size is checked by its header before memory is spent on its pixels; what comes out is sRGB,
+//! Thumbnails of images.
+//! Invariant: an image's size is checked by its header before memory is spent on its pixels; the thumbnail is sRGB,
 //! upright, of the first frame, and carries no metadata.
 //! Never reads a video (see `video`), never caches.
 
@@ -32,7 +32,7 @@ use pixels::{Layout, Pixels};
 /// How a thumbnail is coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThumbnailFormat {
-    /// Lossy WebP with alpha: what browsers get.
+    /// Lossy WebP with alpha, for browsers.
     WebP,
     /// Baseline JPEG on white: for clients that name neither WebP nor AVIF.
     Jpeg,
@@ -55,9 +55,9 @@ impl ThumbnailFormat {
     }
 }
 
-/// An encoded picture.
+/// An encoded thumbnail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct Thumbnail {
     /// The file's content.
     pub bytes: Vec<u8>,
     /// Its media type.
@@ -66,7 +66,7 @@ pub struct Picture {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// The same picture in about 25 bytes (ThumbHash).
+    /// A placeholder for it in about 25 bytes (ThumbHash).
     pub thumbhash: Vec<u8>,
 }
 
@@ -80,34 +80,34 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// A video or an audio file: no picture is larger.
+    /// A video or an audio file, which is larger than any thumbnail.
     pub(super) const VIDEO: Self = Self { bytes: u64::MAX, is_lossless: false };
 
-    pub(super) fn picture(mime: &str, bytes: u64) -> Self {
-        // A drawing in words may take fewer bytes than any image of it.
+    pub(super) fn image(mime: &str, bytes: u64) -> Self {
+        // An SVG may take fewer bytes than any raster image of it.
         let bytes = if mime == "image/svg+xml" { u64::MAX } else { bytes };
         let lossless = ["image/svg+xml", "image/png", "image/gif", "image/bmp", "image/vnd.microsoft.icon"];
         Self { bytes, is_lossless: lossless.contains(&mime) }
     }
 }
 
-/// Makes the variant `kind` of a picture. Blocking: a large picture takes up to a few hundred milliseconds of one core.
+/// Makes the variant `kind` of an image. Blocking: a large image takes up to a few hundred milliseconds of one core.
 /// `mime` is what `sniff` said. The file's cursor stays where it is.
 ///
 /// # Errors
-/// When the picture is too large, damaged, or of a kind that is not decoded.
+/// When the image is too large, damaged, or of an unsupported type.
 pub fn image_thumbnail(
     file: &File,
     mime: &str,
     kind: ThumbnailSize,
     format: ThumbnailFormat,
     limits: &MediaLimits,
-) -> Result<Picture, MediaError> {
-    let mut source = Source::new(file, limits.max_picture_bytes).map_err(unreadable)?;
-    let origin = Origin::picture(mime, source.len());
+) -> Result<Thumbnail, MediaError> {
+    let mut source = Source::new(file, limits.max_image_bytes).map_err(unreadable)?;
+    let origin = Origin::image(mime, source.len());
     if let "image/avif" | "image/heic" | "image/heif" = mime {
         let reduction = |size, orientation| Fit::new(kind, size, orientation).reduction();
-        let coded = heif::picture(&mut source, reduction, limits)?;
+        let coded = heif::coded_image(&mut source, reduction, limits)?;
         return match coded.codec {
             Codec::Hevc => by_ffmpeg(coded, kind, (format, origin), limits),
             Codec::Av1 => guarded(|| finish(decode::av1(coded, kind, limits)?, format, origin)),
@@ -116,15 +116,15 @@ pub fn image_thumbnail(
     if let Some(demuxer) = ffmpeg_demuxer(mime) {
         return studio(source, demuxer, mime, kind, (format, origin), limits);
     }
-    // Of a raw image only the preview in it is read.
-    if source.len() > limits.max_picture_bytes && !raw::MIMES.contains(&mime) {
-        return Err(MediaError::permanent("the picture's file is too large to decode"));
+    // Only the preview in a raw image is read.
+    if source.len() > limits.max_image_bytes && !raw::MIMES.contains(&mime) {
+        return Err(MediaError::permanent("the image file is too large to decode"));
     }
     guarded(|| finish(decode::decode(source, mime, kind, limits)?, format, origin))
 }
 
-/// The first step of a large JPEG's way to a thumbnail: the picture at a quarter or an eighth, as width, height, and
-/// samples in gray or RGB, or `None` where that is left to libjpeg-turbo. By itself it is only measured and fuzzed.
+/// The first step from a large JPEG to a thumbnail: the image at a quarter or an eighth, as width, height, and samples
+/// in gray or RGB, or `None` where libjpeg-turbo has to decode it. Public only for benchmarks and fuzzing.
 #[must_use]
 pub fn jpeg_by_low_frequencies(
     bytes: &[u8],
@@ -135,44 +135,44 @@ pub fn jpeg_by_low_frequencies(
     Some((pixels.width, pixels.height, pixels.data))
 }
 
-/// What LZW codes stand for, at most `most` bytes, or `None` where literals have a width that no picture has. Codes are
-/// those of a TIFF's strip or of a GIF's frame. By itself it is only fuzzed.
+/// Decodes the LZW codes of a TIFF strip or a GIF frame to at most `most` bytes, or `None` where literals have a width
+/// that no image has. Public only for fuzzing.
 #[must_use]
 pub fn lzw_decoded(codes: &[u8], literal_width: u8, is_tiff: bool, most: usize) -> Option<Vec<u8>> {
     decode::lzw_decoded(codes, literal_width, is_tiff, most)
 }
 
-/// The same as [`image_thumbnail`] for a picture that lies in memory, such as a cover.
+/// The same as [`image_thumbnail`] for an image in memory, such as a cover.
 pub(super) fn bytes_thumbnail(
     bytes: &[u8],
     mime: &str,
     kind: ThumbnailSize,
     format: ThumbnailFormat,
     limits: &MediaLimits,
-) -> Result<Picture, MediaError> {
+) -> Result<Thumbnail, MediaError> {
     guarded(|| finish(decode::decode(Source::of_bytes(bytes), mime, kind, limits)?, format, Origin::VIDEO))
 }
 
-/// The same for a frame that ffmpeg decoded, which shows the whole picture that `fit` is about.
+/// The same for a frame that ffmpeg decoded, which shows the whole image that `fit` describes.
 pub(super) fn frame_thumbnail(
     frame: Frame,
     fit: Fit,
     orientation: Orientation,
     icc: Option<Vec<u8>>,
     (format, origin): (ThumbnailFormat, Origin),
-) -> Result<Picture, MediaError> {
+) -> Result<Thumbnail, MediaError> {
     let pixels = of_frame(frame);
     let extent = (f64::from(pixels.width), f64::from(pixels.height));
     finish(Decoded { pixels, extent, fit, orientation, matrix: None, icc }, format, origin)
 }
 
-/// Pictures that are coded like videos of HEVC are left to ffmpeg, outside of this process.
+/// ffmpeg decodes images in HEVC, outside of this process.
 fn by_ffmpeg(
     coded: CodedImage,
     kind: ThumbnailSize,
     (format, origin): (ThumbnailFormat, Origin),
     limits: &MediaLimits,
-) -> Result<Picture, MediaError> {
+) -> Result<Thumbnail, MediaError> {
     let fit = Fit::new(kind, coded.shown.size, coded.orientation);
     let run = || {
         let runtime =
@@ -205,7 +205,7 @@ fn brightness(Frame { width, height, data }: Frame) -> (Pixels, (f64, f64)) {
     (Pixels { width, height, layout: Layout::Gray, data }, (f64::from(width), f64::from(height)))
 }
 
-/// How ffmpeg calls the formats that are left to it, because no small library decodes them.
+/// ffmpeg's names for the formats that it decodes for us, because no small library does.
 fn ffmpeg_demuxer(mime: &str) -> Option<&'static str> {
     Some(match mime {
         "image/jp2" => "j2k_pipe",
@@ -223,11 +223,11 @@ fn studio(
     kind: ThumbnailSize,
     (format, origin): (ThumbnailFormat, Origin),
     limits: &MediaLimits,
-) -> Result<Picture, MediaError> {
-    if source.len() > limits.max_picture_bytes {
-        return Err(MediaError::permanent("the picture's file is too large to decode"));
+) -> Result<Thumbnail, MediaError> {
+    if source.len() > limits.max_image_bytes {
+        return Err(MediaError::permanent("the image file is too large to decode"));
     }
-    let stream = source.up_to(0, limits.max_picture_bytes).ok_or_else(damaged)?;
+    let stream = source.up_to(0, limits.max_image_bytes).ok_or_else(damaged)?;
     let facts = image_facts(Source::of_bytes(&stream), mime).ok_or_else(damaged)?;
     let size = facts.width.zip(facts.height).ok_or_else(damaged)?;
     limits.check_dimensions(size.0, size.1)?;
@@ -244,26 +244,26 @@ fn studio(
 }
 
 /// Turns a panic in a decoder, which only hostile bytes can cause, into a failure.
-fn guarded(work: impl FnOnce() -> Result<Picture, MediaError>) -> Result<Picture, MediaError> {
+fn guarded(work: impl FnOnce() -> Result<Thumbnail, MediaError>) -> Result<Thumbnail, MediaError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(damaged()))
 }
 
-/// From decoded pixels to the file: to size, to sRGB, upright, encoded.
-fn finish(decoded: Decoded, format: ThumbnailFormat, origin: Origin) -> Result<Picture, MediaError> {
+/// Resizes decoded pixels, converts them to sRGB, turns them upright and encodes them.
+fn finish(decoded: Decoded, format: ThumbnailFormat, origin: Origin) -> Result<Thumbnail, MediaError> {
     let small = resize::to_fit(decoded.pixels, &decoded.fit, decoded.extent)?;
     let pixels = colour::to_srgb(small, decoded.matrix, decoded.icc.as_deref());
     let upright = pixels.upright(decoded.orientation);
     let thumbhash = thumbhash::thumbhash(&upright)?;
     let bytes = encode::encode(&upright, format, origin)?;
-    Ok(Picture { bytes, mime: format.mime(), width: upright.width, height: upright.height, thumbhash })
+    Ok(Thumbnail { bytes, mime: format.mime(), width: upright.width, height: upright.height, thumbhash })
 }
 
 fn damaged() -> MediaError {
-    MediaError::permanent("the picture's data is damaged")
+    MediaError::permanent("the image's data is damaged")
 }
 
-/// A file that cannot be read now. What a decoder or our own bounds call an error of reading lies in the bytes: only
-/// the system's errors have a number.
+/// The failure for an error of reading. Only an error of the system may go away later, and only those have a number:
+/// the read errors of decoders and of our own limits are caused by the content.
 fn unreadable(error: std::io::Error) -> MediaError {
     if error.raw_os_error().is_none() && error.kind() != std::io::ErrorKind::OutOfMemory {
         return damaged();

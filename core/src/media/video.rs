@@ -1,6 +1,6 @@
-//! One picture of a video or an audio file; a video made anew for browsers.
-//! Invariant: ffmpeg runs once (twice where the first gave nothing or a dark frame), sees its open files and nothing else, and is dead
-//! when the future is done or dropped.
+//! Posters of videos and audio files; conversion of videos for browsers.
+//! Invariant: ffmpeg runs once (twice where the first run gave nothing or a dark frame), sees only its open files, and
+//! is dead when the future is done or dropped.
 //! Never decodes a video in this process, never opens a path.
 
 mod command;
@@ -26,7 +26,7 @@ use super::heif::{Layer, Rectangle};
 use super::limits::{MediaError, MediaLimits};
 use super::sniff::{Class, sniff};
 use super::source::Source;
-use super::thumbnail::{Fit, Origin, Picture, ThumbnailFormat, bytes_thumbnail, frame_thumbnail};
+use super::thumbnail::{Fit, Origin, Thumbnail, ThumbnailFormat, bytes_thumbnail, frame_thumbnail};
 use crate::model::ThumbnailSize;
 pub(super) use command::HEVC_DEMUXER;
 use command::{Look, Pace, Task};
@@ -35,7 +35,7 @@ pub(super) use frame::Frame;
 pub use probe::probe;
 use sandbox::Bounds;
 
-/// Most of ffmpeg's log that is kept to tell why it failed, in bytes.
+/// Most of ffmpeg's log that is kept to report why it failed, in bytes.
 const MAX_LOG: u64 = 16 << 10;
 
 /// Whether content of this type can be decoded at all.
@@ -55,7 +55,7 @@ pub async fn poster(
     kind: ThumbnailSize,
     format: ThumbnailFormat,
     limits: &MediaLimits,
-) -> Result<Picture, MediaError> {
+) -> Result<Thumbnail, MediaError> {
     let work = draw(file, mime, duration_seconds, kind, format, limits);
     match tokio::time::timeout(limits.ffmpeg_wall_clock, work).await {
         Ok(result) => result,
@@ -70,13 +70,13 @@ async fn draw(
     kind: ThumbnailSize,
     format: ThumbnailFormat,
     limits: &MediaLimits,
-) -> Result<Picture, MediaError> {
+) -> Result<Thumbnail, MediaError> {
     let Some(demuxer) = command::demuxer(mime) else {
-        return Err(MediaError::permanent("videos of this kind cannot be decoded"));
+        return Err(MediaError::permanent("videos of this type cannot be decoded"));
     };
     let frame = if mime.starts_with("audio/") {
         match cover(&file, mime, kind, format, limits).await? {
-            Some(picture) => return Ok(picture),
+            Some(thumbnail) => return Ok(thumbnail),
             None => cover_or_waveform(&file, mime, demuxer, kind, limits).await?,
         }
     } else {
@@ -87,7 +87,7 @@ async fn draw(
     blocking(move || frame_thumbnail(frame, fit, upright, None, (format, Origin::VIDEO))).await
 }
 
-/// Decodes a layer of an image that is coded like a video, at twice the size that `fit` gives it or less.
+/// Decodes a layer of an image by ffmpeg, at no more than twice the size that `fit` gives it.
 pub(super) async fn still(
     layer: &Layer,
     demuxer: &str,
@@ -113,7 +113,7 @@ pub(super) async fn still(
     }
 }
 
-/// A frame near a tenth of the video, else its first, else a waveform if there is nothing to see.
+/// A frame near a tenth of the video, else its first frame, else a waveform if there is no video stream.
 async fn video_frame(
     file: &File,
     demuxer: &str,
@@ -121,22 +121,22 @@ async fn video_frame(
     kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Frame, MediaError> {
-    let facts = told(file, limits).await?;
+    let facts = header_facts(file, limits).await?;
     let index = facts.tracks.map_or(0, |tracks| tracks.video_index);
     let at = start_of(duration_seconds);
     let keyframes = Look { at, pace: Pace::Keyframes, index, hdr: facts.hdr };
     match run(Input::File(file), demuxer, Task::Frame(keyframes), kind, limits).await {
         Ok(frame) if frame.is_dark() => {
-            // Of a fade-in the only keyframe may be its first, black one.
+            // The only keyframe of a fade-in may be its first, black one.
             let look = Look { pace: Pace::Every(step(at, duration_seconds)), ..keyframes };
             let again = run(Input::File(file), demuxer, Task::Frame(look), kind, limits);
-            let found = tokio::time::timeout(limits.ffmpeg_wall_clock / 3, again).await;
-            Ok(match found {
+            let second = tokio::time::timeout(limits.ffmpeg_wall_clock / 3, again).await;
+            Ok(match second {
                 Ok(Ok(brighter)) => frame.or_brighter(brighter),
                 _ => frame,
             })
         }
-        Err(fault) if fault.reason == NO_PICTURES => waveform(file, demuxer, kind, limits).await,
+        Err(fault) if fault.reason == NO_VIDEO_STREAM => waveform(file, demuxer, kind, limits).await,
         Err(fault) if fault.reason == NO_FRAME => {
             // No keyframe after that time, or none marked as one: the very first frame will do.
             let look = Look { at: 0.0, pace: Pace::All, ..keyframes };
@@ -147,12 +147,12 @@ async fn video_frame(
 }
 
 /// What the file's headers say.
-async fn told(file: &File, limits: &MediaLimits) -> Result<Facts, MediaError> {
+async fn header_facts(file: &File, limits: &MediaLimits) -> Result<Facts, MediaError> {
     let (file, limits) = (file.try_clone().map_err(not_started)?, limits.clone());
     blocking(move || Ok(examine(&file, &limits).map_err(not_started)?.1)).await
 }
 
-/// The image that an audio carries, as ffmpeg finds it, or else its waveform.
+/// The cover image of an audio file as ffmpeg decodes it, or else its waveform.
 async fn cover_or_waveform(
     file: &File,
     mime: &str,
@@ -160,7 +160,7 @@ async fn cover_or_waveform(
     kind: ThumbnailSize,
     limits: &MediaLimits,
 ) -> Result<Frame, MediaError> {
-    // Of other types `audio` has looked already.
+    // `audio` has already checked the other types.
     let may_have_cover = matches!(
         mime,
         "audio/3gpp"
@@ -201,37 +201,37 @@ fn step(at: f64, duration_seconds: Option<f64>) -> f64 {
     duration_seconds.map_or(LONGEST, |seconds| ((seconds - at) / FRAMES).clamp(0.04, LONGEST))
 }
 
-/// The thumbnail of the picture that an audio file carries, if it carries one that can be decoded.
+/// The thumbnail of the cover in an audio file, if it has one that can be decoded.
 async fn cover(
     file: &File,
     mime: &str,
     kind: ThumbnailSize,
     format: ThumbnailFormat,
     limits: &MediaLimits,
-) -> Result<Option<Picture>, MediaError> {
+) -> Result<Option<Thumbnail>, MediaError> {
     let file = file.try_clone().map_err(not_started)?;
     let (mime, limits) = (mime.to_owned(), limits.clone());
     blocking(move || {
-        let Ok(source) = Source::new(&file, limits.max_picture_bytes) else { return Ok(None) };
+        let Ok(source) = Source::new(&file, limits.max_image_bytes) else { return Ok(None) };
         let max_bytes = usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX);
         let cover =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| audio::cover(source, &mime, max_bytes)));
         let Some(bytes) = cover.ok().flatten() else { return Ok(None) };
-        let kind_of_picture = sniff(&bytes, "");
-        if kind_of_picture.class != Class::Image {
+        let cover_type = sniff(&bytes, "");
+        if cover_type.class != Class::Image {
             return Ok(None);
         }
-        Ok(bytes_thumbnail(&bytes, kind_of_picture.mime, kind, format, &limits).ok())
+        Ok(bytes_thumbnail(&bytes, cover_type.mime, kind, format, &limits).ok())
     })
     .await
 }
 
-const NO_PICTURES: &str = "there are no pictures in the file";
+const NO_VIDEO_STREAM: &str = "the file has no video stream";
 const NO_FRAME: &str = "nothing in the file could be decoded";
 const UNSUPPORTED: &str = "the file's codec is not supported";
 const DAMAGED: &str = "the file's data is damaged";
 
-/// What a shell answers for a program that is not there (POSIX, 2.8.2).
+/// The exit code of a shell for a program that does not exist (POSIX, 2.8.2).
 const NOT_FOUND: i32 = 127;
 
 /// What ffmpeg reads.
@@ -270,7 +270,7 @@ async fn run(
     let take_frame = async {
         let frame = frame::choose(&mut output, limits).await;
         if !matches!(frame, Ok(None)) {
-            // It may still be decoding frames that nobody needs.
+            // It may still be decoding frames that are not needed.
             let _ = child.start_kill();
         }
         frame
@@ -287,7 +287,7 @@ async fn run(
     }
 }
 
-/// Writes the stream and closes the pipe. A decoder that has seen enough stops reading, which is no fault.
+/// Writes the stream and closes the pipe. A decoder that has seen enough stops reading, which is not an error.
 async fn feed(pipe: Option<ChildStdin>, stream: &[u8]) {
     if let Some(mut pipe) = pipe {
         let _ = pipe.write_all(stream).await;
@@ -304,14 +304,14 @@ async fn read_log(mut log: impl AsyncRead + Unpin) -> Vec<u8> {
 
 /// What ffmpeg's log says, for a person.
 fn reason(log: &[u8]) -> &'static str {
-    const KNOWN: [(&str, &str); 8] = [
+    const REASONS: [(&str, &str); 8] = [
         ("moov atom not found", "the video is incomplete: its index is missing"),
-        ("matches no streams", NO_PICTURES),
-        ("does not contain any stream", NO_PICTURES),
-        ("Output file #0 does not contain", NO_PICTURES),
+        ("matches no streams", NO_VIDEO_STREAM),
+        ("does not contain any stream", NO_VIDEO_STREAM),
+        ("Output file #0 does not contain", NO_VIDEO_STREAM),
         ("Decoder (codec", UNSUPPORTED),
         ("Decoding requested, but no decoder found", UNSUPPORTED),
-        ("No such filter", "the ffmpeg of this server cannot map the light of this video"),
+        ("No such filter", "this server's ffmpeg cannot convert HDR video to SDR"),
         ("Invalid data found", DAMAGED),
     ];
     let mut parser = FfmpegLogParser::new(std::io::BufReader::new(Cursor::new(log)));
@@ -323,7 +323,7 @@ fn reason(log: &[u8]) -> &'static str {
             _ => {}
         }
     }
-    KNOWN.iter().find(|(mark, _)| said.contains(mark)).map_or(NO_FRAME, |(_, reason)| reason)
+    REASONS.iter().find(|(mark, _)| said.contains(mark)).map_or(NO_FRAME, |(_, reason)| reason)
 }
 
 async fn blocking<T: Send + 'static>(

@@ -1,10 +1,10 @@
 //! What is made from a file's bytes and can be made again.
-//! Never knows how it is made or where it lies.
+//! Never knows how it is made or where it is stored.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A named size of the pictures of a file.
+/// A named size of a file's thumbnails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ThumbnailSize {
@@ -73,7 +73,7 @@ impl DerivativeKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// The kind of a picture.
+    /// The kind of a thumbnail of this size.
     #[must_use]
     pub const fn of_thumbnail(kind: ThumbnailSize) -> Self {
         match kind {
@@ -84,7 +84,7 @@ impl DerivativeKind {
         }
     }
 
-    /// The picture, if it is one.
+    /// The thumbnail's size, if it is a thumbnail.
     #[must_use]
     pub const fn thumbnail(self) -> Option<ThumbnailSize> {
         match self {

@@ -1,4 +1,4 @@
-//! The things this service is about, as plain data: files, their types, usage, derivatives.
+//! The service's entities as plain data: files, their types, usage, derivatives.
 //! Never does I/O, never knows SQL, HTTP or a path on the volume.
 
 mod asset;
@@ -89,15 +89,15 @@ impl fmt::Display for ByteSize {
 #[serde(rename_all = "lowercase")]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub enum FileType {
-    /// A moving picture.
+    /// A video.
     Video,
-    /// A still picture.
+    /// A still image.
     Image,
     /// A scene of the media app; any content that is not refused.
     Scene,
     /// A project of the media app; any content that is not refused.
     Project,
-    /// Sound.
+    /// An audio file.
     Audio,
 }
 
@@ -182,7 +182,7 @@ pub struct File {
     pub duration_seconds: Option<f64>,
     /// Whether browsers need a derivative to play it; `None` when nobody has looked.
     pub needs_playback: Option<bool>,
-    /// A picture of it in about 25 bytes (ThumbHash), from its first picture on.
+    /// A blurred preview of about 25 bytes (ThumbHash), made with its first thumbnail.
     pub thumbhash: Option<Vec<u8>>,
     /// What the user says about it.
     pub metadata: FileMetadata,

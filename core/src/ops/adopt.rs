@@ -9,7 +9,7 @@ mod record;
 pub use record::Problem;
 
 use crate::app::App;
-use crate::blob::{BlobKey, Folder, Look, Source, Taken};
+use crate::blob::{Adopted, BlobKey, Folder, Look, Source};
 use crate::db::files::NewFile;
 use crate::db::legacy::{Legacy, LegacyFile, LegacyUser, Row};
 use crate::db::uploads::{Ending, NewUpload};
@@ -80,7 +80,7 @@ struct Adoption<'a> {
 /// Takes every user and every file over, or with `is_dry_run` only looks whether they can be.
 ///
 /// # Crash
-/// At any point: files that were taken over are whole and have their rows; a path without a row is named by an upload
+/// At any point: adopted files are whole and have their rows; a path without a row is named by an upload
 /// of this process, which the janitor cancels. The next run goes on with the files that are missing.
 ///
 /// # Errors
@@ -93,7 +93,7 @@ pub async fn adopt(
     watch: Watch<'_>,
 ) -> Result<Tally> {
     if !is_dry_run {
-        // What an interrupted run left behind would be in the way.
+        // What an interrupted run left would be in the way.
         janitor::pass(app).await?;
     }
     let is_in_place = source.is_root_of(&app.volume).map_err(|error| Error::Internal(error.into()))?;
@@ -167,7 +167,7 @@ impl Adoption<'_> {
         (self.watch)(Event::Found(problem));
     }
 
-    /// One file; the inner error is why it stays behind.
+    /// One file; the inner error says why it is not adopted.
     async fn file(&mut self, row: Row<LegacyFile>) -> Result<std::result::Result<(), Problem>> {
         let record = row
             .map_err(|(row, reason)| Problem::UnreadableRow { table: "user_files", row, reason })
@@ -218,7 +218,7 @@ impl Adoption<'_> {
         let app = self.app;
         db::storage::ensure(&mut *app.db.conn().await?, &record.user, app.config.limits.default_quota)
             .await?;
-        let kept = app.volume.take_as_it_is(key).await?;
+        let kept = app.volume.adopt_in_place(key).await?;
         let size = kept.size;
         let new = new_file(app, record, key, sniffed, kept).await?;
         commit(app, record, None, &new).await?;
@@ -227,7 +227,7 @@ impl Adoption<'_> {
     }
 
     /// 1 name the path by an upload, 2 link or copy the bytes and read them, 3 in one transaction end the upload, insert
-    /// the file and queue its picture. The path is free: cancelling the upload removes nothing of somebody else.
+    /// the file and queue its thumbnail. The path is free: cancelling the upload removes nothing of somebody else.
     async fn take(&mut self, record: &mut Record, path: &str, key: &BlobKey, sniffed: Sniffed) -> Result<()> {
         let app = self.app;
         let id = UploadId::new();
@@ -246,9 +246,9 @@ impl Adoption<'_> {
         db::storage::ensure(&mut conn, &record.user, app.config.limits.default_quota).await?;
         db::uploads::create_reserved(&mut conn, &intent).await?;
         drop(conn);
-        let taken = app.volume.take_over(self.source, path, key).await?;
-        let (size, is_link) = (taken.size, taken.is_link);
-        let new = new_file(app, record, key, sniffed, taken).await?;
+        let adopted = app.volume.adopt(self.source, path, key).await?;
+        let (size, is_link) = (adopted.size, adopted.is_link);
+        let new = new_file(app, record, key, sniffed, adopted).await?;
         commit(app, record, Some(id), &new).await?;
         self.count(size, is_link);
         Ok(())
@@ -261,15 +261,15 @@ impl Adoption<'_> {
     }
 }
 
-/// The row of a file that was taken over: its content says what it is, its old row what nobody can read from it.
+/// The row of an adopted file: its content says what it is, its legacy row what the content does not say.
 async fn new_file(
     app: &App,
     record: &mut Record,
     key: &BlobKey,
     sniffed: Sniffed,
-    taken: Taken,
+    adopted: Adopted,
 ) -> Result<NewFile> {
-    let Taken { file, size, sha256, .. } = taken;
+    let Adopted { file, size, sha256, .. } = adopted;
     let (sniffed, facts) = content::settle(app, file, sniffed).await?;
     let content = Content { name: record.name.clone(), sniffed, size, sha256, facts };
     let (ids, metadata) = ((record.user.clone(), record.id), std::mem::take(&mut record.metadata));
@@ -287,7 +287,9 @@ async fn commit(app: &App, record: &Record, upload: Option<UploadId>, new: &NewF
     if let Some(id) = upload
         && db::uploads::end(&mut ledger, &record.user, id, Ending::Complete).await?.is_none()
     {
-        return Err(Error::Conflict { reason: "The janitor gave the file up meanwhile".to_owned() });
+        return Err(Error::Conflict {
+            reason: "The janitor cancelled the file's upload meanwhile".to_owned(),
+        });
     }
     adopted::insert(&mut ledger, new, &record.past).await?;
     if record.past.deleted_at.is_none() {

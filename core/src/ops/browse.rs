@@ -1,6 +1,6 @@
 //! A page of a user's files. What an index answers is asked at once; what looks at many rows waits for its user's turn
 //! and has a bounded time.
-//! Invariant: a turn ends with its statements, also when whoever asked has hung up.
+//! Invariant: a turn ends with its statements, also when the client has hung up.
 
 use crate::app::App;
 use crate::db;

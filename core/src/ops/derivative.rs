@@ -17,7 +17,7 @@ use crate::media::ThumbnailFormat;
 use crate::model::{DerivativeKind, DerivativeState, File};
 use crate::ops::{playback, thumbnail};
 
-/// The name of a derivative as everybody sees it; pictures in other formats are made for old clients only.
+/// The name of a derivative as everybody sees it; thumbnails in other formats are made for old clients only.
 #[must_use]
 pub fn name(user: &UserId, file: FileId, kind: DerivativeKind) -> Name<'_> {
     match kind.thumbnail() {
@@ -26,8 +26,8 @@ pub fn name(user: &UserId, file: FileId, kind: DerivativeKind) -> Name<'_> {
     }
 }
 
-/// Asks for what a new file should have: the picture that lists show, and a video that browsers can play. Made once the
-/// caller's transaction is committed.
+/// Queues the derivatives of a new file: the thumbnail that lists show, and a video that browsers can play. They are
+/// made once the caller's transaction is committed.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -72,13 +72,13 @@ async fn retry_to_the_end(app: &App, user: &UserId, id: FileId, kind: Derivative
         match found.map(|made| made.state) {
             Some(DerivativeState::Ready) => {
                 return Err(Error::Conflict {
-                    reason: "It is ready: there is nothing to try again".to_owned(),
+                    reason: "The derivative is ready: there is nothing to retry".to_owned(),
                 });
             }
             Some(DerivativeState::Pending) => {}
             Some(DerivativeState::Failed) => {
                 db::derivatives::forgive(&mut ledger, id, kind).await?;
-                // One that was given up may lie there for an operator.
+                // One that was given up may be kept there for an operator.
                 db::jobs::cancel_derive(&mut ledger, id, kind).await?;
                 db::jobs::enqueue(&mut ledger, user, &Task::Derive { file: id, kind }).await?;
             }
@@ -106,7 +106,7 @@ fn can_have(mime_type: &str, needs_playback: Option<bool>, kind: DerivativeKind)
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is no such file outside the trash, or it has no such derivative;
-/// [`Error::Conflict`] for pictures.
+/// [`Error::Conflict`] for thumbnails.
 pub async fn cancel(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) -> Result<File> {
     if kind.thumbnail().is_some() {
         let reason = "A thumbnail is made whenever somebody asks for it, so there is nothing to cancel";

@@ -1,6 +1,6 @@
 //! Videos as every browser can stream them, made of videos that some cannot.
-//! Invariant: whoever holds the job makes the video, and only they record it; a video that nobody wants any more leaves
-//! nothing behind.
+//! Invariant: the worker that holds the job's lease makes the video, and only it records it; a cancelled video leaves
+//! no files.
 //! Never touches the file that it is made from.
 
 use crate::app::App;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long the job is kept between two signs of life.
 const LEASE: Duration = Duration::from_secs(180);
-/// How often there is one: progress is told, and a cancellation is noticed, so often.
+/// Time between two signs of life, each of which records the progress and notices a cancellation.
 const PULSE: Duration = Duration::from_secs(1);
 
 /// The name of a file's video for browsers.
@@ -55,8 +55,8 @@ enum Ended {
 /// writes over it.
 ///
 /// # Errors
-/// [`Error::NotFound`] when the file is gone, [`Error::Draining`] when told to stop; a failure that may pass. One that
-/// will not pass is recorded instead.
+/// [`Error::NotFound`] when the file is gone, [`Error::Draining`] when the process stops; a failure that may pass.
+/// One that will not pass is recorded instead.
 pub async fn make(app: &App, job: &ClaimedJob, id: FileId, stop: &CancellationToken) -> Result<()> {
     let name = name(&job.user_id, id);
     let Some((file, key)) = wanted(app, &name).await? else { return Ok(()) };
@@ -140,7 +140,7 @@ async fn convert(
     }
 }
 
-/// Keeps the job and tells the progress, until nobody wants the video any more.
+/// Keeps the job and records the progress, until the video is cancelled.
 async fn hold(app: &App, job: &ClaimedJob, name: &Name<'_>, percent: &AtomicU8) -> Result<()> {
     let mut last = Instant::now();
     loop {
@@ -149,7 +149,7 @@ async fn hold(app: &App, job: &ClaimedJob, name: &Name<'_>, percent: &AtomicU8) 
             Ok(false) => return Ok(()),
             // The lease outlives a database that is away for a moment.
             Err(error) if last.elapsed() < LEASE / 2 => {
-                tracing::warn!(error = %chain(&error), job.id = %job.id, "progress could not be told");
+                tracing::warn!(error = %chain(&error), job.id = %job.id, "progress could not be recorded");
             }
             Err(error) => return Err(error),
         }

@@ -65,7 +65,7 @@ pub enum Outcome {
     Reported,
     /// It is set right.
     Mended,
-    /// It lies in the quarantine, there.
+    /// It is in the quarantine, there.
     MovedTo(String),
 }
 
@@ -117,7 +117,7 @@ async fn run(mut walk: Walk<'_>) -> Result<Tally> {
     Ok(walk.tally)
 }
 
-/// Counts a user's rows anew if the ledger does not agree with them. Answers which counters did not.
+/// Counts a user's rows again if the ledger does not agree with them. Answers which counters did not.
 ///
 /// # Errors
 /// [`Error::NotFound`] for a user without a row; when Postgres does not answer.

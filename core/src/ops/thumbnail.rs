@@ -1,4 +1,4 @@
-//! Pictures of files: made once per variant and format, by whoever claims the right to, for everybody who waits.
+//! Thumbnails of files: each made once per size and format, by the request or worker that claims it, for all that wait.
 //! Invariant: a derivative's row names its path first; `ready` means its bytes are durable.
 
 use crate::app::App;
@@ -7,7 +7,7 @@ use crate::db::derivatives::{Found, Name};
 use crate::db::{self, once_more};
 use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UserId};
-use crate::media::{self, MediaError, Picture, ThumbnailFormat};
+use crate::media::{self, MediaError, ThumbnailFormat};
 use crate::model::{ByteSize, DerivativeKind, DerivativeState, File, ThumbnailSize};
 use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
@@ -15,18 +15,18 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-/// Longer than any picture may take; then its maker is gone and another may try.
+/// Longer than any thumbnail may take: after that its maker is gone and another may try.
 const LEASE: Duration = Duration::from_secs(120);
 /// How long a reader waits for somebody else to make it.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// First pause between two looks; doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(320);
-/// Before each attempt to give the right to make an image back: the database may be away.
+/// Before each attempt to release the lease of a thumbnail: the database may be away.
 const GIVE_BACK_PAUSES: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_secs(2), Duration::from_secs(10)];
 
-/// A picture on the volume.
+/// A thumbnail on the volume.
 #[derive(Debug, Clone)]
 pub struct Thumbnail {
     /// Where it is.
@@ -37,13 +37,13 @@ pub struct Thumbnail {
     pub made_at: OffsetDateTime,
 }
 
-/// Whether a picture can be made of files of this type.
+/// Whether a thumbnail can be made of files of this type.
 #[must_use]
 pub fn can_have(mime_type: &str) -> bool {
     ["image/", "video/", "audio/"].iter().any(|prefix| mime_type.starts_with(prefix))
 }
 
-/// One picture of a file.
+/// One thumbnail of a file.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
     /// The file's owner.
@@ -65,7 +65,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Where a picture is kept.
+/// Where a thumbnail is stored.
 ///
 /// # Errors
 /// Never for names made by [`Wanted::name`].
@@ -75,7 +75,8 @@ pub(in crate::ops) fn key(name: &Name<'_>) -> Result<BlobKey> {
     BlobKey::new(name.user.as_str(), Folder::Thumbnails, &file_name)
 }
 
-/// The image `found` is about: as it is if it is ready, else made now, by us or by whoever makes it already.
+/// The thumbnail that `found` describes: as it is if it is ready, else made now, here or by the process
+/// that makes it already.
 ///
 /// # Errors
 /// [`Error::NotFound`] when its file is gone, [`Error::ThumbnailUnavailable`] with the reason when none can be made.
@@ -113,17 +114,17 @@ fn ready(found: &Found) -> Result<Option<Thumbnail>> {
     }
 }
 
-/// What became of a wish to make an image.
+/// How an attempt to make a thumbnail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Made {
     /// It is there, or failed for good: nothing is left to do.
     Settled,
-    /// Somebody else makes it, who may come to no end.
+    /// Somebody else makes it and may fail to.
     ByAnother,
 }
 
-/// Makes an image unless it is made, failed, or being made: 1 its row and the right to make it, 2 its bytes, 3 `ready`.
-/// Goes on when the caller is gone: what was begun is ended, so that the right never lapses while its holder lives.
+/// Makes a thumbnail unless it is made, failed, or being made: 1 its row and the lease, 2 its bytes, 3 `ready`.
+/// Continues when the caller is gone, so that the lease never lapses while its owner lives.
 ///
 /// # Crash
 /// After 1 or 2: the lease lapses and another makes it again, under the same name.
@@ -146,7 +147,7 @@ async fn make_to_the_end(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
     let file = found.ok_or(Error::NotFound)?;
     if !can_have(&file.mime_type) {
         return Err(Error::ThumbnailUnavailable {
-            reason: "there is no picture of files of this type".to_owned(),
+            reason: "files of this type have no thumbnail".to_owned(),
         });
     }
     let key = key(name)?;
@@ -159,7 +160,7 @@ async fn make_to_the_end(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
         Ok(Ok(image)) => keep(app, name, key, image).await,
         Ok(Err(failure)) if !failure.retryable => set_failed(app, name, &failure.reason).await,
         Ok(Err(failure)) => {
-            Err(Error::Internal(anyhow::anyhow!("an image could not be made: {}", failure.reason)))
+            Err(Error::Internal(anyhow::anyhow!("a thumbnail could not be made: {}", failure.reason)))
         }
         Err(error) => Err(error),
     };
@@ -169,7 +170,7 @@ async fn make_to_the_end(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
     recorded.map(|()| Made::Settled)
 }
 
-/// Records why an image cannot be made.
+/// Records why a thumbnail cannot be made.
 async fn set_failed(app: &App, name: &Name<'_>, reason: &str) -> Result<()> {
     once_more(|| async {
         let mut ledger = app.db.ledger(name.user).await?;
@@ -179,7 +180,7 @@ async fn set_failed(app: &App, name: &Name<'_>, reason: &str) -> Result<()> {
     .await
 }
 
-/// Names the image's path and takes the right to make it.
+/// Records the thumbnail's path and takes the lease to make it.
 async fn claim(app: &App, name: &Name<'_>, key: &BlobKey) -> Result<bool> {
     once_more(|| async {
         let mut ledger = app.db.ledger(name.user).await?;
@@ -191,8 +192,8 @@ async fn claim(app: &App, name: &Name<'_>, key: &BlobKey) -> Result<bool> {
     .await
 }
 
-/// Gives the right to make an image back, so that the next one need not wait until it lapses; later, if the database is
-/// away.
+/// Releases the lease of a thumbnail, so that the next request need not wait until it lapses. Retries later if the
+/// database is away.
 async fn give_back(app: &App, name: &Name<'_>) {
     if give_back_once(app, name).await.is_ok() {
         return;
@@ -206,7 +207,7 @@ async fn give_back(app: &App, name: &Name<'_>) {
             match give_back_once(&owned, &name).await {
                 Ok(()) => return,
                 Err(error) => {
-                    tracing::warn!(error = %chain(&error), file.id = %file, "the right to make an image is still held");
+                    tracing::warn!(error = %chain(&error), file.id = %file, "the lease of a thumbnail is still held");
                 }
             }
         }
@@ -222,10 +223,10 @@ async fn give_back_once(app: &App, name: &Name<'_>) -> Result<()> {
     .await
 }
 
-async fn keep(app: &App, name: &Name<'_>, key: BlobKey, picture: Picture) -> Result<()> {
-    let size = ByteSize::new(picture.bytes.len() as u64);
-    app.volume.put(&key, picture.bytes).await?;
-    let thumbhash = &picture.thumbhash;
+async fn keep(app: &App, name: &Name<'_>, key: BlobKey, made: media::Thumbnail) -> Result<()> {
+    let size = ByteSize::new(made.bytes.len() as u64);
+    app.volume.put(&key, made.bytes).await?;
+    let thumbhash = &made.thumbhash;
     let is_recorded = once_more(|| async {
         let mut ledger = app.db.ledger(name.user).await?;
         if name.kind == DerivativeKind::Default {
@@ -237,7 +238,7 @@ async fn keep(app: &App, name: &Name<'_>, key: BlobKey, picture: Picture) -> Res
     })
     .await?;
     if !is_recorded {
-        // Its file was purged meanwhile, and with it the row that named the image.
+        // Its file was purged meanwhile, and with it the row that named the thumbnail.
         app.volume.remove(vec![key]).await?;
     }
     Ok(())
@@ -247,9 +248,9 @@ async fn draw(
     app: &App,
     file: &File,
     wanted: &Wanted<'_>,
-) -> Result<std::result::Result<Picture, MediaError>> {
+) -> Result<std::result::Result<media::Thumbnail, MediaError>> {
     let Wanted { kind, format, .. } = *wanted;
-    // Waiting here bounds both memory and processor time, whoever asks for how many images.
+    // Waiting here bounds memory and processor time, however many thumbnails are asked for.
     let permit = app.decoders.clone().acquire_owned().await.map_err(|_| Error::Draining)?;
     let source = app.volume.open_blob(&BlobKey::parse(&file.file_path)?).await?;
     let (mime_type, limits) = (file.mime_type.clone(), app.media_limits.clone());
@@ -269,5 +270,5 @@ async fn draw(
 
 /// A decoder that panics says something about the file, not about us: it fails for good.
 fn damaged() -> MediaError {
-    MediaError { reason: "the picture is damaged".to_owned(), retryable: false }
+    MediaError { reason: "the image is damaged".to_owned(), retryable: false }
 }

@@ -87,7 +87,7 @@ pub struct Removed {
 }
 
 /// Removes everything a user has: uploads under way, then files, in the trash or not. The user's row stays, with its
-/// quota. `watch` hears how many files are gone.
+/// quota. `watch` is called with the number of files that are gone.
 ///
 /// # Crash
 /// Between two uploads or two batches: what is left is as it was.

@@ -255,11 +255,12 @@ pub async fn require_any_room(app: &App, user: &UserId) -> Result<()> {
     full.map_or(Ok(()), Err)
 }
 
-/// Makes received files the user's, all or none, also when the client hangs up: 1 settle the final paths, 2 rename and sync, 3 in one transaction end
-/// the uploads, insert the files and queue their pictures.
+/// Makes received files the user's, all or none, also when the client hangs up: 1 settle the final paths, 2 rename and
+/// sync, 3 in one transaction end the uploads, insert the files and queue their thumbnails.
 ///
 /// # Crash
-/// After 1 or 2: the janitor cancels the uploads and removes their files, which nobody was told about. After 3: done.
+/// After 1 or 2: the janitor cancels the uploads and removes their files, whose ids no client has received. After 3:
+/// done.
 ///
 /// # Errors
 /// [`Error::TypeMismatch`] before anything happened; [`Error::TooManyStoredFiles`]; [`Error::Unavailable`];

@@ -30,7 +30,7 @@ pub async fn run_next(app: &App) -> Result<bool> {
     run_one(app, false, &CancellationToken::new()).await
 }
 
-/// Runs the next long job that is due. `false` when there is none. Told to stop, it gives the job back.
+/// Runs the next long job that is due. `false` when there is none. When asked to stop, it gives the job back.
 ///
 /// # Errors
 /// As [`run_next`].
@@ -52,7 +52,7 @@ async fn run_one(app: &App, is_long: bool, stop: &CancellationToken) -> Result<b
             let duration_ms = started.elapsed().as_millis() as u64;
             tracing::info!(job.id = %job.id, user.id = %job.user_id, task = job.task.name(), duration_ms, "job done");
         }
-        // A job ends only with what it is about: whoever makes that now may come to no end.
+        // A job ends only with what it is about: whoever makes that now may fail to.
         Ok(Made::ByAnother) => db::jobs::wait(&mut *app.db.conn().await?, &job, WAIT).await?,
         Err(Error::Draining) => db::jobs::give_back(&mut *app.db.conn().await?, &job).await?,
         Err(error) => fail(app, &job, &reason(&error)).await?,
@@ -70,7 +70,7 @@ async fn fail(app: &App, job: &ClaimedJob, reason: &str) -> Result<()> {
     db::jobs::retry_later(&mut *app.db.conn().await?, job, reason, pause).await
 }
 
-/// Of long jobs one at a time, whoever runs it.
+/// One long job at a time, in whatever process.
 async fn claim(app: &App, is_long: bool) -> Result<Option<ClaimedJob>> {
     if !is_long {
         return db::jobs::claim(&mut *app.db.conn().await?, false, LEASE).await;

@@ -1,4 +1,4 @@
-//! So many at once for each user: the next one waits, or is told to come back.
+//! Limits how many requests of a user run at once: the next one waits, or is refused and may be retried.
 //! Only users who have a turn, or wait for one, take memory.
 
 use crate::ids::UserId;

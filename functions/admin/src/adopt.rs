@@ -35,7 +35,7 @@ struct Report {
     problems: Vec<Problem>,
     /// Problems that `--accept-left-out` names.
     accepted: Vec<Problem>,
-    /// Things of the legacy service that moved to the quarantine, when it shared our storage root.
+    /// Files of the legacy service that moved to the quarantine, when it shared our storage root.
     quarantined: u64,
     /// What a check found afterwards.
     findings: u64,
@@ -68,7 +68,7 @@ pub(crate) async fn adopt(output: &Output, app: &App, options: AdoptOptions) -> 
     let mut report =
         Report { dry_run: !options.apply, tally, problems, accepted, quarantined: 0, findings: 0 };
     if options.apply {
-        // What stayed behind must be found again where it was.
+        // What was not adopted must still be where it was.
         if source.is_root_of(&app.volume)? && !report.problems.iter().any(Problem::stays_behind) {
             report.quarantined = set_right(app).await?;
         }
@@ -143,9 +143,9 @@ fn text(report: &Report) -> String {
     match report.findings {
         0 if report.problems.is_empty() => format!("{text} Everything agrees."),
         0 => format!(
-            "{text} What was adopted agrees with its rows; what is listed did not come along as it was: mend it and \
+            "{text} What was adopted agrees with its rows; what is listed was not adopted as it was: fix it and \
              run this again, or accept it (--accept-left-out)."
         ),
-        findings => format!("{text} A check finds {findings} things: jam-admin check."),
+        findings => format!("{text} A check reports {findings} problems: run jam-admin check."),
     }
 }

@@ -74,7 +74,7 @@ enum Verb {
     Jobs(jobs::JobsOptions),
     /// Let dead jobs run again
     Retry(jobs::RetryOptions),
-    /// Let the worker make pictures and videos for browsers again, or those that are missing
+    /// Let the worker make thumbnails and videos for browsers again, or those that are missing
     RebuildDerivatives(rebuild::RebuildOptions),
     /// Remove a user's files for good
     Purge(purge::PurgeOptions),

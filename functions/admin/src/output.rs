@@ -57,7 +57,7 @@ pub(crate) fn progress(unit: &'static str) -> Result<ProgressBar> {
 pub(crate) fn complain(error: &anyhow::Error) {
     let mut said: Vec<String> = Vec::new();
     for cause in error.chain() {
-        // What a client would be told says nothing to an operator.
+        // The sentence for clients says nothing to an operator.
         if matches!(cause.downcast_ref(), Some(Error::Internal(_))) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Having pictures and videos for browsers made again.
+//! Having thumbnails and videos for browsers made again.
 
 use crate::Ended;
 use crate::arguments;
@@ -20,7 +20,7 @@ pub(crate) struct RebuildOptions {
     /// One user only
     #[arg(long, value_parser = arguments::user)]
     user: Option<UserId>,
-    /// Only these; the pictures that lists show and videos for browsers without it
+    /// Only these; without it the thumbnails that lists show and videos for browsers
     #[arg(long, value_enum)]
     kind: Vec<Kind>,
     /// Only what is not there: never asked for, failed, or a file without its thumbhash

@@ -65,7 +65,7 @@ impl Operation<'_> {
         self.fields.get("operationId").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Whether it sends bytes that are stored: a file's, a picture's, what was made for browsers.
+    /// Whether it sends stored bytes: of a file or of a derivative.
     fn sends_bytes(&self) -> bool {
         let function = self.fields.get("tags").and_then(|tags| tags[0].as_str());
         matches!(function, Some("download" | "thumbnail"))

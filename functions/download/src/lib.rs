@@ -1,5 +1,5 @@
 //! The download function: a file's bytes, to keep or to play, for its owner or for whoever holds a signed URL.
-//! Reads only; knows no picture.
+//! Reads only; never sends a thumbnail.
 
 mod playback;
 
@@ -50,8 +50,8 @@ async fn download(
     send(&app, content, Variant::Download, PRIVATE.to_owned(), &method, &headers).await
 }
 
-/// The same bytes, to be shown in place. Only for pictures, sound and video. With `derivative=playback` the video that was
-/// made of it for browsers.
+/// The same bytes, to be shown in place. Only for images, audio and video. With `derivative=playback` the video that
+/// was made of it for browsers.
 #[utoipa::path(get, path = "/api/files/{id}/stream", tag = "download",
     params(("id" = uuid::Uuid, Path), ("derivative" = Option<String>, Query, description = "`playback`")), responses(
     (status = 200, description = "The whole file"),

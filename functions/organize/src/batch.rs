@@ -137,7 +137,7 @@ fn result(id: &str, outcomes: &HashMap<FileId, Option<Skipped>>) -> BatchResult 
         Some(Some(Skipped::TooManyTags)) => {
             (Some("The file would have too many tags."), Some("too_many_tags"))
         }
-        Some(Some(Skipped::NotFound)) | None => (Some("There is nothing here."), Some("not_found")),
+        Some(Some(Skipped::NotFound)) | None => (Some("Not found."), Some("not_found")),
     };
     BatchResult { id: id.to_owned(), success: code.is_none(), error, code }
 }

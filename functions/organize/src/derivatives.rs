@@ -37,14 +37,14 @@ pub(crate) async fn retry_derivative(
     Ok(changed(&app, &ops::derivative::retry(&app, &caller.user, id, kind).await?))
 }
 
-/// Cancels the `playback` derivative while it waits or is being made, and removes it when it is ready. Pictures are made
-/// whenever they are asked for, so they cannot be cancelled.
+/// Cancels the `playback` derivative while it waits or is being made, and removes it when it is ready. Thumbnails are
+/// made whenever they are asked for, so they cannot be cancelled.
 #[utoipa::path(delete, path = "/api/files/{id}/derivatives/{kind}", tag = "organize",
     params(("id" = uuid::Uuid, Path), ("kind" = jam_core::model::DerivativeKind, Path)),
     responses(
         (status = 200, body = ChangedDerivatives),
         (status = 404, description = "No such file, or it has no such derivative"),
-        (status = 409, description = "A picture")))]
+        (status = 409, description = "A thumbnail")))]
 pub(crate) async fn delete_derivative(
     State(app): State<App>,
     caller: Caller,

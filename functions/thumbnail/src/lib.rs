@@ -1,4 +1,4 @@
-//! The thumbnail function: pictures of files in named sizes, made when they are first asked for.
+//! The thumbnail function: thumbnails of files in named sizes, made when they are first asked for.
 //! Never sends a file's own bytes.
 
 use axum::extract::State;
@@ -17,7 +17,7 @@ use jam_core::{Error, Result};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// A picture got with a token may be shown again, once it is known to be the same.
+/// A browser may show a thumbnail that it got with a token again after it has revalidated it.
 const PRIVATE: &str = "private, max-age=0, must-revalidate";
 
 /// This function's routes. HEAD is answered by the GET handlers.
@@ -25,13 +25,13 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(thumbnail)).routes(routes!(thumbnail_signed))
 }
 
-/// A picture of a file: 400x225, cropped to fill; other sizes by name. WebP, or JPEG when `Accept` allows no WebP.
+/// The thumbnail of a file: 400x225, cropped to fill; other sizes by name. WebP, or JPEG when `Accept` allows no WebP.
 #[utoipa::path(get, path = "/api/files/{id}/thumbnail", tag = "thumbnail",
     params(("id" = uuid::Uuid, Path), ("size" = Option<String>, Query, description = "`small`, `medium` or `large`")),
     responses(
-        (status = 200, description = "The picture", content_type = "image/webp"),
+        (status = 200, description = "The thumbnail", content_type = "image/webp"),
         (status = 304, description = "Unchanged"),
-        (status = 404, description = "No such file, or no picture of it (`thumbnail_unavailable`)")))]
+        (status = 404, description = "No such file, or it has no thumbnail (`thumbnail_unavailable`)")))]
 async fn thumbnail(
     State(app): State<App>,
     ReadableFile { owner, id }: ReadableFile,
@@ -46,13 +46,13 @@ async fn thumbnail(
     send(&app, &wanted, found, PRIVATE.to_owned(), &method, &headers).await
 }
 
-/// A picture by a signed URL; the variant is `thumbnail`, `thumbnail-small`, `thumbnail-medium` or `thumbnail-large`.
+/// A thumbnail by a signed URL; the variant is `thumbnail`, `thumbnail-small`, `thumbnail-medium` or `thumbnail-large`.
 #[utoipa::path(get, path = "/f/{id}/{variant}", tag = "thumbnail", security(()),
     params(("id" = uuid::Uuid, Path), ("variant" = String, Path)),
     responses(
-        (status = 200, description = "The picture", content_type = "image/webp"),
+        (status = 200, description = "The thumbnail", content_type = "image/webp"),
         (status = 403, description = "Not a valid signature, or expired"),
-        (status = 404, description = "Gone, revoked, or no picture")))]
+        (status = 404, description = "The file is gone or has no thumbnail, or the URL was revoked")))]
 async fn thumbnail_signed(
     State(app): State<App>,
     SignedBy(signed): SignedBy,
@@ -84,14 +84,14 @@ async fn send(
     headers: &HeaderMap,
 ) -> Result<Response> {
     let Wanted { file: id, kind, format, .. } = wanted;
-    let picture = thumbnail::get(app, wanted, found).await?;
-    let made_micros = picture.made_at.unix_timestamp_nanos() / 1000;
+    let made = thumbnail::get(app, wanted, found).await?;
+    let made_micros = made.made_at.unix_timestamp_nanos() / 1000;
     let etag = format!("\"{id}-{}-{}-{made_micros}\"", kind.as_str(), format.mime());
     let response = BlobResponse {
-        key: picture.key,
-        size: picture.size,
+        key: made.key,
+        size: made.size,
         mime_type: format.mime().to_owned(),
-        validators: Validators { etag, last_modified: picture.made_at },
+        validators: Validators { etag, last_modified: made.made_at },
         disposition: disposition::inline(&FileName::sanitize("thumbnail")),
         cache_control,
     };

@@ -208,7 +208,7 @@ impl Parts {
         Ok(Form { files, refused: self.refused })
     }
 
-    /// Gives back what the staged files hold, before the client hears that they are refused.
+    /// Gives back what the staged files hold, before the client receives the refusal.
     async fn cancel(self) {
         for (_, received) in self.received {
             received.cancel().await;

@@ -22,8 +22,8 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
 }
 
-/// Runs jobs and the janitor until told to stop; jobs under way are finished first, a long one is given back. Long jobs
-/// have a loop of their own: one at a time, and never in the way of the others.
+/// Runs jobs and the janitor until it is stopped; jobs under way are finished first, a long one is given back. Long
+/// jobs have a loop of their own: one at a time, and never in the way of the others.
 pub fn background(app: App, stop: CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
         let mut loops = JoinSet::new();
@@ -36,7 +36,7 @@ pub fn background(app: App, stop: CancellationToken) -> Pin<Box<dyn Future<Outpu
     })
 }
 
-/// One pass: the janitor, then jobs until none is due or it is told to stop, the long ones beside the others.
+/// One pass: the janitor, then jobs until none is due or `stop` is cancelled, the long ones beside the others.
 pub fn scheduled(app: App, stop: CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
         run_janitor_once(&app).await;

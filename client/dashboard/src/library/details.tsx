@@ -1,4 +1,4 @@
-// What is known about the opened file; what a person may say about it is editable in place.
+// Details of the opened file; the user's own metadata is editable in place.
 
 import type { FilePatch, UserFile } from "@jam-storage/client";
 import {
@@ -80,7 +80,7 @@ function Editable({ file }: { file: UserFile }) {
         )}
       </Field>
       {file.fileType === "audio" && (
-        <Field label="Sound category">
+        <Field label="Audio category">
           {(id) => (
             <Choice
               id={id}

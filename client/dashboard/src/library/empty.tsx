@@ -46,7 +46,7 @@ export function Empty({ view, isFiltered, onClear }: EmptyProps) {
     case "library":
       return (
         <Notice icon={Images} title="A place for your media">
-          <p>Drop pictures, videos and sounds anywhere on this page, or paste them.</p>
+          <p>Drop images, videos and audio files anywhere on this page, or paste them.</p>
           <AddSamples />
         </Notice>
       );
@@ -101,7 +101,7 @@ function AddSamples() {
   return (
     <>
       <button type="button" className="jam-button" disabled={isBusy} onClick={() => void add()}>
-        <Sparkles aria-hidden size={16} /> {isBusy ? "Drawing pictures and videos …" : "Add sample media"}
+        <Sparkles aria-hidden size={16} /> {isBusy ? "Creating images and videos …" : "Add sample media"}
       </button>
       {isBusy && <p className="notice-small">The first time takes up to a minute.</p>}
     </>

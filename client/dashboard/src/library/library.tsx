@@ -94,7 +94,7 @@ function Content({ found, place, onClear, children }: ContentProps) {
 const refreshed = new Map<string, number>();
 const REFRESH_MS = 60_000;
 
-/** Asks for a file anew when its picture cannot be shown, but not again and again when there is none. */
+/** Refreshes a file when its thumbnail cannot be shown, once only: it may have none. */
 function onceEach(actions: FileActions) {
   return (file: UserFile) => {
     const last = refreshed.get(file.id) ?? 0;

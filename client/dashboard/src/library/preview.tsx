@@ -59,7 +59,7 @@ function Actions({ file, isOwn, onGone, onDetails, showsDetails }: ActionsProps)
   const { client } = useStorageContext();
   const notify = useNotify();
   const isTrashed = file.deletedAt !== null;
-  const leave = (done: Promise<void>, text: string, undo?: () => Promise<void>) => {
+  const close = (done: Promise<void>, text: string, undo?: () => Promise<void>) => {
     onGone();
     const action = undo && { label: "Undo", run: () => void undo().catch(notify.fail) };
     done.then(() => notify.say(text, action), notify.fail);
@@ -90,7 +90,7 @@ function Actions({ file, isOwn, onGone, onDetails, showsDetails }: ActionsProps)
             className="jam-icon-button"
             aria-label="Delete"
             onClick={() =>
-              leave(actions.trash(file), `${file.originalName} is in the trash.`, () => actions.restore(file))
+              close(actions.trash(file), `${file.originalName} is in the trash.`, () => actions.restore(file))
             }
           >
             <Trash2 aria-hidden size={20} />
@@ -101,7 +101,7 @@ function Actions({ file, isOwn, onGone, onDetails, showsDetails }: ActionsProps)
         <button
           type="button"
           className="jam-button"
-          onClick={() => leave(actions.restore(file), `${file.originalName} is back in the library.`)}
+          onClick={() => close(actions.restore(file), `${file.originalName} is back in the library.`)}
         >
           <RotateCcw aria-hidden size={16} /> Restore
         </button>

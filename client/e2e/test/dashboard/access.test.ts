@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { findings } from "../../src/axe.js";
 import { browserPath, useBrowser } from "../../src/browser.js";
-import { file, pictures, wav } from "../../src/media.js";
+import { file, images, wav } from "../../src/media.js";
 import { give, person } from "../../src/people.js";
 
 const SHAPES = [
@@ -25,7 +25,7 @@ describe.skipIf(browserPath === undefined)("for everybody", () => {
 
   test("library, selection, preview, upload, trash and administration", async () => {
     const ann = person("axe", { admin: true });
-    await give(ann, pictures(3), { tags: ["a"], packageName: "P" });
+    await give(ann, images(3), { tags: ["a"], packageName: "P" });
     await give(ann, [file("tone.wav", wav())]);
     for (const shape of SHAPES) {
       const page = await browser.signedIn(ann, "/", shape);
@@ -41,7 +41,7 @@ describe.skipIf(browserPath === undefined)("for everybody", () => {
       expect(await findings(page), "audio").toEqual([]);
       await page.keyboard.press("ArrowRight");
       await page.getByRole("button", { name: "Zoom in" }).waitFor();
-      expect(await findings(page), "picture").toEqual([]);
+      expect(await findings(page), "image").toEqual([]);
       await page.keyboard.press("Escape");
       await page.getByRole("button", { name: "Upload", exact: true }).click();
       await page.getByRole("dialog").waitFor();

@@ -3,7 +3,7 @@
 import { formatBytes } from "@jam-storage/client";
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
-import { bigPng, file, pictures, png } from "../../src/media.js";
+import { bigPng, file, images, png } from "../../src/media.js";
 import { person } from "../../src/people.js";
 
 describe.skipIf(browserPath === undefined)("an administrator", () => {
@@ -31,7 +31,7 @@ describe.skipIf(browserPath === undefined)("an administrator", () => {
 
   test("changes a quota, which the user's next upload meets", async () => {
     const { client, user } = person("bo");
-    await client.uploadFiles(pictures(1));
+    await client.uploadFiles(images(1));
     const page = await browser.signedIn(person("quota", { admin: true }), "/?view=admin");
     await page.getByRole("button", { name: `Quota of ${user}` }).click();
     await page.getByLabel("Gigabytes").fill("2.5");
@@ -44,16 +44,16 @@ describe.skipIf(browserPath === undefined)("an administrator", () => {
     await page.getByLabel("Gigabytes").fill("0");
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByRole("row", { name: user }).getByText("of 0 Bytes").waitFor();
-    await expect(client.uploadFiles(pictures(1, 5))).rejects.toMatchObject({ code: "quota_exceeded" });
+    await expect(client.uploadFiles(images(1, 5))).rejects.toMatchObject({ code: "quota_exceeded" });
   });
 
   test("looks at a user's files and uploads for them", async () => {
     const { client, user } = person("kim");
-    await client.uploadFiles(pictures(1));
+    await client.uploadFiles(images(1));
     const boss = person("giver", { admin: true });
     const page = await browser.signedIn(boss, "/?view=admin");
     await page.getByRole("button", { name: `Files of ${user}` }).click();
-    await page.getByRole("gridcell", { name: "picture-0.png" }).waitFor();
+    await page.getByRole("gridcell", { name: "image-0.png" }).waitFor();
     await page.getByRole("button", { name: `Upload for ${user}` }).click();
     await page
       .getByRole("dialog")
@@ -76,7 +76,7 @@ describe.skipIf(browserPath === undefined)("an administrator", () => {
     await page.getByRole("heading", { name: "The users cannot be shown" }).waitFor();
   });
 
-  test("is told when the users cannot be shown, and tries again", async () => {
+  test("shows an error when the users cannot be loaded, and tries again", async () => {
     const page = await browser.signedIn(person("unlucky", { admin: true }));
     await page.route("**/api/storage/stats", (route) => route.fulfill({ status: 500, body: "{}" }));
     await page.getByRole("link", { name: "Admin" }).first().click();

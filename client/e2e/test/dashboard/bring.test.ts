@@ -42,15 +42,15 @@ describe.skipIf(browserPath === undefined)("files come", () => {
     await expectStaged(dialog, ["bottom.png", "top.png"]);
   });
 
-  test("by pasting a picture, into the uploader and anywhere on the page", async () => {
+  test("by pasting an image, into the uploader and anywhere on the page", async () => {
     const page = await browser.signedIn(person("paste"), "/", {
       permissions: ["clipboard-read", "clipboard-write"],
     });
     await page.getByRole("heading", { name: "A place for your media" }).waitFor();
     await page.evaluate(
       async (bytes) => {
-        const picture = new Blob([new Uint8Array(bytes)], { type: "image/png" });
-        await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+        const image = new Blob([new Uint8Array(bytes)], { type: "image/png" });
+        await navigator.clipboard.write([new ClipboardItem({ "image/png": image })]);
       },
       [...png(1)],
     );

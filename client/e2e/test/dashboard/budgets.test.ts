@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
-import { pictures } from "../../src/media.js";
+import { images } from "../../src/media.js";
 import { give, person } from "../../src/people.js";
 
 const DIST = new URL("../../../dashboard/dist/", import.meta.url);
@@ -28,7 +28,7 @@ describe.skipIf(browserPath === undefined)("a library of 1,000 files", () => {
 
   test("shows its first files within a second, scrolls to its end, and keeps few cards alive", async () => {
     const ann = person("thousand");
-    for (let from = 0; from < 1000; from += 100) await give(ann, pictures(100, from));
+    for (let from = 0; from < 1000; from += 100) await give(ann, images(100, from));
     // The first visit fills the browser's cache, as it does for people.
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell").first().waitFor();
@@ -60,7 +60,7 @@ describe.skipIf(browserPath === undefined)("a library of 1,000 files", () => {
         },
         { timeout: 60_000, interval: 200 },
       )
-      .toBe("picture-0.png");
+      .toBe("image-0.png");
     expect(await page.locator(".jam-card").count()).toBeLessThan(80);
   });
 });

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
-import { bigPng, file, pictures, png, wav } from "../../src/media.js";
+import { bigPng, file, images, png, wav } from "../../src/media.js";
 import { give, person } from "../../src/people.js";
 
 describe.skipIf(browserPath === undefined)("the dashboard", () => {
@@ -73,14 +73,14 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
 
   test("filters, search and order narrow the library down, and the address keeps them", async () => {
     const ann = person("filter");
-    await give(ann, pictures(3), { packageName: "Blue", tags: ["sky"] });
-    await give(ann, pictures(2, 10), { packageName: "Red", assetCategory: "object" });
+    await give(ann, images(3), { packageName: "Blue", tags: ["sky"] });
+    await give(ann, images(2, 10), { packageName: "Red", assetCategory: "object" });
     const page = await browser.signedIn(ann);
     await page.getByText("5 files", { exact: true }).waitFor();
     await page.getByLabel("Package").selectOption("Blue");
     await page.getByText("3 files", { exact: true }).waitFor();
     await page.getByLabel("Tag").selectOption("sky");
-    await page.getByLabel("Search by name").fill("picture-1");
+    await page.getByLabel("Search by name").fill("image-1");
     await page.getByText("1 file", { exact: true }).waitFor();
     await page.reload();
     await page.getByText("1 file", { exact: true }).waitFor();
@@ -115,10 +115,10 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
 
   test("many files are tagged, moved, deleted, brought back and removed for good together", async () => {
     const ann = person("bulk");
-    await give(ann, pictures(4));
+    await give(ann, images(4));
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell").first().hover();
-    await page.getByRole("button", { name: "Select picture-3.png" }).click();
+    await page.getByRole("button", { name: "Select image-3.png" }).click();
     await page.getByRole("button", { name: "Select all 4" }).click();
     const bar = page.getByRole("region", { name: "Selected files" });
     await bar.getByRole("button", { name: "Tag" }).click();
@@ -127,7 +127,7 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
     await page.getByText("4 files tagged.").waitFor();
 
     await page.getByRole("gridcell").first().hover();
-    await page.getByRole("button", { name: "Select picture-3.png" }).click();
+    await page.getByRole("button", { name: "Select image-3.png" }).click();
     await page.getByRole("button", { name: "Select all 4" }).click();
     await bar.getByRole("button", { name: "Delete" }).click();
     await page.getByText("4 files moved to the trash.").waitFor();
@@ -138,19 +138,19 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
     await ann.client.batch("delete", await ann.client.getFiles());
     await page.getByRole("link", { name: "Trash" }).first().click();
     await page.getByText("4 files", { exact: true }).waitFor();
-    await page.getByRole("gridcell", { name: "picture-2.png" }).click();
+    await page.getByRole("gridcell", { name: "image-2.png" }).click();
     await page.getByRole("button", { name: "Restore" }).click();
-    await page.getByText("picture-2.png is back in the library.").waitFor();
+    await page.getByText("image-2.png is back in the library.").waitFor();
     await page.keyboard.press("Escape");
     page.on("dialog", (question) => void question.accept());
     await page.getByRole("button", { name: "Empty trash" }).click();
     await page.getByRole("heading", { name: "The trash is empty" }).waitFor();
-    expect((await ann.client.getFiles()).map(({ originalName }) => originalName)).toEqual(["picture-2.png"]);
+    expect((await ann.client.getFiles()).map(({ originalName }) => originalName)).toEqual(["image-2.png"]);
   });
 
   test("chosen files become favourites, move to a package, and come back from the trash or go for good", async () => {
     const ann = person("batch");
-    await give(ann, pictures(3));
+    await give(ann, images(3));
     const page = await browser.signedIn(ann);
     const bar = page.getByRole("region", { name: "Selected files" });
     const selectAll = async () => {
@@ -175,7 +175,7 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
     await ann.client.batch("delete", await ann.client.getFiles());
     await page.getByRole("link", { name: "Trash" }).first().click();
     await page.getByText("3 files", { exact: true }).waitFor();
-    await page.getByRole("gridcell", { name: "picture-0.png" }).focus();
+    await page.getByRole("gridcell", { name: "image-0.png" }).focus();
     await page.keyboard.press(" ");
     page.on("dialog", (question) => void question.accept());
     await bar.getByRole("button", { name: "Delete for good" }).click();
@@ -191,9 +191,9 @@ describe.skipIf(browserPath === undefined)("the dashboard", () => {
 
   test("a favourite shows among the favourites, and edits in the preview are kept", async () => {
     const ann = person("edit");
-    await give(ann, pictures(2));
+    await give(ann, images(2));
     const page = await browser.signedIn(ann);
-    await page.getByRole("gridcell", { name: "picture-1.png" }).click();
+    await page.getByRole("gridcell", { name: "image-1.png" }).click();
     const preview = page.getByRole("dialog");
     await preview.getByRole("button", { name: "Favourite" }).click();
     await preview.getByLabel("Name").fill("renamed.png");

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
-import { pictures } from "../../src/media.js";
+import { images } from "../../src/media.js";
 import { give, person } from "../../src/people.js";
 
 describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
@@ -21,7 +21,7 @@ describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
 
   test("moves through a long grid, chooses, marks, opens and goes to the neighbours", async () => {
     const ann = person("grid");
-    await give(ann, pictures(60));
+    await give(ann, images(60));
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell").first().waitFor();
     await page.keyboard.press("Tab");
@@ -29,17 +29,17 @@ describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
     await page.locator("main:focus").waitFor();
     const focused = () =>
       page.evaluate(() => document.querySelector("[role=gridcell]:focus h3")?.textContent ?? "");
-    for (let presses = 0; !(await focused()).startsWith("picture-"); presses++) {
+    for (let presses = 0; !(await focused()).startsWith("image-"); presses++) {
       expect(presses).toBeLessThan(20);
       await page.keyboard.press("Tab");
     }
-    expect(await focused()).toBe("picture-59.png");
+    expect(await focused()).toBe("image-59.png");
     await page.keyboard.press("ArrowRight");
-    await expect.poll(focused).toBe("picture-58.png");
+    await expect.poll(focused).toBe("image-58.png");
     await page.keyboard.press("End");
-    await expect.poll(focused).toBe("picture-0.png");
+    await expect.poll(focused).toBe("image-0.png");
     await page.keyboard.press("ArrowUp");
-    await expect.poll(focused).toBe("picture-4.png");
+    await expect.poll(focused).toBe("image-4.png");
 
     await page.keyboard.press("f");
     await expect.poll(async () => (await ann.client.getFiles({ favorite: true })).length).toBe(1);
@@ -47,18 +47,18 @@ describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
     await page.getByText("1 selected").waitFor();
     await page.keyboard.press("Shift+ArrowRight");
     await page.getByText("2 selected").waitFor();
-    await expect.poll(focused).toBe("picture-3.png");
+    await expect.poll(focused).toBe("image-3.png");
     await page.keyboard.press(" ");
     await page.getByText("1 selected").waitFor();
     await page.keyboard.press("ArrowLeft");
-    await expect.poll(focused).toBe("picture-4.png");
+    await expect.poll(focused).toBe("image-4.png");
     await page.keyboard.press(" ");
     await page.getByText("selected").waitFor({ state: "detached" });
 
     await page.keyboard.press("Enter");
-    await page.getByRole("dialog", { name: "picture-4.png" }).waitFor();
+    await page.getByRole("dialog", { name: "image-4.png" }).waitFor();
     await page.keyboard.press("ArrowRight");
-    await page.getByRole("dialog", { name: "picture-3.png" }).waitFor();
+    await page.getByRole("dialog", { name: "image-3.png" }).waitFor();
     const scale = () =>
       page
         .locator(".jam-zoom-content")
@@ -72,7 +72,7 @@ describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
     await page.keyboard.press("/");
-    await page.keyboard.type("picture-33");
+    await page.keyboard.type("image-33");
     await page.getByText("1 file", { exact: true }).waitFor();
   });
 });

@@ -3,7 +3,7 @@
 import type { Page } from "playwright-core";
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
-import { file, pictures, png, wav } from "../../src/media.js";
+import { file, images, png, wav } from "../../src/media.js";
 import { give, person } from "../../src/people.js";
 
 const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
@@ -29,7 +29,7 @@ describe.skipIf(browserPath === undefined)("the dashboard's looks", () => {
 
   test("fit every width: nothing is cut off or has to be scrolled sideways", async () => {
     const ann = person("widths", { admin: true });
-    await give(ann, pictures(3), { packageName: "A package with a long name" });
+    await give(ann, images(3), { packageName: "A package with a long name" });
     await give(ann, [file(`${"long name ".repeat(12)}.png`, png(5))]);
     const page = await browser.signedIn(ann);
     for (const width of WIDTHS) {

@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
-import { video, hasFfmpeg } from "../../src/videos.js";
 import { person } from "../../src/people.js";
+import { hasFfmpeg, video } from "../../src/videos.js";
 
 const VIDEOS: [string, string[]][] = [
   ["index-at-the-end.mp4", ["-c:v", "libx264", "-c:a", "aac"]],
@@ -14,7 +14,7 @@ const VIDEOS: [string, string[]][] = [
 describe.skipIf(browserPath === undefined || !hasFfmpeg)("a video that browsers cannot stream", () => {
   const browser = useBrowser();
 
-  test.each(VIDEOS)("%s plays, and can be seeked, once it is made anew", async (name, codecs) => {
+  test.each(VIDEOS)("%s plays, and can be seeked, once it is converted", async (name, codecs) => {
     const ann = person("video");
     const stored = (await ann.client.uploadFiles([video(name, codecs)])).files[0];
     if (stored === undefined) throw new Error("Nothing was stored.");
@@ -27,11 +27,11 @@ describe.skipIf(browserPath === undefined || !hasFfmpeg)("a video that browsers 
 
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell", { name }).click();
-    const video = page.locator("video");
-    await video.waitFor();
-    expect(await video.getAttribute("src")).toContain("/playback");
-    const played = await video.evaluate(async (element) => {
-      const player = element as HTMLVideoElement;
+    const element = page.locator("video");
+    await element.waitFor();
+    expect(await element.getAttribute("src")).toContain("/playback");
+    const played = await element.evaluate(async (node) => {
+      const player = node as HTMLVideoElement;
       player.muted = true;
       await player.play();
       const reached = (seconds: number) =>

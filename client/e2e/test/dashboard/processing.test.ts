@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
 import { folderOf } from "../../src/files.js";
-import { file, pictures } from "../../src/media.js";
+import { file, images } from "../../src/media.js";
 import { give, person } from "../../src/people.js";
 
 describe.skipIf(browserPath === undefined)("while something is made of a file", () => {
@@ -32,9 +32,9 @@ describe.skipIf(browserPath === undefined)("while something is made of a file", 
     expect(await card.getByText(/Waits|Converting/).count()).toBe(0);
   });
 
-  test("a picture is there as a blur before its thumbnail has come", async () => {
+  test("an image shows as a blur before its thumbnail has loaded", async () => {
     const ann = person("blur");
-    await give(ann, pictures(1));
+    await give(ann, images(1));
     await expect.poll(async () => (await ann.client.getFiles())[0]?.thumbhash).toBeTruthy();
     const page = await browser.open();
     await page.route(/\/f\/.*/, () => {});
@@ -43,9 +43,9 @@ describe.skipIf(browserPath === undefined)("while something is made of a file", 
       ann.user,
     );
     await page.goto("/");
-    const picture = page.locator(".jam-card img");
+    const thumbnail = page.locator(".jam-card img");
     await expect
-      .poll(() => picture.evaluate((image) => getComputedStyle(image).backgroundImage))
+      .poll(() => thumbnail.evaluate((image) => getComputedStyle(image).backgroundImage))
       .toMatch(/^url\("data:image\/png/);
   });
 });

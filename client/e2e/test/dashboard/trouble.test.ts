@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { browserPath, useBrowser } from "../../src/browser.js";
-import { bigPng, pictures } from "../../src/media.js";
+import { bigPng, images } from "../../src/media.js";
 import { give, person } from "../../src/people.js";
 
 describe.skipIf(browserPath === undefined)("when something does not work", () => {
@@ -10,7 +10,7 @@ describe.skipIf(browserPath === undefined)("when something does not work", () =>
 
   test("a page whose service is away says so and goes on when it is back", async () => {
     const ann = person("away");
-    await give(ann, pictures(1));
+    await give(ann, images(1));
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell").waitFor();
     await page.route("**/api/files?**", (route) => route.fulfill({ status: 500, body: "{}" }));
@@ -23,7 +23,7 @@ describe.skipIf(browserPath === undefined)("when something does not work", () =>
 
   test("a list whose next page fails says so and goes on when asked", async () => {
     const ann = person("cutlist");
-    for (const from of [0, 100]) await give(ann, pictures(100, from));
+    for (const from of [0, 100]) await give(ann, images(100, from));
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell").first().waitFor();
     await page.route("**/api/files?*cursor=*", (route) => route.abort());
@@ -31,18 +31,18 @@ describe.skipIf(browserPath === undefined)("when something does not work", () =>
     await page.keyboard.press("End");
     const message = page.getByRole("alert").filter({ hasText: "The rest cannot be shown" });
     await message.waitFor();
-    await page.getByRole("gridcell", { name: "picture-100.png" }).waitFor();
+    await page.getByRole("gridcell", { name: "image-100.png" }).waitFor();
     await page.unroute("**/api/files?*cursor=*");
     await message.getByRole("button", { name: "Try again" }).click();
     await message.waitFor({ state: "detached" });
-    await page.getByRole("gridcell", { name: "picture-100.png" }).focus();
+    await page.getByRole("gridcell", { name: "image-100.png" }).focus();
     await page.keyboard.press("End");
-    await page.getByRole("gridcell", { name: "picture-0.png" }).waitFor();
+    await page.getByRole("gridcell", { name: "image-0.png" }).waitFor();
   });
 
   test("a change that is refused is taken back, and the reason is above the preview", async () => {
     const ann = person("refusal");
-    await give(ann, pictures(1));
+    await give(ann, images(1));
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell").click();
     const problem = { success: false, error: "That cannot be done today.", code: "conflict" };
@@ -54,13 +54,13 @@ describe.skipIf(browserPath === undefined)("when something does not work", () =>
     await preview.getByLabel("Name").fill("never.png");
     await preview.getByLabel("Name").press("Enter");
     await page.locator(".toasts:popover-open").getByText("That cannot be done today.").waitFor();
-    await expect.poll(() => preview.getByLabel("Name").inputValue()).toBe("picture-0.png");
-    expect((await ann.client.getFiles())[0]?.originalName).toBe("picture-0.png");
+    await expect.poll(() => preview.getByLabel("Name").inputValue()).toBe("image-0.png");
+    expect((await ann.client.getFiles())[0]?.originalName).toBe("image-0.png");
   });
 
   test("a batch that fails leaves its files chosen and says why", async () => {
     const ann = person("batch");
-    await give(ann, pictures(2));
+    await give(ann, images(2));
     const page = await browser.signedIn(ann);
     await page.getByRole("gridcell").first().focus();
     await page.keyboard.press(" ");

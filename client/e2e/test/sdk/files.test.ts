@@ -2,7 +2,7 @@
 
 import { isJamError } from "@jam-storage/client";
 import { describe, expect, inject, test } from "vitest";
-import { file, pictures, png, wav } from "../../src/media.js";
+import { file, images, png, wav } from "../../src/media.js";
 import { person } from "../../src/people.js";
 
 describe("storage", () => {
@@ -30,41 +30,41 @@ describe("files", () => {
       },
     );
     expect(sent.files.map((stored) => stored.originalName)).toEqual(["één foto.png", "tone.wav"]);
-    const [picture] = await client.getFiles({ type: "image" });
+    const [image] = await client.getFiles({ type: "image" });
     const [tone] = await client.getFiles({ type: "audio" });
-    expect(picture).toMatchObject({ fileType: "image", tags: ["a", "b"], packageName: "Spring", width: 64 });
+    expect(image).toMatchObject({ fileType: "image", tags: ["a", "b"], packageName: "Spring", width: 64 });
     expect(tone).toMatchObject({ fileType: "audio", durationSeconds: 1 });
-    const downloaded = await (await client.download(String(picture?.id))).arrayBuffer();
+    const downloaded = await (await client.download(String(image?.id))).arrayBuffer();
     expect(Buffer.from(downloaded).equals(bytes)).toBe(true);
-    const part = await client.download(String(picture?.id), { range: "bytes=1-3" });
+    const part = await client.download(String(image?.id), { range: "bytes=1-3" });
     expect([part.status, await part.text()]).toEqual([206, "PNG"]);
     expect((await client.getAudioBlob(String(tone?.id))).size).toBe(wav().length);
   });
 
   test("thumbnails come as bytes and by URLs that need no token", async () => {
     const { client } = person("thumbs");
-    const [picture] = (await client.uploadFiles(pictures(1))).files;
-    if (picture === undefined) throw new Error("not stored");
-    expect((await client.getThumbnailBlob(picture)).type).toMatch(/^image\//);
-    expect((await client.getThumbnailBlob(picture, { size: "small" })).size).toBeGreaterThan(50);
+    const [image] = (await client.uploadFiles(images(1))).files;
+    if (image === undefined) throw new Error("not stored");
+    expect((await client.getThumbnailBlob(image)).type).toMatch(/^image\//);
+    expect((await client.getThumbnailBlob(image, { size: "small" })).size).toBeGreaterThan(50);
     for (const url of [
-      client.getThumbnailUrl(picture),
-      client.getStreamUrl(picture),
-      client.getDownloadUrl(picture),
+      client.getThumbnailUrl(image),
+      client.getStreamUrl(image),
+      client.getDownloadUrl(image),
     ]) {
       expect((await fetch(url)).status, url).toBe(200);
     }
-    expect((await fetch(client.getThumbnailUrl(picture.id))).status).toBe(401);
-    const { url, expiresAt } = await client.createSignedUrl(picture, { purpose: "download", expiresIn: 60 });
+    expect((await fetch(client.getThumbnailUrl(image.id))).status).toBe(401);
+    const { url, expiresAt } = await client.createSignedUrl(image, { purpose: "download", expiresIn: 60 });
     expect((await fetch(url)).status).toBe(200);
     expect(Date.parse(expiresAt)).toBeGreaterThan(Date.now());
-    await client.revokeSignedUrls(picture);
+    await client.revokeSignedUrls(image);
     expect((await fetch(url)).status).toBe(404);
   });
 
   test("a loop over all files goes through every page", async () => {
     const { client } = person("pages");
-    await client.uploadFiles(pictures(25));
+    await client.uploadFiles(images(25));
     const names = new Set<string>();
     for await (const stored of client.iterateFiles({ limit: 10 })) names.add(stored.originalName);
     expect(names.size).toBe(25);
@@ -73,7 +73,7 @@ describe("files", () => {
 
   test("metadata, favourites, trash and batches change files", async () => {
     const { client } = person("changes");
-    const { files } = await client.uploadFiles(pictures(3));
+    const { files } = await client.uploadFiles(images(3));
     const [first, second, third] = files;
     if (!first || !second || !third) throw new Error("not stored");
     expect((await client.toggleFavorite(first)).isFavorite).toBe(true);
@@ -109,7 +109,7 @@ describe("administration", () => {
     const { client: admin } = person("boss", { admin: true });
     const { client, user } = person("worker");
     await client.initializeStorage();
-    const sent = await admin.adminUploadFiles(user, pictures(1), { metadata: { tags: ["from above"] } });
+    const sent = await admin.adminUploadFiles(user, images(1), { metadata: { tags: ["from above"] } });
     expect(sent.files[0]?.userId).toBe(user);
     expect((await admin.getAdminUserFiles(user)).map(({ tags }) => tags)).toEqual([["from above"]]);
     expect((await admin.getClerkUsers()).find(({ id }) => id === user)?.storage?.fileCount).toBe(1);
@@ -120,7 +120,7 @@ describe("administration", () => {
 
   test("another person's file does not exist", async () => {
     const { client } = person("owner");
-    const [mine] = (await client.uploadFiles(pictures(1))).files;
+    const [mine] = (await client.uploadFiles(images(1))).files;
     await expect(person("stranger").client.getFile(String(mine?.id))).rejects.toMatchObject({
       code: "not_found",
     });

@@ -3,12 +3,12 @@
 import { isAbort, type UploadProgress } from "@jam-storage/client";
 import { UploadQueue } from "@jam-storage/client/upload";
 import { expect, test } from "vitest";
-import { bigPng, file, pictures, png } from "../../src/media.js";
+import { bigPng, file, images, png } from "../../src/media.js";
 import { person } from "../../src/people.js";
 
 test("many files are stored with what is said about them, and progress ends at all bytes", async () => {
   const { client } = person("many");
-  const files = pictures(20);
+  const files = images(20);
   const seen: UploadProgress[] = [];
   const { files: stored, errors } = await client.upload(files, {
     metadata: { tags: ["trip"], packageName: "Summer", aiMetadata: { mood: "calm" } },
@@ -34,7 +34,7 @@ test("a large file arrives byte for byte", async () => {
 test("metadata that is too long for an upload's headers is kept all the same", async () => {
   const { client } = person("words");
   const audioLyrics = "la ".repeat(3000);
-  const { files, errors } = await client.upload(pictures(1), { metadata: { audioLyrics, tags: ["song"] } });
+  const { files, errors } = await client.upload(images(1), { metadata: { audioLyrics, tags: ["song"] } });
   expect(errors).toEqual([]);
   expect(files[0]).toMatchObject({ audioLyrics, tags: ["song"] });
 });
@@ -67,10 +67,10 @@ test("the live front end's uploadFiles answers what is stored and what is not, a
   const { client } = person("live");
   const html = file("page.html", Buffer.from("<!doctype html><script>alert(1)</script>"));
   const seen: number[] = [];
-  const answer = await client.uploadFiles([...pictures(1), html], { onProgress: (sent) => seen.push(sent) });
+  const answer = await client.uploadFiles([...images(1), html], { onProgress: (sent) => seen.push(sent) });
   expect(answer).toMatchObject({
     success: true,
-    files: [{ originalName: "picture-0.png" }],
+    files: [{ originalName: "image-0.png" }],
     errors: [{ filename: "page.html", code: "type_refused" }],
   });
   expect(Math.max(...seen)).toBeGreaterThan(0);
@@ -80,12 +80,12 @@ test("the live front end's uploadFiles answers what is stored and what is not, a
 test("a file that the service refuses says why and does not hold up the others", async () => {
   const { client } = person("mixed");
   const html = file("page.html", Buffer.from("<!doctype html><script>alert(1)</script>"));
-  const { files, errors } = await client.upload([html, ...pictures(2)]);
+  const { files, errors } = await client.upload([html, ...images(2)]);
   expect(files).toHaveLength(2);
   expect(errors).toMatchObject([{ name: "page.html", error: { code: "type_refused" } }]);
 });
 
-test("a paused upload goes on where it was told to", async () => {
+test("a paused upload resumes when asked to", async () => {
   const { client } = person("pausing");
   const queue = new UploadQueue(client, { concurrency: 1 });
   const bytes = bigPng(3, 24 << 20);

@@ -11,7 +11,7 @@ interface AudioPreviewProps {
   onStale?: (() => void) | undefined;
 }
 
-/** A waveform needs all of the audio in memory, decoded; longer sounds play without one. */
+/** A waveform needs all of the audio in memory, decoded; longer files play without one. */
 const WAVEFORM_BYTES_MAX = 64 << 20;
 
 export default function AudioPreview({ file, onStale }: AudioPreviewProps) {

@@ -1,4 +1,4 @@
-// A picture that can be zoomed and moved by wheel, fingers, buttons and keys.
+// An image that can be zoomed and moved by wheel, fingers, buttons and keys.
 
 "use client";
 
@@ -69,7 +69,7 @@ export default function ImagePreview({ file, onStale }: ImagePreviewProps) {
   );
 }
 
-/** The picture itself; where the browser cannot show its format, the largest thumbnail. */
+/** The image itself; where the browser cannot show its format, the largest thumbnail. */
 function useImageSource(file: UserFile, onStale: (() => void) | undefined) {
   const { client } = useStorageContext();
   const [large, setLarge] = useState<string | null>(null);

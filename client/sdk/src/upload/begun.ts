@@ -61,7 +61,7 @@ export class BegunUploads {
     this.#show(unfinished);
   }
 
-  /** Ends what waits, all of it when not told which. */
+  /** Discards the upload with this id, or all unfinished ones. */
   async discard(id?: string): Promise<void> {
     const chosen = this.#unfinished.filter((upload) => id === undefined || upload.id === id);
     await Promise.all(chosen.map((upload) => this.#end(upload.id)));

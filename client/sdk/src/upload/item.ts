@@ -43,7 +43,7 @@ export interface UploadProgress {
   readonly sent: number;
   /** Over the last seconds. */
   readonly bytesPerSecond: number;
-  /** Null while it cannot be told. */
+  /** Null while it cannot be estimated. */
   readonly secondsLeft: number | null;
   readonly done: number;
   readonly failed: number;

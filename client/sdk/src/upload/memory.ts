@@ -65,7 +65,7 @@ function withStorage(use: (storage: Storage) => void): void {
   try {
     use(localStorage);
   } catch {
-    // Full, or not allowed here: uploads work all the same, but a reload starts them anew.
+    // Full, or not allowed here: uploads work all the same, but a reload starts them from the beginning.
   }
 }
 

@@ -43,7 +43,7 @@ interface Session {
   readonly resumable: Engine | null;
 }
 
-/** Progress is told at most this often. */
+/** Progress is reported at most this often. */
 const NOTICE_MS = 100;
 const CONCURRENCY = 3;
 
@@ -86,7 +86,7 @@ export class UploadQueue {
   async add(files: Iterable<Uploadable>, options: AddOptions = {}): Promise<string[]> {
     const entries = [...files].map((source) => this.#enqueue(source, options));
     this.#changed();
-    // What others uploaded meanwhile counts, so the usage is asked for anew with every addition.
+    // What others uploaded meanwhile counts, so the usage is fetched again with every addition.
     this.#session = this.#openSession();
     try {
       const { storage } = await this.#session;
@@ -99,7 +99,7 @@ export class UploadQueue {
     return entries.map((entry) => entry.item.id);
   }
 
-  /** Stops sending; everything when not told which. What is stored so far is kept for `resume`. */
+  /** Stops sending; everything without `id`. What is stored so far is kept for `resume`. */
   pause(id?: string): void {
     for (const entry of this.#chosen(id)) {
       if (isSettled(entry.item)) continue;
@@ -156,7 +156,7 @@ export class UploadQueue {
     return this.#begun.find();
   }
 
-  /** Ends an unfinished upload and gives its room back; all of them when not told which. */
+  /** Ends an unfinished upload and releases its quota; all of them without `id`. */
   discard(id?: string): Promise<void> {
     return this.#begun.discard(id);
   }

@@ -1,6 +1,6 @@
 //! Taking blobs over from the directory of the legacy service: a second name for the same bytes where the filesystem
 //! allows it, a copy otherwise.
-//! Invariant: what `take_over` returned for is complete and survives a power cut; the source keeps its names.
+//! Invariant: a file for which `adopt` returned is complete and survives a power cut; the source keeps its names.
 //! Never follows a link, in the source as little as on the volume.
 
 use super::{Modes, Volume, create_new, open_beneath, open_directory, open_or_make_directory, open_root};
@@ -37,9 +37,9 @@ pub struct Head {
     pub bytes: Vec<u8>,
 }
 
-/// A blob that was taken over.
+/// A blob that was adopted.
 #[derive(Debug)]
-pub struct Taken {
+pub struct Adopted {
     /// Open for reading.
     pub file: File,
     /// Its size.
@@ -68,7 +68,7 @@ impl Source {
         Path::new(path).strip_prefix(&self.path).ok()?.to_str()
     }
 
-    /// Whether a volume lies in the same directory, so that old and new names live side by side.
+    /// Whether a volume is in the same directory, which then has old and new names.
     ///
     /// # Errors
     /// When one of them cannot be looked at.
@@ -80,7 +80,7 @@ impl Source {
     /// Reads a file's first bytes.
     ///
     /// # Errors
-    /// When a look cannot even be taken.
+    /// When the file cannot be examined.
     pub async fn head(&self, path: &str, most_bytes: usize) -> Result<Look<Head>> {
         let (root, path) = (Arc::clone(&self.root), path.to_owned());
         blocking("looking at a file of the legacy service", move || {
@@ -91,27 +91,27 @@ impl Source {
 }
 
 impl Volume {
-    /// Gives a file of the source a name on the volume and hashes it. Durable on return. Fails if the name is taken.
+    /// Gives a file of the source a name on the volume and hashes it. Durable on return. Fails if the name exists.
     ///
     /// # Errors
     /// [`crate::Error::VolumeFull`] or [`crate::Error::Unavailable`]; [`crate::Error::Internal`] when the source cannot
     /// be read.
-    pub async fn take_over(&self, source: &Source, path: &str, key: &BlobKey) -> Result<Taken> {
+    pub async fn adopt(&self, source: &Source, path: &str, key: &BlobKey) -> Result<Adopted> {
         let (inner, source, path, key) =
             (Arc::clone(&self.inner), Arc::clone(&source.root), path.to_owned(), key.clone());
         blocking("taking a file over", move || {
             let (directory, name) = key.split();
             let directory = open_or_make_directory(&inner.root, directory)?;
-            let taken = match link(&source, &path, &directory, name)? {
+            let adopted = match link(&source, &path, &directory, name)? {
                 Some(file) => hash(file, None, true)?,
                 None => {
                     let from = open_file(&source, &path)?;
                     hash(from, Some(create_new(&directory, name)?), false)?
                 }
             };
-            taken.file.sync_data()?;
+            adopted.file.sync_data()?;
             fsync(&directory)?;
-            Ok(taken)
+            Ok(adopted)
         })
         .await
     }
@@ -120,15 +120,15 @@ impl Volume {
     ///
     /// # Errors
     /// [`crate::Error::Internal`] when it cannot be read or belongs to another user.
-    pub async fn take_as_it_is(&self, key: &BlobKey) -> Result<Taken> {
+    pub async fn adopt_in_place(&self, key: &BlobKey) -> Result<Adopted> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
         blocking("taking a file over as it is", move || {
             let file = open_file(&inner.root, key.as_str())?;
             fchmod(&file, inner.modes.file)?;
-            let taken = hash(file, None, true)?;
-            taken.file.sync_all()?;
+            let adopted = hash(file, None, true)?;
+            adopted.file.sync_all()?;
             fsync(&open_directory(&inner.root, key.split().0)?)?;
-            Ok(taken)
+            Ok(adopted)
         })
         .await
     }
@@ -171,7 +171,7 @@ fn link(source: &OwnedFd, path: &str, target: &OwnedFd, name: &str) -> io::Resul
 }
 
 /// Reads a file whole; what is read goes to `copy`, which then is the blob.
-fn hash(mut from: File, mut copy: Option<File>, is_link: bool) -> io::Result<Taken> {
+fn hash(mut from: File, mut copy: Option<File>, is_link: bool) -> io::Result<Adopted> {
     let (mut digest, mut size_bytes) = (sha2::Sha256::new(), 0);
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
@@ -187,7 +187,7 @@ fn hash(mut from: File, mut copy: Option<File>, is_link: bool) -> io::Result<Tak
     }
     let mut file = copy.unwrap_or(from);
     file.rewind()?;
-    Ok(Taken {
+    Ok(Adopted {
         file,
         size: ByteSize::new(size_bytes),
         sha256: Sha256Digest(digest.finalize().into()),

@@ -86,7 +86,7 @@ impl Entry {
         if self.directory.is_empty() { name.into_owned() } else { format!("{}/{name}", self.directory) }
     }
 
-    /// Whether it lies in this folder of an owner.
+    /// Whether it is in this folder of an owner.
     #[must_use]
     pub fn is_in(&self, folder: Folder) -> bool {
         self.directory.split_once('/').is_some_and(|(_, name)| name == folder.name())

@@ -1,4 +1,4 @@
-//! Who may read what lies on the volume: its owner, and their group where the storage root says so.
+//! Who may read the files on the volume: its owner, and their group where the storage root says so.
 //! Never lets anybody but the owner write, and nobody else do anything.
 
 use nix::sys::stat::{Mode, fstat};

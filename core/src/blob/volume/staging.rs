@@ -31,8 +31,8 @@ pub struct Boot(Uuid);
 impl Boot {
     /// This run. A system that does not tell gives every process one of its own, so that less counts, never more.
     pub(super) fn current() -> Self {
-        let told = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
-        Self(told.and_then(|text| Uuid::try_parse(text.trim()).ok()).unwrap_or_else(Uuid::new_v4))
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+        Self(boot_id.and_then(|text| Uuid::try_parse(text.trim()).ok()).unwrap_or_else(Uuid::new_v4))
     }
 }
 
@@ -293,7 +293,7 @@ impl Drop for Unclaimed {
         if self.file.is_some()
             && let Err(error) = unlinkat(&self.directory, self.name.as_str(), UnlinkatFlags::NoRemoveDir)
         {
-            tracing::warn!(error = %chain(&error), "a staging file that nobody wants is left behind");
+            tracing::warn!(error = %chain(&error), "an unused staging file could not be removed");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is found out about a file after its upload. None of it is a change that its user made.
+//! Facts about a file that are determined after its upload. None of them is a change that its user made.
 
 use super::Ledger;
 use crate::error::Result;
@@ -47,7 +47,7 @@ pub async fn complete_facts(
     Ok(())
 }
 
-/// Records a file's picture in about 25 bytes.
+/// Records a file's ThumbHash, a preview of about 25 bytes.
 ///
 /// # Errors
 /// When Postgres does not answer.

@@ -1,5 +1,5 @@
 //! Facts of Windows Media files (Advanced Systems Format): their length, and whether they hold audio alone.
-//! Their size is left to the worker: it stands in several places, which do not always agree.
+//! The worker reads their size: the file states it in several places, which do not always agree.
 
 use super::Facts;
 use crate::media::playback::{AudioCodec, Tracks};

@@ -20,8 +20,8 @@ pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     let window = source.up_to(start, JUNK)?;
     let (skipped, first) = first_frame(&window)?;
     let frames = start + skipped as u64..source.len();
-    let told = if first.codec == Codec::Mpeg { contents(&window[skipped..], &first) } else { None };
-    let seconds = match told {
+    let stated = if first.codec == Codec::Mpeg { contents(&window[skipped..], &first) } else { None };
+    let seconds = match stated {
         Some(count) => {
             let ticks = f64::from(count) * f64::from(first.samples);
             Some(ticks / f64::from(first.hertz)).filter(|_| u64::from(count) <= source.len() / 8)
@@ -45,7 +45,7 @@ fn behind_tags(source: &mut Source<'_>) -> u64 {
     at
 }
 
-/// The first frame that another of its kind follows, and how many bytes lie before it.
+/// The first frame that another of its kind follows, and the number of bytes before it.
 fn first_frame(bytes: &[u8]) -> Option<(usize, Frame)> {
     let starts = memchr::memchr_iter(0xFF, bytes).filter_map(|at| Some((at, frame(&bytes[at..])?)));
     let mut found = starts.filter(|(at, first)| match bytes.get(at + first.length..) {
@@ -69,7 +69,7 @@ fn contents(first: &[u8], header: &Frame) -> Option<u32> {
     (count > 0).then_some(count)
 }
 
-/// The sum of all frames, over whatever lies between them.
+/// The sum of all frames, whatever is between them.
 fn counted(bytes: &[u8]) -> Option<f64> {
     let (mut at, first) = first_frame(bytes)?;
     let mut ticks = 0;
@@ -88,7 +88,7 @@ fn counted(bytes: &[u8]) -> Option<f64> {
     Some(ticks as f64 / f64::from(first.hertz))
 }
 
-/// By size, if frames all over the file have the bit rate of the first; what differs is for the worker to count.
+/// By size, if frames all over the file have the bit rate of the first; the worker counts the frames of all others.
 fn by_bit_rate(source: &mut Source<'_>, start: u64, first: &Frame) -> Option<f64> {
     let per_second = first.bytes_per_second?;
     let size = source.len() - start;

@@ -1,4 +1,4 @@
-//! Facts of AVI files: the main header and those of the streams stand at the start.
+//! Facts of AVI files: the main header and those of the streams are at the start.
 
 use super::Facts;
 use crate::media::playback::{AudioCodec, Tracks};
@@ -26,7 +26,7 @@ pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     Some(Facts::of_thumbnail(width, height).lasting(seconds).made_of(is_audio_alone.then_some(tracks)))
 }
 
-/// In square samples, by the shape of the whole picture that the video properties header tells, if there is one.
+/// In square samples, by the aspect ratio of the whole frame in the video properties header, if there is one.
 fn displayed(headers: &[u8], (width, height): (u32, u32)) -> (u32, u32) {
     let shape = || {
         let properties = headers.get(find(headers, b"vprp")? + CHUNK_HEADER..)?;
@@ -37,7 +37,7 @@ fn displayed(headers: &[u8], (width, height): (u32, u32)) -> (u32, u32) {
     ((f64::from(height) * f64::from(across) / f64::from(down)).round() as u32, height)
 }
 
-/// The length of the longest stream in seconds, which also counts what lies beyond the first 2 GiB.
+/// The length of the longest stream in seconds, which also counts the part beyond the first 2 GiB.
 /// `None` where one of them is not written down: what was written to a pipe has a number that no file can have.
 fn longest_stream(headers: &[u8], most: u64) -> Option<f64> {
     let mut longest: Option<f64> = None;
@@ -71,7 +71,7 @@ fn has_stream(headers: &[u8], kind: &[u8; 4]) -> bool {
 /// A chunk's mark and its size.
 const CHUNK_HEADER: usize = 8;
 
-/// Where `mark` stands.
+/// The position of `mark`.
 fn find(bytes: &[u8], mark: &[u8; 4]) -> Option<usize> {
     memchr::memmem::find(bytes, mark)
 }

@@ -1,4 +1,4 @@
-//! Facts of still pictures.
+//! Facts of images.
 
 use std::io::{BufReader, Read as _, Seek};
 
@@ -12,7 +12,7 @@ use crate::media::jpeg_header::JpegHeader;
 use crate::media::raw::{self, Raw};
 use crate::media::source::Source;
 
-/// A picture's size by its header, turned as its orientation says.
+/// An image's size by its header, with its orientation applied.
 pub(in crate::media) fn facts(mut source: Source<'_>, mime: &str) -> Option<Facts> {
     if let "image/avif" | "image/heic" | "image/heif" = mime {
         let (size, orientation) = heif::facts(&mut source)?;
@@ -84,8 +84,8 @@ pub(in crate::media) fn orientation_of(decoder: &mut impl ImageDecoder) -> Optio
     Orientation::from_exif_chunk(exif.strip_prefix(MARK).unwrap_or(&exif))
 }
 
-/// The size in a BMP's header: of two bytes a side in OS/2's, else of four, and below zero where the rows stand from the
-/// top down.
+/// The size in a BMP's header: of two bytes a side in OS/2's, else of four, and negative where the rows are stored from
+/// the top down.
 fn bmp(mut reader: BufReader<Source<'_>>) -> Option<(u32, u32)> {
     const OS2_HEADER: u32 = 12;
     let mut head = [0; 26];

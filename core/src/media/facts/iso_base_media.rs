@@ -9,13 +9,13 @@ use super::{Facts, HighDynamicRange, turned};
 use crate::media::playback::{AudioCodec, Tracks, VideoCodec};
 use crate::media::source::Source;
 
-/// A box: its type and where its content lies.
+/// A box: its type and the range of its content.
 struct Box4 {
     kind: [u8; 4],
     body: Range<u64>,
 }
 
-/// The boxes that lie in `range`, one after another.
+/// The boxes in `range`, one after another.
 struct Boxes<'s, 'f> {
     source: &'s mut Source<'f>,
     range: Range<u64>,
@@ -59,7 +59,7 @@ struct Movie {
     size: Option<(u32, u32)>,
     seconds: f64,
     tracks: Vec<Track>,
-    /// Most samples lie outside of what `moov` tells.
+    /// Most samples are in fragments, which `moov` does not describe.
     is_fragmented: bool,
 }
 
@@ -70,7 +70,7 @@ struct Track {
     duration: u64,
     /// How long its samples in `moov` last, in units of the time scale.
     samples: u64,
-    /// How long a sample of a fragment lasts that does not tell it.
+    /// How long a sample of a fragment lasts where the fragment does not state it.
     default_duration: u32,
     /// As displayed, if it is a video track.
     size: Option<(u32, u32)>,
@@ -84,10 +84,10 @@ enum Codec {
 }
 
 impl Movie {
-    /// The tracks that are taken, when the file's index stands where `is_index_first` says.
+    /// The selected tracks; `is_index_first` says whether the file's index comes first.
     fn tracks(&self, is_index_first: bool) -> Tracks {
         let is_seekable = is_index_first && !self.is_fragmented;
-        let mut found = Tracks { is_seekable, ..Tracks::default() };
+        let mut tracks = Tracks { is_seekable, ..Tracks::default() };
         let (mut videos, mut largest) = (0, 0);
         for track in &self.tracks {
             match track.codec {
@@ -95,19 +95,19 @@ impl Movie {
                     let area = track.size.as_ref().map_or(0, area);
                     if videos == 0 || area > largest {
                         largest = area;
-                        found.video = Some(codec);
-                        found.video_index = videos;
+                        tracks.video = Some(codec);
+                        tracks.video_index = videos;
                     }
                     videos += 1;
                 }
-                Some(Codec::Audio(codec)) => found.audio = found.audio.or(Some(codec)),
+                Some(Codec::Audio(codec)) => tracks.audio = tracks.audio.or(Some(codec)),
                 None => {}
             }
         }
-        found
+        tracks
     }
 
-    /// The longest of its tracks, as `length` tells it of one in units of its time scale.
+    /// The longest of its tracks, where `length` returns that of one track in units of its time scale.
     fn longest(&self, length: impl Fn(&Track) -> u64) -> f64 {
         self.tracks.iter().map(|track| ratio(length(track), track.timescale)).fold(0.0, f64::max)
     }
@@ -117,7 +117,7 @@ fn area((width, height): &(u32, u32)) -> u64 {
     u64::from(*width) * u64::from(*height)
 }
 
-/// Size, length and tracks of a video or an audio.
+/// Size, length and tracks of a video or an audio file.
 pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     let whole = 0..source.len();
     let (moov, is_index_first) = index(source, &whole)?;
@@ -141,7 +141,7 @@ pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     Some(Facts { hdr, ..facts })
 }
 
-/// The content of `moov`, and whether it stands before the samples.
+/// The content of `moov`, and whether it comes before the samples.
 fn index(source: &mut Source<'_>, whole: &Range<u64>) -> Option<(Range<u64>, bool)> {
     let mut is_first = true;
     for found in boxes(source, whole) {
@@ -193,7 +193,7 @@ fn time_header(source: &mut Source<'_>, body: &Range<u64>) -> Option<(u32, u64)>
         0 => (be32(&content, 12)?, u64::from(be32(&content, 16)?)),
         _ => (be32(&content, 20)?, be64(&content, 24)?),
     };
-    // All ones mean that nobody knows.
+    // All ones mean that the duration is unknown.
     let is_known = duration < u64::from(u32::MAX);
     Some((scale, if is_known { duration } else { 0 }))
 }
@@ -204,7 +204,7 @@ fn extended_duration(source: &mut Source<'_>, mvex: &Range<u64>) -> Option<u64> 
     if content.first()? == &0 { be32(&content, 4).map(u64::from) } else { be64(&content, 4) }
 }
 
-/// Ids of tracks and how long a sample of each lasts where a fragment does not tell (`trex`).
+/// Ids of tracks and how long a sample of each lasts where a fragment does not state it (`trex`).
 fn default_durations(source: &mut Source<'_>, mvex: &Range<u64>) -> Vec<(u32, u32)> {
     let parts: Vec<Box4> = boxes(source, mvex).take(256).filter(|part| &part.kind == b"trex").collect();
     let default = |part: &Box4| {
@@ -214,7 +214,7 @@ fn default_durations(source: &mut Source<'_>, mvex: &Range<u64>) -> Vec<(u32, u3
     parts.iter().filter_map(default).collect()
 }
 
-/// How long the samples last that `moov` itself tells, by their table of times (`stts`).
+/// How long the samples in `moov` itself last, by their table of times (`stts`).
 fn samples(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<u64> {
     const MOST_BYTES: u64 = 1 << 20;
     let minf = find(source, mdia, b"minf")?;
@@ -270,7 +270,7 @@ fn video_codec(source: &mut Source<'_>, mdia: &Range<u64>) -> VideoCodec {
     }
 }
 
-/// How the light is coded, which the colour box tells after its kind and the primaries (ISO 14496-12, 12.1.5).
+/// The transfer function, which the colour box states after its kind and the primaries (ISO 14496-12, 12.1.5).
 fn hdr(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<HighDynamicRange> {
     let Box4 { body, .. } = description(source, mdia)?;
     let parts: Vec<Box4> =
@@ -304,7 +304,7 @@ fn descriptions(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<Range<u64>
     find(source, &stbl, b"stsd")
 }
 
-/// The coded size in square samples where `pasp` tells their shape, or else the size in `tkhd`, or else the coded one,
+/// The coded size in square samples where `pasp` states their shape, or else the size in `tkhd`, or else the coded one,
 /// turned as the matrix says.
 fn displayed(source: &mut Source<'_>, tkhd: &[u8], wide: usize, mdia: &Range<u64>) -> Option<(u32, u32)> {
     const FIXED_POINT_BITS: u32 = 16;
@@ -320,7 +320,7 @@ fn displayed(source: &mut Source<'_>, tkhd: &[u8], wide: usize, mdia: &Range<u64
     Some(if a == 0 && b != 0 { turned(size) } else { size })
 }
 
-/// The coded size in square samples, if `pasp` says that they are not square: QuickTime files tell it there alone.
+/// The coded size in square samples, if `pasp` says that they are not square: QuickTime files state it only there.
 fn stretched(source: &mut Source<'_>, mdia: &Range<u64>) -> Option<(u32, u32)> {
     let Box4 { body, .. } = description(source, mdia)?;
     let pasp = find(source, &(body.start + VISUAL_SAMPLE_ENTRY_BYTES..body.end), b"pasp")?;

@@ -43,7 +43,7 @@ struct Element {
     open: bool,
 }
 
-/// The elements that lie in `range`, one after another.
+/// The elements in `range`, one after another.
 struct Elements<'s, 'f> {
     source: &'s mut Source<'f>,
     range: Range<u64>,
@@ -93,7 +93,7 @@ struct Segment {
     codecs: Option<Tracks>,
 }
 
-/// Size, length and tracks of a video or an audio.
+/// Size, length and tracks of a video or an audio file.
 pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     let whole = 0..source.len();
     let body = elements(source, &whole).find(|element| element.id == SEGMENT)?.body;
@@ -114,7 +114,7 @@ fn units(source: &mut Source<'_>, segment: &Segment, body: &Range<u64>) -> Optio
     let start = first_timestamp(source, body).unwrap_or(0) as f64;
     let is_late = start * segment.scale as f64 >= A_SECOND;
     match segment.duration {
-        // Some writers count from 0 on, others from the first block on: the last one tells.
+        // Some writers count from 0 on, others from the first block on: the last block decides.
         Some(written) if is_late => {
             let last = last_timestamp(source).unwrap_or(start);
             Some(if written < last { written } else { written - start })
@@ -132,7 +132,7 @@ fn first_timestamp(source: &mut Source<'_>, body: &Range<u64>) -> Option<u64> {
 }
 
 fn segment(source: &mut Source<'_>, body: &Range<u64>) -> Segment {
-    let mut found = Segment { scale: 1_000_000, duration: None, size: None, hdr: None, codecs: None };
+    let mut segment = Segment { scale: 1_000_000, duration: None, size: None, hdr: None, codecs: None };
     let (mut has_info, mut has_tracks) = (false, false);
     let mut rest = body.clone();
     while let Some(element) = elements(source, &rest).next() {
@@ -140,11 +140,11 @@ fn segment(source: &mut Source<'_>, body: &Range<u64>) -> Segment {
         match element.id {
             INFO => {
                 has_info = true;
-                info(source, &element.body, &mut found);
+                info(source, &element.body, &mut segment);
             }
             TRACKS => {
                 has_tracks = true;
-                tracks(source, &element.body, &mut found);
+                tracks(source, &element.body, &mut segment);
             }
             CLUSTER if element.open => break,
             _ => {}
@@ -153,22 +153,22 @@ fn segment(source: &mut Source<'_>, body: &Range<u64>) -> Segment {
             break;
         }
     }
-    found
+    segment
 }
 
-fn info(source: &mut Source<'_>, body: &Range<u64>, found: &mut Segment) {
+fn info(source: &mut Source<'_>, body: &Range<u64>, segment: &mut Segment) {
     let parts: Vec<Element> = elements(source, body).take(64).collect();
     for part in parts {
         match part.id {
-            TIMESTAMP_SCALE => found.scale = unsigned(source, &part.body).unwrap_or(found.scale),
-            DURATION => found.duration = float(source, &part.body).filter(|units| *units > 0.0),
+            TIMESTAMP_SCALE => segment.scale = unsigned(source, &part.body).unwrap_or(segment.scale),
+            DURATION => segment.duration = float(source, &part.body).filter(|units| *units > 0.0),
             _ => {}
         }
     }
 }
 
-/// The largest video of the tracks and the first audio.
-fn tracks(source: &mut Source<'_>, body: &Range<u64>, found: &mut Segment) {
+/// The largest video track and the first audio track.
+fn tracks(source: &mut Source<'_>, body: &Range<u64>, segment: &mut Segment) {
     let entries: Vec<Element> =
         elements(source, body).filter(|part| part.id == TRACK_ENTRY).take(64).collect();
     let (mut tracks, mut videos, mut largest) = (Tracks::default(), 0, 0);
@@ -183,8 +183,8 @@ fn tracks(source: &mut Source<'_>, body: &Range<u64>, found: &mut Segment) {
                     largest = area;
                     tracks.video = Some(video_codec(source, &entry.body, &codec));
                     tracks.video_index = videos;
-                    found.size = size;
-                    found.hdr = video.and_then(|video| hdr(source, &video.body));
+                    segment.size = size;
+                    segment.hdr = video.and_then(|video| hdr(source, &video.body));
                 }
                 videos += 1;
             }
@@ -192,7 +192,7 @@ fn tracks(source: &mut Source<'_>, body: &Range<u64>, found: &mut Segment) {
             _ => {}
         }
     }
-    found.codecs = Some(tracks);
+    segment.codecs = Some(tracks);
 }
 
 /// The name of a track's codec (RFC 9559, section 5.1.4.1.21; the names are those of the Matroska codec registry).
@@ -271,11 +271,11 @@ fn last_cluster(source: &mut Source<'_>) -> Option<Range<u64>> {
     let mut to = end;
     while to > 0 && end - to < TAIL {
         let from = to.saturating_sub(STEP);
-        // The id may lie across the border of two steps.
+        // The id may cross the border of two steps.
         let piece = source.up_to(from, to - from + ID.len() as u64 - 1)?;
         for at in memchr::memmem::find_iter(&piece, &ID).collect::<Vec<_>>().into_iter().rev() {
             let cluster = elements(source, &(from + at as u64..end)).next();
-            // Any bytes can look like an id: the time stands first in a cluster.
+            // Any bytes can look like an id: the time comes first in a cluster.
             let is_cluster = cluster.as_ref().and_then(|cluster| elements(source, &cluster.body).next());
             if is_cluster.is_some_and(|first| matches!(first.id, TIMESTAMP | CRC_32)) {
                 return cluster.map(|cluster| cluster.body);

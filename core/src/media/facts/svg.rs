@@ -5,7 +5,7 @@ use crate::media::source::Source;
 /// How much of the file is looked at: Illustrator writes some kilobytes before the element.
 const MAX_HEAD: u64 = 64 << 10;
 
-/// Width and height: as told in pixels or a unit of length, or else those of the view.
+/// Width and height: as stated in pixels or a unit of length, or else those of the view.
 pub(super) fn size(source: &mut Source<'_>) -> Option<(u32, u32)> {
     let head = source.up_to(0, MAX_HEAD)?;
     let head = String::from_utf8_lossy(&head);
@@ -19,8 +19,8 @@ pub(super) fn size(source: &mut Source<'_>) -> Option<(u32, u32)> {
         Some(&[_, _, width, height]) if width > 0.0 && height > 0.0 => Some((width, height)),
         _ => None,
     };
-    let told = |name| attribute(element, name).and_then(length);
-    let size = match (told("width"), told("height"), view) {
+    let stated = |name| attribute(element, name).and_then(length);
+    let size = match (stated("width"), stated("height"), view) {
         (Some(width), Some(height), _) => (width, height),
         (Some(width), None, Some(view)) => (width, width * view.1 / view.0),
         (None, Some(height), Some(view)) => (height * view.0 / view.1, height),
@@ -31,7 +31,7 @@ pub(super) fn size(source: &mut Source<'_>) -> Option<(u32, u32)> {
     side(size.0).zip(side(size.1))
 }
 
-/// What stands in the tag of the first element.
+/// The content of the first element's tag.
 fn first_element(text: &str) -> Option<&str> {
     let start = text
         .match_indices("<svg")
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_is_told_or_that_of_the_view() {
+    fn the_size_is_stated_or_that_of_the_view() {
         check("<svg width='200' height=\"100\"/>", Some((200, 100)));
         check("<?xml version='1.0'?><!-- a -->\n<svg viewBox=\"0 0 24 12\">", Some((24, 12)));
         check("<svg width='100%' height='100%' viewBox='0,0,30.4,20'/>", Some((30, 20)));

@@ -8,7 +8,7 @@ use super::*;
 use crate::media::fixtures::{by_ffmpeg, content, encoded, file_of, turned_clockwise, with_orientation};
 use crate::media::sniff;
 
-const PICTURES: &str = "-f lavfi -i testsrc=size=320x180:rate=10:duration=3";
+const VIDEO: &str = "-f lavfi -i testsrc=size=320x180:rate=10:duration=3";
 const TONE: &str = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=3";
 
 fn facts_of(file: &File) -> Facts {
@@ -19,15 +19,15 @@ fn facts_of(file: &File) -> Facts {
 
 #[track_caller]
 fn check(file: &File, width: u32, height: u32, seconds: f64) {
-    let found = facts_of(file);
+    let facts = facts_of(file);
     let size = if width == 0 { (None, None) } else { (Some(width), Some(height)) };
-    assert_eq!((found.width, found.height), size);
-    let duration = found.duration_seconds.unwrap_or(0.0);
+    assert_eq!((facts.width, facts.height), size);
+    let duration = facts.duration_seconds.unwrap_or(0.0);
     assert!((duration - seconds).abs() < 0.15, "{duration} is not {seconds}");
 }
 
 #[test]
-fn videos_tell_their_size_and_length_in_every_container() {
+fn videos_have_their_size_and_length_in_every_container() {
     for (name, codecs) in [
         ("a.mp4", "-c:v libx264 -c:a aac"),
         ("faststart.mp4", "-c:v libx264 -c:a aac -movflags +faststart"),
@@ -40,17 +40,17 @@ fn videos_tell_their_size_and_length_in_every_container() {
         ("live.webm", "-c:v libvpx -c:a libopus -b:v 200k -f webm -live 1"),
         ("a.avi", "-c:v mpeg4 -c:a mp3"),
     ] {
-        let file = by_ffmpeg(name, &format!("{PICTURES} {TONE} {codecs}"));
-        let found = facts_of(&file);
-        assert_eq!((found.width, found.height), (Some(320), Some(180)), "{name}");
-        let seconds = found.duration_seconds.unwrap_or(0.0);
+        let file = by_ffmpeg(name, &format!("{VIDEO} {TONE} {codecs}"));
+        let facts = facts_of(&file);
+        assert_eq!((facts.width, facts.height), (Some(320), Some(180)), "{name}");
+        let seconds = facts.duration_seconds.unwrap_or(0.0);
         assert!((seconds - 3.0).abs() < 0.25, "{name}: {seconds}");
     }
 }
 
 #[test]
 fn a_rotated_video_has_the_size_that_is_shown() {
-    let straight = by_ffmpeg("straight.mp4", &format!("{PICTURES} -c:v libx264"));
+    let straight = by_ffmpeg("straight.mp4", &format!("{VIDEO} -c:v libx264"));
     let turned = turned_clockwise(&straight);
     check(&turned, 180, 320, 3.0);
 }
@@ -58,7 +58,7 @@ fn a_rotated_video_has_the_size_that_is_shown() {
 #[test]
 fn wide_samples_count_in_the_size_that_is_shown() {
     for name in ["wide.mp4", "wide.mkv"] {
-        check(&by_ffmpeg(name, &format!("{PICTURES} -vf setsar=4/3 -c:v libx264")), 427, 180, 3.0);
+        check(&by_ffmpeg(name, &format!("{VIDEO} -vf setsar=4/3 -c:v libx264")), 427, 180, 3.0);
     }
 }
 
@@ -77,15 +77,15 @@ fn sounds_tell_their_length() {
         ("a.webm", "-c:a libopus"),
     ] {
         let file = by_ffmpeg(name, &format!("{TONE} {codec}"));
-        let found = facts_of(&file);
-        assert_eq!((found.width, found.height), (None, None), "{name}");
-        let seconds = found.duration_seconds.unwrap_or(0.0);
+        let facts = facts_of(&file);
+        assert_eq!((facts.width, facts.height), (None, None), "{name}");
+        let seconds = facts.duration_seconds.unwrap_or(0.0);
         assert!((seconds - 3.0).abs() < 0.25, "{name}: {seconds}");
     }
 }
 
 #[test]
-fn pictures_tell_their_size() {
+fn images_have_the_size_in_their_headers() {
     for format in [
         ImageFormat::Jpeg,
         ImageFormat::Png,
@@ -96,12 +96,7 @@ fn pictures_tell_their_size() {
     ] {
         check(&file_of(&encoded(format, 321, 123)), 321, 123, 0.0);
     }
-    check(
-        &by_ffmpeg("a.avif", &format!("{PICTURES} -frames:v 1 -c:v libaom-av1 -cpu-used 8")),
-        320,
-        180,
-        0.0,
-    );
+    check(&by_ffmpeg("a.avif", &format!("{VIDEO} -frames:v 1 -c:v libaom-av1 -cpu-used 8")), 320, 180, 0.0);
 }
 
 #[test]
@@ -112,7 +107,7 @@ fn a_turned_photograph_has_the_size_that_is_shown() {
 }
 
 #[test]
-fn a_header_that_promises_a_huge_picture_is_only_reported() {
+fn a_header_that_promises_a_huge_image_is_only_reported() {
     let mut png = encoded(ImageFormat::Png, 8, 8);
     png[16..24].copy_from_slice(&[0, 0, 0xEA, 0x60, 0, 0, 0xEA, 0x60]);
     check(&file_of(&png), 60_000, 60_000, 0.0);
@@ -129,11 +124,11 @@ fn the_files_cursor_stays_where_it_was() {
 
 #[test]
 fn truncated_and_damaged_files_give_no_facts_but_never_a_panic() {
-    let video = format!("{PICTURES} {TONE} -c:v libx264 -c:a aac");
+    let video = format!("{VIDEO} {TONE} -c:v libx264 -c:a aac");
     let samples = [
         by_ffmpeg("a.mp4", &video),
         by_ffmpeg("a.mkv", &video),
-        by_ffmpeg("a.avi", &format!("{PICTURES} -c:v mpeg4")),
+        by_ffmpeg("a.avi", &format!("{VIDEO} -c:v mpeg4")),
         by_ffmpeg("a.mp3", TONE),
         by_ffmpeg("a.ogg", &format!("{TONE} -c:a libvorbis")),
         by_ffmpeg("a.flac", TONE),

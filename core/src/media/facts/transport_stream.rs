@@ -1,5 +1,5 @@
 //! Whether an MPEG transport stream (ISO 13818-1) holds audio alone, by its tables of programs.
-//! Everything else about one is left to the worker.
+//! The worker reads everything else about one.
 
 use super::Facts;
 use crate::media::playback::{AudioCodec, Tracks};
@@ -42,7 +42,7 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// The body of a table in `section`, between its header and its checksum; only one that lies within a packet.
+/// The body of a table in `section`, between its header and its checksum; only one that is within one packet.
 fn body(section: &[u8], table: u8, header: usize) -> Option<&[u8]> {
     let &[found, l1, l0, ..] = section else { return None };
     let length = usize::from(l1 & 0x0F) << 8 | usize::from(l0);
@@ -61,7 +61,7 @@ fn programs(section: &[u8]) -> Option<Vec<u16>> {
 #[derive(PartialEq, Eq)]
 enum Kind {
     Audio,
-    /// Neither seen nor heard: subtitles, tags.
+    /// Neither video nor audio: subtitles, tags.
     Text,
     Other,
 }
@@ -83,7 +83,7 @@ fn streams(section: &[u8]) -> Option<Vec<Kind>> {
 fn stream(kind: u8, descriptors: &[u8]) -> Kind {
     const PRIVATE: u8 = 6;
     match kind {
-        // MPEG audio, AAC, AC-3, DTS and their kin (ISO 13818-1, table 2-34; ATSC A/53; Blu-ray).
+        // MPEG audio, AAC, AC-3, DTS and their variants (ISO 13818-1, table 2-34; ATSC A/53; Blu-ray).
         0x03 | 0x04 | 0x0F | 0x11 | 0x1C | 0x81..=0x87 => Kind::Audio,
         0x05 | 0x15 => Kind::Text,
         PRIVATE => private(descriptors),

@@ -1,5 +1,5 @@
 //! Length of WAV files (RIFF, RF64, BW64): what the header promises, but never more than there is.
-//! Own code, because libraries believe the size that a recorder leaves open.
+//! Own code, because libraries trust the size that a recorder has not filled in.
 
 use super::Facts;
 use crate::media::source::Source;
@@ -56,7 +56,7 @@ fn format_of(body: [u8; 16]) -> Option<Format> {
 
 /// `size` is what the header promises for the samples, `room` what there is from them to the end of the file.
 fn seconds(room: u64, size: u64, format: &Format, samples: Option<u32>) -> Option<f64> {
-    // Whoever writes to a pipe leaves 0 or the largest number there is.
+    // A program that writes to a pipe leaves 0 or the largest number there is.
     let is_known = size > 0 && size <= room;
     let bytes = if is_known { size } else { room };
     let by_bytes =

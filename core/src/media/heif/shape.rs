@@ -1,10 +1,10 @@
-//! What is done to a decoded picture before it is shown: cut, turned, mirrored.
+//! How a decoded image is cropped, rotated and mirrored before it is shown.
 
 use image::metadata::Orientation;
 
 use super::number;
 
-/// A part of a picture, in pixels.
+/// A part of an image, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::media) struct Rectangle {
     /// Left and upper edge.
@@ -18,7 +18,7 @@ impl Rectangle {
     }
 
     /// The clean aperture (ISO 14496-12, 12.1.4): width, height and how far its middle is from the middle of the
-    /// picture, as fractions. `None` where it has no pixels or reaches beyond the picture.
+    /// image, as fractions. `None` where it has no pixels or reaches beyond the image.
     pub(super) fn of_aperture(mut aperture: &[u8], size: (u32, u32)) -> Option<Self> {
         let mut fraction = || {
             let (above, below) = (number(&mut aperture, 4)? as u32 as i32, number(&mut aperture, 4)? as u32);
@@ -36,7 +36,7 @@ impl Rectangle {
         Some(Self { corner: (left, top), size: (width, height) })
     }
 
-    /// Whether it is a part of a picture of this size.
+    /// Whether it is a part of an image of this size.
     pub(super) fn is_within(&self, size: (u32, u32)) -> bool {
         let fits = |start: u32, part: u32, whole: u32| {
             part > 0 && start.checked_add(part).is_some_and(|end| end <= whole)
@@ -44,7 +44,7 @@ impl Rectangle {
         fits(self.corner.0, self.size.0, size.0) && fits(self.corner.1, self.size.1, size.1)
     }
 
-    /// The same part of a picture that is stored at another size.
+    /// The same part of an image that is stored at another size.
     pub(in crate::media) fn scaled(&self, from: (u32, u32), to: (u32, u32)) -> Self {
         let along = |start: u32, part: u32, from: u32, to: u32| {
             let ratio = f64::from(to) / f64::from(from.max(1));

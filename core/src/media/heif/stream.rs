@@ -1,4 +1,4 @@
-//! From a coded item to the stream that a decoder of videos reads.
+//! From a coded item to the stream that a video decoder reads.
 
 use super::number;
 
@@ -26,8 +26,8 @@ pub(super) fn hevc_frame(configuration: &[u8], content: &[u8], stream: &mut Vec<
     Some(())
 }
 
-/// A frame in a file leaves out the mark that starts a frame in a stream (AV1 in ISO base media, 2.4). `None` where there
-/// are more frames than the layers of a picture: they would not be seen, only decoded.
+/// A frame in a file lacks the mark that starts a frame in a stream (AV1 in ISO base media, 2.4). `None` where there
+/// are more frames than the layers of an image: they would not be seen, only decoded.
 pub(super) fn av1_frame(content: &[u8], stream: &mut Vec<u8>) -> Option<()> {
     const TEMPORAL_DELIMITER: [u8; 2] = [0x12, 0];
     const MAX_LAYERS: usize = 8;

@@ -15,7 +15,7 @@ fn full_part(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
     part(kind, &[&[0; 4], content].concat())
 }
 
-/// A picture of one colour as an HEVC frame with lengths before its units, and its configuration.
+/// An image of one colour as an HEVC frame with lengths before its units, and its configuration.
 fn hevc(colour: &str, size: u32) -> (Vec<u8>, Vec<u8>) {
     let source = format!("-f lavfi -i color={colour}:size={size}x{size}:rate=1 -frames:v 1 -c:v libx265");
     let stream = content(&by_ffmpeg("a.hevc", &format!("{source} -x265-params log-level=none")));
@@ -33,7 +33,7 @@ fn hevc(colour: &str, size: u32) -> (Vec<u8>, Vec<u8>) {
     (configuration, frame)
 }
 
-/// A picture of one colour as a frame of AV1, which needs no configuration here.
+/// An image of one colour as a frame of AV1, which needs no configuration here.
 fn av1(colour: &str, size: u32) -> (Vec<u8>, Vec<u8>) {
     let source =
         format!("-f lavfi -i color={colour}:size={size}x{size} -frames:v 1 -c:v libaom-av1 -cpu-used 8");
@@ -42,7 +42,7 @@ fn av1(colour: &str, size: u32) -> (Vec<u8>, Vec<u8>) {
     (Vec::new(), file[data..].to_vec())
 }
 
-/// What is told of an item: its kind and its properties, by their numbers.
+/// The description of an item: its kind and its properties, by their numbers.
 type ItemSketch<'a> = (&'a [u8; 4], &'a [u8]);
 
 /// A file whose items from 1 on have these contents; the last one has none in the file but a description beside them.
@@ -128,9 +128,9 @@ fn tiles_are_put_together_and_turned() {
         assert_eq!(sniffed.mime, mime);
         let facts = facts_of(&file_of(&bytes), &sniffed, &MediaLimits::default());
         assert_eq!(facts, Facts { width: Some(64), height: Some(100), ..Facts::default() });
-        let picture = thumbnail(&bytes, ThumbnailSize::Small).unwrap();
-        assert_eq!(picture.dimensions(), (64, 100));
-        let (above, below) = (picture.get_pixel(32, 10).0, picture.get_pixel(32, 90).0);
+        let image = thumbnail(&bytes, ThumbnailSize::Small).unwrap();
+        assert_eq!(image.dimensions(), (64, 100));
+        let (above, below) = (image.get_pixel(32, 10).0, image.get_pixel(32, 90).0);
         assert!(above[2] > 200 && above[0] < 60, "{mime} {above:?}");
         assert!(below[0] > 200 && below[2] < 60, "{mime} {below:?}");
     }
@@ -149,8 +149,8 @@ fn both_with(property: &[u8]) -> [Vec<u8>; 2] {
 fn an_image_is_mirrored_along_the_axis_that_it_names() {
     for (axis, left_is_red) in [(0, true), (1, false)] {
         for bytes in both_with(&part(b"imir", &[axis])) {
-            let picture = thumbnail(&bytes, ThumbnailSize::Small).unwrap();
-            let red = picture.get_pixel(8, 8).0[0];
+            let image = thumbnail(&bytes, ThumbnailSize::Small).unwrap();
+            let red = image.get_pixel(8, 8).0[0];
             assert_eq!(red > 200, left_is_red, "axis {axis}, {red}");
         }
     }
@@ -162,16 +162,16 @@ fn an_image_is_cut_to_its_clean_aperture() {
     for bytes in both_with(&part(b"clap", &fractions)) {
         let facts = facts_of(&file_of(&bytes), &sniff(&bytes, "x"), &MediaLimits::default());
         assert_eq!((facts.width, facts.height), (Some(36), Some(40)));
-        let picture = thumbnail(&bytes, ThumbnailSize::Small).unwrap();
-        assert_eq!(picture.dimensions(), (36, 40));
+        let image = thumbnail(&bytes, ThumbnailSize::Small).unwrap();
+        assert_eq!(image.dimensions(), (36, 40));
         for (x, y) in [(2, 2), (33, 37)] {
-            let pixel = picture.get_pixel(x, y).0;
+            let pixel = image.get_pixel(x, y).0;
             assert!(pixel[2] > 200 && pixel[0] < 60, "{pixel:?} at {x},{y}");
         }
     }
 }
 
-/// Two items of one size, the second of which tells how opaque the first is.
+/// Two items of one size, the second of which is the alpha of the first.
 fn with_alpha(
     brand: &[u8; 4],
     kind: &[u8; 4],
@@ -205,7 +205,7 @@ fn colours_that_alpha_was_multiplied_into_are_as_bright_as_they_were() {
 fn a_heic_keeps_what_is_transparent() {
     let bytes = with_alpha(b"heic", b"hvc1", [hevc("red", 64), hevc("black", 64)], false);
     assert!(thumbnail(&bytes, ThumbnailSize::Small).unwrap().get_pixel(30, 30).0[3] <= 16);
-    // As telephones and libheif name it; the rest of the longer name stays behind the end of this one.
+    // As phones and libheif name it; the rest of the longer name stays behind the end of this one.
     let (name, other) = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1\0");
     let mut bytes = bytes;
     let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
@@ -246,13 +246,13 @@ fn an_avif_has_its_colours_in_every_sampling() {
         let source = "-f lavfi -i color=0xD06020:size=321x243,format=gbrp -frames:v 1";
         let file =
             by_ffmpeg("a.avif", &format!("{source} -pix_fmt {format} -c:v libaom-av1 -cpu-used 8 -crf 5"));
-        let picture = thumbnail(&content(&file), ThumbnailSize::Large).unwrap();
-        assert_eq!(picture.dimensions(), (321, 243));
+        let image = thumbnail(&content(&file), ThumbnailSize::Large).unwrap();
+        assert_eq!(image.dimensions(), (321, 243));
         let expected = if format == "gray" { [0x7B; 3] } else { [0xD0, 0x60, 0x20] };
         for (x, y) in [(0, 0), (160, 120), (318, 240)] {
-            let found = picture.get_pixel(x, y).0;
-            let is_near = (0..3).all(|channel| found[channel].abs_diff(expected[channel]) <= 6);
-            assert!(is_near, "{format} at {x},{y}: {found:?}");
+            let actual = image.get_pixel(x, y).0;
+            let is_near = (0..3).all(|channel| actual[channel].abs_diff(expected[channel]) <= 6);
+            assert!(is_near, "{format} at {x},{y}: {actual:?}");
         }
     }
 }
@@ -270,7 +270,7 @@ fn an_avif_keeps_what_is_transparent() {
     assert!(opacity <= 16, "{opacity}");
 }
 
-/// A file with one picture of this size, coded as these bytes.
+/// A file with one image of this size, coded as these bytes.
 fn avif(coded: &[u8], (width, height): (u32, u32)) -> Vec<u8> {
     file(b"avif", (1, &[(b"av01", &[1])]), &[coded], (&[size(width, height)], &[]), &[])
 }
@@ -282,18 +282,18 @@ fn an_avif_is_decoded_only_if_it_is_as_large_as_it_says() {
     assert!(thumbnail(&avif(&coded, (65, 64)), ThumbnailSize::Small).is_err());
     let tiles = [av1("red", 128), av1("blue", 128)];
     let fault = thumbnail(&grid_of(b"avif", b"av01", tiles), ThumbnailSize::Small).unwrap_err();
-    assert_eq!(fault.reason, "the picture's data is damaged", "one tile would have been enough");
+    assert_eq!(fault.reason, "the image's data is damaged", "one tile would have been enough");
 }
 
 #[test]
 fn an_avif_of_many_frames_is_not_decoded() {
     let coded = av1("red", 64).1.repeat(100);
     let fault = thumbnail(&avif(&coded, (64, 64)), ThumbnailSize::Small).unwrap_err();
-    assert_eq!(fault.reason, "the picture is coded in a way that is not supported");
+    assert_eq!(fault.reason, "the image's encoding is not supported");
 }
 
 #[test]
-fn an_avif_that_is_damaged_gives_a_picture_or_a_reason() {
+fn an_avif_that_is_damaged_gives_an_image_or_a_reason() {
     let source = "-f lavfi -i testsrc=size=160x120 -frames:v 1 -c:v libaom-av1 -cpu-used 8";
     let bytes = content(&by_ffmpeg("a.avif", source));
     for at in (0..bytes.len()).step_by(bytes.len() / 150) {
@@ -317,9 +317,9 @@ fn an_avif_gives_every_variant() {
         (ThumbnailSize::Small, (256, 192)),
         (ThumbnailSize::Large, (1440, 1080)),
     ] {
-        let picture = thumbnail(&content(&file), kind).unwrap();
-        assert_eq!(picture.dimensions(), size);
-        let [red, green, blue, _] = picture.get_pixel(100, 100).0;
+        let image = thumbnail(&content(&file), kind).unwrap();
+        assert_eq!(image.dimensions(), size);
+        let [red, green, blue, _] = image.get_pixel(100, 100).0;
         assert!(red > 230 && green < 30 && blue < 30);
     }
 }
@@ -343,7 +343,7 @@ fn truncations_and_bit_flips_never_panic() {
     let attempt = |bytes: &[u8]| {
         let mut source = Source::of_bytes(bytes);
         let _ = facts(&mut source);
-        let _ = picture(&mut source, |_, _| 1.0, &MediaLimits::default());
+        let _ = coded_image(&mut source, |_, _| 1.0, &MediaLimits::default());
     };
     for cut in 0..bytes.len() {
         attempt(&bytes[..cut]);
@@ -358,7 +358,7 @@ fn truncations_and_bit_flips_never_panic() {
 }
 
 #[test]
-fn a_picture_whose_data_are_noise_fails_for_good() {
+fn an_image_whose_data_are_noise_fails_for_good() {
     let mut bytes = grid();
     let data = bytes.windows(4).position(|window| window == b"mdat").unwrap() + 4;
     bytes[data..].fill(0x55);

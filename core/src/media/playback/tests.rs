@@ -1,11 +1,11 @@
-//! Which videos browsers can stream, and what becomes of those that they cannot.
+//! Which videos browsers can stream, and how the others are converted.
 
 use super::*;
 use crate::media::facts::examine;
 use crate::media::fixtures::by_ffmpeg;
 use crate::media::limits::MediaLimits;
 
-const PICTURES: &str = "-f lavfi -i testsrc=size=320x180:rate=10:duration=1";
+const VIDEO: &str = "-f lavfi -i testsrc=size=320x180:rate=10:duration=1";
 const TONE: &str = "-f lavfi -i sine=duration=1";
 const COPY: Conversion = Conversion { copies_video: true, copies_audio: true };
 const NEW_AUDIO: Conversion = Conversion { copies_video: true, copies_audio: false };
@@ -20,13 +20,13 @@ fn check(name: &str, arguments: &str, expected: Option<Conversion>) {
 
 #[track_caller]
 fn check_video(name: &str, codecs: &str, expected: Option<Conversion>) {
-    check(name, &format!("{PICTURES} {TONE} -pix_fmt yuv420p {codecs}"), expected);
+    check(name, &format!("{VIDEO} {TONE} -pix_fmt yuv420p {codecs}"), expected);
 }
 
 #[test]
 fn what_every_browser_streams_stays_as_it_is() {
     check_video("a.mp4", "-c:v libx264 -c:a aac -movflags +faststart", None);
-    check("a.mp4", &format!("{PICTURES} -pix_fmt yuv420p -c:v libx264 -movflags +faststart"), None);
+    check("a.mp4", &format!("{VIDEO} -pix_fmt yuv420p -c:v libx264 -movflags +faststart"), None);
     check_video("a.webm", "-c:v libvpx -b:v 200k -c:a libvorbis", None);
     check_video("a.webm", "-c:v libvpx-vp9 -b:v 200k -c:a libopus", None);
 }
@@ -41,7 +41,7 @@ fn an_index_at_the_end_or_another_container_is_only_copied() {
 }
 
 #[test]
-fn a_codec_that_some_browsers_lack_is_made_anew() {
+fn a_codec_that_some_browsers_lack_is_re_encoded() {
     check_video("a.mkv", "-c:v libx264 -c:a ac3", Some(NEW_AUDIO));
     check_video("a.mkv", "-c:v libvpx-vp9 -b:v 200k -c:a libopus", Some(NEW_AUDIO));
     check_video("a.mp4", "-c:v mpeg4 -c:a aac -movflags +faststart", Some(NEW_VIDEO));
@@ -51,7 +51,7 @@ fn a_codec_that_some_browsers_lack_is_made_anew() {
 }
 
 #[test]
-fn what_the_headers_do_not_tell_is_made_anew() {
+fn what_the_headers_do_not_state_is_re_encoded() {
     for (name, codecs) in [
         ("a.avi", "-c:v libx264 -c:a mp3"),
         ("a.ts", "-c:v libx264 -c:a aac"),

@@ -117,11 +117,11 @@ fn a_raw_image_of_canon_in_boxes_shows_the_jpeg_of_its_track_turned() {
     let cmt1 = tiff(&[(0x100, vec![300]), (0x101, vec![400]), (0x112, vec![3])], &[]);
     // Upside down, so that its lower right is what stands at the upper left.
     let upside_down = {
-        let picture = image::imageops::rotate180(
+        let image = image::imageops::rotate180(
             &image::DynamicImage::from(crate::media::fixtures::halves(300, 400)).to_rgb8(),
         );
         let mut bytes = std::io::Cursor::new(Vec::new());
-        picture.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+        image.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
         bytes.into_inner()
     };
     let build = |start: u64| {

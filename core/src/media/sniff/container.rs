@@ -2,9 +2,9 @@
 
 use super::{Class, Sniffed};
 
-pub(super) const AVIF: Sniffed = Sniffed::new("image/avif", "avif", Class::Image, "AVIF picture");
-pub(super) const HEIC: Sniffed = Sniffed::new("image/heic", "heic", Class::Image, "HEIC picture");
-pub(super) const HEIF: Sniffed = Sniffed::new("image/heif", "heif", Class::Image, "HEIF picture");
+pub(super) const AVIF: Sniffed = Sniffed::new("image/avif", "avif", Class::Image, "AVIF image");
+pub(super) const HEIC: Sniffed = Sniffed::new("image/heic", "heic", Class::Image, "HEIC image");
+pub(super) const HEIF: Sniffed = Sniffed::new("image/heif", "heif", Class::Image, "HEIF image");
 pub(in crate::media) const MP4: Sniffed = Sniffed::new("video/mp4", "mp4", Class::Video, "MP4 video");
 const M4V: Sniffed = Sniffed::new("video/x-m4v", "m4v", Class::Video, "MP4 video");
 const M4A: Sniffed = Sniffed::new("audio/mp4", "m4a", Class::Audio, "MP4 audio");
@@ -17,10 +17,10 @@ const OGA: Sniffed = Sniffed::new("audio/ogg", "ogg", Class::Audio, "Ogg audio")
 const OPUS: Sniffed = Sniffed::new("audio/ogg", "opus", Class::Audio, "Opus audio");
 const WMV: Sniffed = Sniffed::new("video/x-ms-wmv", "wmv", Class::Video, "Windows Media video");
 
-/// Those whose first bytes do not tell whether they hold audio, video or both.
+/// Those whose first bytes do not show whether they hold audio, video or both.
 pub(super) const ALL: [Sniffed; 11] = [MP4, M4V, M4A, MOV, THREE_GP, MKV, WEBM, OGV, OGA, OPUS, WMV];
 
-/// What a container is that proved to hold audio and no video, beside what it is as long as nobody looked inside.
+/// The type of a container that proved to hold audio and no video, beside the type by its first bytes alone.
 const AUDIO_ALONE: [(&str, Sniffed); 10] = [
     (MP4.mime, M4A),
     (M4V.mime, M4A),

@@ -1,4 +1,4 @@
-//! Raw images of cameras, most of which are TIFF files that only their first directory tells apart.
+//! Raw images of cameras, most of which are TIFF files that only their first directory distinguishes.
 
 use super::{Class, Sniffed};
 use crate::media::ifd::Directories;

@@ -12,7 +12,7 @@ const PROGRAM: Sniffed = Sniffed::new("application/x-executable", "exe", Class::
 const PLAYLIST: Sniffed = Sniffed::new("application/vnd.apple.mpegurl", "m3u8", Class::Refused, "playlist");
 
 /// Tags that make a browser take a document for HTML when nothing else is known (WHATWG MIME Sniffing, 7.1),
-/// and those that run or load something wherever they stand.
+/// and those that run or load something wherever they are.
 const HTML_TAGS: [&str; 21] = [
     "<!doctype html",
     "<html",
@@ -134,7 +134,7 @@ fn is_drawing(mut text: &str) -> bool {
 }
 
 /// Whether `tag` at `at` is a whole tag name. In XML only those of a document count, since `<a>` and `<p>` are
-/// anybody's names there.
+/// ordinary names there.
 fn is_tag(text: &str, at: usize, tag: &str, is_xml: bool) -> bool {
     let whole = tag == "<!--"
         || text[at + tag.len()..].starts_with(|c: char| c.is_ascii_whitespace() || c == '>' || c == '/');

@@ -1,4 +1,4 @@
-//! What content is taken for, whatever its name says.
+//! The types that content is detected as, whatever its name says.
 
 use super::*;
 
@@ -185,7 +185,7 @@ fn a_scene_or_project_takes_anything_that_is_not_refused() {
 }
 
 #[test]
-fn only_the_declared_kind_is_accepted_but_containers_pass_as_sound_or_video() {
+fn only_the_declared_kind_is_accepted_but_containers_pass_as_audio_or_video() {
     let jpeg = sniff(&padded(b"\xFF\xD8\xFF\xE0"), "x");
     assert!(
         jpeg.accepts(FileType::Image) && !jpeg.accepts(FileType::Video) && !jpeg.accepts(FileType::Audio)
@@ -227,7 +227,7 @@ fn the_type_of_file_follows_from_the_class() {
 }
 
 #[test]
-fn only_pictures_sound_and_video_are_shown_in_place() {
+fn only_images_audio_and_video_are_shown_in_place() {
     for mime in
         ["image/jpeg", "image/avif", "image/heic", "video/mp4", "video/webm", "audio/mpeg", "audio/ogg"]
     {

@@ -1,4 +1,4 @@
-//! Colours and how opaque they are, where a file keeps them apart.
+//! Colours and alpha, where a file stores them separately.
 
 use super::damaged;
 use super::fit::Fit;
@@ -6,7 +6,7 @@ use super::pixels::{Layout, Pixels};
 use super::resize;
 use crate::media::limits::MediaError;
 
-/// RGB and a plane of alpha, which covers the same part of the picture and is brought to the same size, as RGBA.
+/// RGB and a plane of alpha, which covers the same part of the image and is scaled to the same size, as RGBA.
 /// `alpha` is the plane with the size that the whole takes in it, `stored` the size that it was coded in.
 pub(super) fn join(
     colours: Pixels,
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_multiplied_by_alpha_gets_its_colour_back() {
+    fn premultiplied_colours_are_restored() {
         let colours = Pixels { width: 2, height: 1, layout: Layout::Rgb, data: vec![50, 100, 0, 10, 10, 10] };
         let alpha = Pixels { width: 2, height: 1, layout: Layout::Gray, data: vec![100, 0] };
         let joined = join(colours, (alpha, (2.0, 1.0)), (2, 1), true).unwrap();

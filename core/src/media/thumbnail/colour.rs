@@ -1,4 +1,4 @@
-//! From a picture's own colours to sRGB.
+//! From an image's own colours to sRGB.
 
 use moxcms::{ColorProfile, DataColorSpace, Layout as ColourLayout, TransformOptions};
 
@@ -123,7 +123,7 @@ mod tests {
     fn check(matrix: Matrix, samples: [u8; 3], rgb: [u8; 3]) {
         let mut pixel = samples;
         matrix.apply::<3>(&mut pixel);
-        assert!(pixel.iter().zip(rgb).all(|(found, expected)| found.abs_diff(expected) <= 2), "{pixel:?}");
+        assert!(pixel.iter().zip(rgb).all(|(actual, expected)| actual.abs_diff(expected) <= 2), "{pixel:?}");
     }
 
     #[test]

@@ -30,10 +30,10 @@ use crate::media::raw::MIMES as RAW;
 use crate::media::source::Source;
 use crate::model::ThumbnailSize;
 
-/// A picture in memory with what is left to do to it.
+/// Decoded pixels with the steps that are left to do.
 pub(super) struct Decoded {
     pub(super) pixels: Pixels,
-    /// The size that the whole picture takes in `pixels`.
+    /// The size that the whole image takes in `pixels`.
     pub(super) extent: (f64, f64),
     pub(super) fit: Fit,
     pub(super) orientation: Orientation,
@@ -42,7 +42,7 @@ pub(super) struct Decoded {
     pub(super) icc: Option<Vec<u8>>,
 }
 
-/// Decodes a picture for a variant.
+/// Decodes an image for a variant.
 pub(super) fn decode(
     source: Source<'_>,
     mime: &str,
@@ -64,7 +64,7 @@ pub(super) fn decode(
         "image/x-portable-anymap" => general::decode(source, ImageFormat::Pnm, kind, limits),
         "image/vnd.microsoft.icon" => ico::decode(source, kind, limits),
         _ if RAW.contains(&mime) => raw::decode(source, mime, kind, limits),
-        _ => Err(MediaError::permanent("pictures of this kind cannot be decoded")),
+        _ => Err(MediaError::permanent("images of this type cannot be decoded")),
     }
 }
 

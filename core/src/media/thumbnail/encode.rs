@@ -9,7 +9,7 @@ use crate::media::limits::MediaError;
 
 /// Of 100; what libvips takes as well.
 const QUALITY: u8 = 80;
-/// What is tried when a picture would take more bytes than what it is made from. Below, blocks show.
+/// The quality to try when a thumbnail would take more bytes than its original. Below it, blocks show.
 const LOWER_QUALITIES: [u8; 2] = [60, 40];
 
 #[derive(Debug, Clone, Copy)]

@@ -1,16 +1,16 @@
-//! How large a variant is, and which part of the picture it shows.
+//! How large a variant is, and which part of the image it shows.
 
 use image::metadata::Orientation;
 
 use crate::media::facts::exchanges_sides;
 use crate::model::ThumbnailSize;
 
-/// From a whole picture to a variant, in the orientation in which the pixels are stored.
+/// How a whole image becomes a variant, in the orientation in which the pixels are stored.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::media) struct Fit {
-    /// Size of the whole picture in pixels.
+    /// Size of the whole image in pixels.
     pub(super) full: (u32, u32),
-    /// Size of the part that is shown, around the middle, in pixels of the whole picture.
+    /// Size of the part that is shown, around the middle, in pixels of the whole image.
     pub(super) shown: (f64, f64),
     /// Size of the result in pixels.
     pub(in crate::media) output: (u32, u32),
@@ -32,7 +32,8 @@ const fn frame(kind: ThumbnailSize) -> Frame {
 }
 
 impl Fit {
-    /// Nothing is ever enlarged: a picture smaller than the box to fill gives a smaller one of the box's shape.
+    /// Nothing is ever enlarged: an image smaller than the box to fill becomes a thumbnail of the box's shape that is
+    /// smaller than the box.
     pub(in crate::media) fn new(kind: ThumbnailSize, full: (u32, u32), orientation: Orientation) -> Self {
         let (width, height) = (f64::from(full.0), f64::from(full.1));
         match frame(kind) {
@@ -60,7 +61,7 @@ impl Fit {
         Self { full, shown: (f64::from(full.0), f64::from(full.1)), output: full }
     }
 
-    /// How many times smaller than stored the picture may be decoded without losing detail of the result.
+    /// How many times smaller than stored the image may be decoded without losing detail of the result.
     pub(in crate::media) fn reduction(&self) -> f64 {
         let across = self.shown.0 / f64::from(self.output.0);
         let down = self.shown.1 / f64::from(self.output.1);
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turned_picture_fills_the_box_after_turning() {
+    fn a_turned_image_fills_the_box_after_turning() {
         let fit = Fit::new(ThumbnailSize::Default, (4000, 3000), Orientation::Rotate90);
         assert_eq!(fit.output, (225, 400));
     }

@@ -25,7 +25,7 @@ impl Layout {
     }
 }
 
-/// A picture in memory.
+/// An image in memory.
 #[derive(Debug, Clone)]
 pub(super) struct Pixels {
     pub(super) width: u32,
@@ -36,14 +36,14 @@ pub(super) struct Pixels {
 }
 
 impl Pixels {
-    /// Turned and mirrored so that it stands as it is to be seen. Only of RGB and RGBA.
+    /// Rotated and mirrored so that it is upright. Only for RGB and RGBA.
     pub(super) fn upright(self, orientation: Orientation) -> Self {
         if orientation == Orientation::NoTransforms {
             return self;
         }
-        let Some(mut picture) = self.clone().into_dynamic() else { return self };
-        picture.apply_orientation(orientation);
-        Self::from_dynamic(picture)
+        let Some(mut image) = self.clone().into_dynamic() else { return self };
+        image.apply_orientation(orientation);
+        Self::from_dynamic(image)
     }
 
     /// Makes an image opaque whose alpha is zero everywhere: its writer left those bits unused.
@@ -66,12 +66,12 @@ impl Pixels {
     }
 
     /// From the `image` crate; more than eight bits are cut to eight.
-    pub(super) fn from_dynamic(picture: DynamicImage) -> Self {
-        let (width, height) = (picture.width(), picture.height());
-        let (layout, data) = match (picture.color().has_alpha(), picture.color().has_color()) {
-            (true, _) => (Layout::Rgba, picture.into_rgba8().into_raw()),
-            (false, true) => (Layout::Rgb, picture.into_rgb8().into_raw()),
-            (false, false) => (Layout::Gray, picture.into_luma8().into_raw()),
+    pub(super) fn from_dynamic(image: DynamicImage) -> Self {
+        let (width, height) = (image.width(), image.height());
+        let (layout, data) = match (image.color().has_alpha(), image.color().has_color()) {
+            (true, _) => (Layout::Rgba, image.into_rgba8().into_raw()),
+            (false, true) => (Layout::Rgb, image.into_rgb8().into_raw()),
+            (false, false) => (Layout::Gray, image.into_luma8().into_raw()),
         };
         Self { width, height, layout, data }
     }

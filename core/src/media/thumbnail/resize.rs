@@ -8,8 +8,8 @@ use super::fit::Fit;
 use super::pixels::{Layout, Pixels};
 use crate::media::limits::MediaError;
 
-/// Cuts out the part that `fit` shows and brings it to its output size.
-/// `extent` is the size that the whole picture takes in `pixels`, which a reduced decode may pad to whole blocks.
+/// Crops to the part that `fit` shows and scales it to the output size.
+/// `extent` is the size that the whole image takes in `pixels`, which a reduced decode may pad to whole blocks.
 pub(super) fn to_fit(pixels: Pixels, fit: &Fit, extent: (f64, f64)) -> Result<Pixels, MediaError> {
     let (width, height) = fit.output;
     let scale = (extent.0 / f64::from(fit.full.0), extent.1 / f64::from(fit.full.1));

@@ -1,8 +1,8 @@
-//! Brings rows to a fraction of their size while they are decoded, so that a picture is never whole in memory.
+//! Shrinks rows while they are decoded, so that an image is never whole in memory.
 
 use super::pixels::{Layout, Pixels};
 
-/// How much larger than the result the shrunken picture stays, for the sharper filter that follows.
+/// How much larger than the result the shrunken image stays, for the sharper filter that follows.
 const HEADROOM: f64 = 2.0;
 
 /// Averages squares of `factor` by `factor` pixels.
@@ -13,7 +13,7 @@ pub(super) struct Shrinker {
     factor: usize,
     /// For each channel of a row the sum over the rows so far; colours times alpha where there is alpha.
     sums: Vec<u32>,
-    /// Whether the sums of each channel stand together, as rows come in planes.
+    /// Whether the sums of each channel are stored together, as rows come in planes.
     is_planar: bool,
     rows_in_sums: usize,
     rows: usize,
@@ -21,7 +21,7 @@ pub(super) struct Shrinker {
 }
 
 impl Shrinker {
-    /// For a picture of `width` that may be decoded `reduction` times smaller.
+    /// For an image of `width` that may be decoded `reduction` times smaller.
     pub(super) fn new(width: u32, layout: Layout, reduction: f64) -> Self {
         // More than 64 would need wider sums, and nothing that large is decoded.
         let factor = (reduction / HEADROOM).clamp(1.0, 64.0) as usize;
@@ -56,7 +56,7 @@ impl Shrinker {
         self.row_is_in();
     }
 
-    /// Takes the next row of a picture in RGB as a plane of each channel. Then every row must come so.
+    /// Takes the next row of an image in RGB as a plane of each channel. After that, every row must come this way.
     pub(super) fn push_planes(&mut self, planes: [&[u8]; 3]) {
         self.rows += 1;
         self.is_planar = true;
@@ -128,7 +128,7 @@ impl Shrinker {
         }
     }
 
-    /// The shrunken picture, and the size that the whole picture takes in it.
+    /// The shrunken image, and the size that the whole image takes in it.
     pub(super) fn finish(mut self) -> (Pixels, (f64, f64)) {
         if self.rows_in_sums > 0 {
             self.flush();

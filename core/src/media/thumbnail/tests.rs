@@ -1,4 +1,4 @@
-//! Pictures of every format, size, orientation and colour, and files that are none.
+//! Images of every format, size, orientation and colour, and files that are not images.
 
 use image::ImageFormat;
 use image::codecs::jpeg::JpegEncoder;
@@ -10,7 +10,7 @@ use crate::media::fixtures::{by_ffmpeg, content, encoded, file_of, with_orientat
 const RED: [u8; 3] = [255, 0, 0];
 const BLUE: [u8; 3] = [0, 0, 255];
 
-fn thumbnail(bytes: &[u8], mime: &str, kind: ThumbnailSize) -> Picture {
+fn thumbnail_of(bytes: &[u8], mime: &str, kind: ThumbnailSize) -> Thumbnail {
     image_thumbnail(&file_of(bytes), mime, kind, ThumbnailFormat::WebP, &MediaLimits::default()).unwrap()
 }
 
@@ -19,21 +19,21 @@ fn failure(bytes: &[u8], mime: &str) -> MediaError {
     image_thumbnail(&file_of(bytes), mime, ThumbnailSize::Small, ThumbnailFormat::WebP, &limits).unwrap_err()
 }
 
-fn decoded(picture: &Picture) -> RgbaImage {
-    let image = image::load_from_memory(&picture.bytes).unwrap();
-    assert_eq!((image.width(), image.height()), (picture.width, picture.height));
+fn decoded(thumbnail: &Thumbnail) -> RgbaImage {
+    let image = image::load_from_memory(&thumbnail.bytes).unwrap();
+    assert_eq!((image.width(), image.height()), (thumbnail.width, thumbnail.height));
     image.to_rgba8()
 }
 
 #[track_caller]
-fn assert_colour(picture: &RgbaImage, (x, y): (u32, u32), expected: [u8; 3]) {
-    let found = picture.get_pixel(x, y).0;
-    let near = (0..3).all(|channel| found[channel].abs_diff(expected[channel]) <= 24);
-    assert!(near, "{found:?} at {x},{y} is not {expected:?}");
+fn assert_colour(image: &RgbaImage, (x, y): (u32, u32), expected: [u8; 3]) {
+    let actual = image.get_pixel(x, y).0;
+    let near = (0..3).all(|channel| actual[channel].abs_diff(expected[channel]) <= 24);
+    assert!(near, "{actual:?} at {x},{y} is not {expected:?}");
 }
 
 #[test]
-fn every_picture_format_gives_every_variant() {
+fn every_image_format_gives_every_variant() {
     for (format, mime) in [
         (ImageFormat::Jpeg, "image/jpeg"),
         (ImageFormat::Png, "image/png"),
@@ -49,10 +49,10 @@ fn every_picture_format_gives_every_variant() {
             (ThumbnailSize::Medium, (640, 480)),
             (ThumbnailSize::Large, (1440, 1080)),
         ] {
-            let picture = thumbnail(&bytes, mime, kind);
-            assert_eq!((picture.width, picture.height), size, "{mime}");
-            assert_eq!(picture.mime, "image/webp");
-            let pixels = decoded(&picture);
+            let thumbnail = thumbnail_of(&bytes, mime, kind);
+            assert_eq!((thumbnail.width, thumbnail.height), size, "{mime}");
+            assert_eq!(thumbnail.mime, "image/webp");
+            let pixels = decoded(&thumbnail);
             assert_colour(&pixels, (size.0 / 4, size.1 / 4), RED);
             assert_colour(&pixels, (size.0 * 3 / 4, size.1 / 4), BLUE);
             assert_colour(&pixels, (size.0 / 4, size.1 * 3 / 4), [128, 0, 0]);
@@ -63,10 +63,10 @@ fn every_picture_format_gives_every_variant() {
 #[test]
 fn sides_that_fill_no_whole_block_stay_in_place() {
     for (width, height) in [(1601, 1201), (1607, 1209), (2049, 1025), (17, 33)] {
-        let picture =
-            thumbnail(&encoded(ImageFormat::Jpeg, width, height), "image/jpeg", ThumbnailSize::Small);
-        let pixels = decoded(&picture);
-        let middle = picture.width / 2;
+        let thumbnail =
+            thumbnail_of(&encoded(ImageFormat::Jpeg, width, height), "image/jpeg", ThumbnailSize::Small);
+        let pixels = decoded(&thumbnail);
+        let middle = thumbnail.width / 2;
         assert_colour(&pixels, (middle - 4, 2), RED);
         assert_colour(&pixels, (middle + 4, 2), BLUE);
     }
@@ -76,8 +76,8 @@ fn sides_that_fill_no_whole_block_stay_in_place() {
 fn nothing_is_enlarged() {
     let bytes = encoded(ImageFormat::Png, 40, 30);
     for kind in [ThumbnailSize::Small, ThumbnailSize::Large] {
-        let picture = thumbnail(&bytes, "image/png", kind);
-        assert_eq!((picture.width, picture.height), (40, 30));
+        let thumbnail = thumbnail_of(&bytes, "image/png", kind);
+        assert_eq!((thumbnail.width, thumbnail.height), (40, 30));
     }
 }
 
@@ -99,7 +99,7 @@ fn a_thumbnail_takes_no_more_bytes_than_what_it_is_made_from() {
         for kind in
             [ThumbnailSize::Default, ThumbnailSize::Small, ThumbnailSize::Medium, ThumbnailSize::Large]
         {
-            let made = thumbnail(&bytes, mime, kind).bytes.len();
+            let made = thumbnail_of(&bytes, mime, kind).bytes.len();
             assert!(made <= bytes.len(), "{kind:?} of {mime}: {made} bytes of {}", bytes.len());
         }
     }
@@ -109,36 +109,37 @@ fn a_thumbnail_takes_no_more_bytes_than_what_it_is_made_from() {
 fn a_drawing_that_takes_fewer_bytes_without_loss_is_kept_without_loss() {
     let grid = "-f lavfi -i color=black:size=200x100,drawgrid=w=10:h=10:c=white -frames:v 1 -pix_fmt monob";
     let drawing = content(&by_ffmpeg("a.png", grid));
-    let picture = thumbnail(&drawing, "image/png", ThumbnailSize::Large);
-    assert!(decoded(&picture) == image::load_from_memory(&drawing).unwrap().to_rgba8());
+    let thumbnail = thumbnail_of(&drawing, "image/png", ThumbnailSize::Large);
+    assert!(decoded(&thumbnail) == image::load_from_memory(&drawing).unwrap().to_rgba8());
 }
 
 #[test]
 fn each_orientation_stands_upright() {
-    // What each value does to the corner that holds light red, in a picture of 640x480.
+    // Where each value moves the light red corner, in an image of 640x480.
     let corners = [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0), (1, 0), (1, 1), (0, 1)];
     let jpeg = encoded(ImageFormat::Jpeg, 640, 480);
     for (orientation, (right, below)) in (1..=8).zip(corners) {
-        let picture = thumbnail(&with_orientation(&jpeg, orientation), "image/jpeg", ThumbnailSize::Small);
+        let thumbnail =
+            thumbnail_of(&with_orientation(&jpeg, orientation), "image/jpeg", ThumbnailSize::Small);
         let turned = orientation >= 5;
-        assert_eq!((picture.width, picture.height), if turned { (192, 256) } else { (256, 192) });
-        let at = (20 + right * (picture.width - 40), 20 + below * (picture.height - 40));
-        assert_colour(&decoded(&picture), at, RED);
+        assert_eq!((thumbnail.width, thumbnail.height), if turned { (192, 256) } else { (256, 192) });
+        let at = (20 + right * (thumbnail.width - 40), 20 + below * (thumbnail.height - 40));
+        assert_colour(&decoded(&thumbnail), at, RED);
     }
 }
 
 #[test]
 fn the_default_of_a_turned_photograph_is_cut_after_turning() {
     let jpeg = with_orientation(&encoded(ImageFormat::Jpeg, 1600, 1200), 6);
-    let picture = thumbnail(&jpeg, "image/jpeg", ThumbnailSize::Default);
-    assert_eq!((picture.width, picture.height), (400, 225));
+    let thumbnail = thumbnail_of(&jpeg, "image/jpeg", ThumbnailSize::Default);
+    assert_eq!((thumbnail.width, thumbnail.height), (400, 225));
 }
 
 #[test]
 fn alpha_is_kept_in_webp_and_white_in_jpeg() {
-    let picture = RgbaImage::from_fn(600, 400, |x, _| Rgba([255, 0, 0, if x < 300 { 255 } else { 0 }]));
+    let image = RgbaImage::from_fn(600, 400, |x, _| Rgba([255, 0, 0, if x < 300 { 255 } else { 0 }]));
     let mut png = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut png, ImageFormat::Png).unwrap();
+    image.write_to(&mut png, ImageFormat::Png).unwrap();
     let file = file_of(png.get_ref());
     let make = |format| {
         let made = image_thumbnail(&file, "image/png", ThumbnailSize::Small, format, &MediaLimits::default());
@@ -154,12 +155,12 @@ fn alpha_is_kept_in_webp_and_white_in_jpeg() {
 
 #[test]
 fn transparent_pixels_do_not_bleed_their_colour() {
-    let picture = RgbaImage::from_fn(1024, 1024, |x, _| {
+    let image = RgbaImage::from_fn(1024, 1024, |x, _| {
         if x % 2 == 0 { Rgba([255, 0, 0, 255]) } else { Rgba([0, 255, 0, 0]) }
     });
     let mut png = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut png, ImageFormat::Png).unwrap();
-    let pixels = decoded(&thumbnail(png.get_ref(), "image/png", ThumbnailSize::Small));
+    image.write_to(&mut png, ImageFormat::Png).unwrap();
+    let pixels = decoded(&thumbnail_of(png.get_ref(), "image/png", ThumbnailSize::Small));
     assert_colour(&pixels, (128, 128), RED);
 }
 
@@ -170,10 +171,10 @@ fn wide_gamut_colours_become_srgb_and_metadata_goes() {
     let grey_red = DynamicImage::from(image::RgbImage::from_pixel(400, 400, image::Rgb([200, 100, 100])));
     let mut jpeg = Vec::new();
     grey_red.write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, 95)).unwrap();
-    let picture = thumbnail(&with_segment(&jpeg, 0xE2, &segment), "image/jpeg", ThumbnailSize::Small);
+    let thumbnail = thumbnail_of(&with_segment(&jpeg, 0xE2, &segment), "image/jpeg", ThumbnailSize::Small);
     // Display P3's red is stronger than that of sRGB, so the same colour needs larger numbers there.
-    assert_colour(&decoded(&picture), (100, 100), [213, 96, 98]);
-    assert!(!picture.bytes.windows(4).any(|window| window == b"ICCP" || window == b"EXIF"));
+    assert_colour(&decoded(&thumbnail), (100, 100), [213, 96, 98]);
+    assert!(!thumbnail.bytes.windows(4).any(|window| window == b"ICCP" || window == b"EXIF"));
 }
 
 #[test]
@@ -187,7 +188,7 @@ fn ink_becomes_light() {
     let image =
         turbojpeg::Image { pixels: &magenta_and_yellow[..], width: 64, pitch: 256, height: 64, format };
     let jpeg = compressor.compress_to_vec(image).unwrap();
-    assert_colour(&decoded(&thumbnail(&jpeg, "image/jpeg", ThumbnailSize::Small)), (32, 32), RED);
+    assert_colour(&decoded(&thumbnail_of(&jpeg, "image/jpeg", ThumbnailSize::Small)), (32, 32), RED);
 }
 
 #[test]
@@ -195,14 +196,14 @@ fn an_animation_shows_its_first_frame() {
     let video = "-f lavfi -i color=red:size=320x240:duration=0.5:rate=4 -f lavfi -i color=blue:size=320x240:duration=0.5:rate=4 -filter_complex concat";
     for (name, mime, codec) in [("a.gif", "image/gif", ""), ("a.webp", "image/webp", "-c:v libwebp_anim")] {
         let file = by_ffmpeg(name, &format!("{video} {codec}"));
-        let picture = image_thumbnail(
+        let thumbnail = image_thumbnail(
             &file,
             mime,
             ThumbnailSize::Small,
             ThumbnailFormat::WebP,
             &MediaLimits::default(),
         );
-        assert_colour(&decoded(&picture.unwrap()), (128, 96), RED);
+        assert_colour(&decoded(&thumbnail.unwrap()), (128, 96), RED);
     }
 }
 
@@ -214,7 +215,7 @@ fn a_frame_smaller_than_its_canvas_stands_where_it_belongs() {
     let buffer = vec![0; 100 * 100].into();
     encoder.write_frame(&gif::Frame { left, top, width, height, buffer, ..gif::Frame::default() }).unwrap();
     drop(encoder);
-    let pixels = decoded(&thumbnail(&bytes, "image/gif", ThumbnailSize::Medium));
+    let pixels = decoded(&thumbnail_of(&bytes, "image/gif", ThumbnailSize::Medium));
     assert_eq!(pixels.dimensions(), (300, 200));
     assert_colour(&pixels, (150, 100), RED);
     assert!(
@@ -240,7 +241,7 @@ fn an_interlaced_frame_has_its_rows_in_order() {
     };
     encoder.write_frame(&frame).unwrap();
     drop(encoder);
-    let pixels = decoded(&thumbnail(&bytes, "image/gif", ThumbnailSize::Large));
+    let pixels = decoded(&thumbnail_of(&bytes, "image/gif", ThumbnailSize::Large));
     for row in 0..16 {
         assert_colour(&pixels, (8, row), [row as u8 * 16; 3]);
     }
@@ -249,7 +250,7 @@ fn an_interlaced_frame_has_its_rows_in_order() {
 #[test]
 fn every_coding_of_a_tiff_gives_the_same_pixels() {
     use tiff::encoder::{Compression, DeflateLevel, Predictor, TiffEncoder, colortype};
-    let picture = image::RgbImage::from_fn(333, 222, |x, y| {
+    let image = image::RgbImage::from_fn(333, 222, |x, y| {
         let wave = ((f64::from(x * y) / 500.0).sin() * 100.0) as i32;
         image::Rgb([x as u8, (y + x / 3) as u8, (128 + wave) as u8])
     });
@@ -257,7 +258,7 @@ fn every_coding_of_a_tiff_gives_the_same_pixels() {
         let mut bytes = std::io::Cursor::new(Vec::new());
         let encoder = TiffEncoder::new(&mut bytes).unwrap();
         let mut encoder = encoder.with_compression(compression).with_predictor(predictor);
-        encoder.write_image::<colortype::RGB8>(333, 222, &picture).unwrap();
+        encoder.write_image::<colortype::RGB8>(333, 222, &image).unwrap();
         let bytes = bytes.into_inner();
         let decoded = decode::decode(
             Source::of_bytes(&bytes),
@@ -274,7 +275,7 @@ fn every_coding_of_a_tiff_gives_the_same_pixels() {
         ("deflate", Compression::Deflate(DeflateLevel::Balanced)),
     ] {
         for predictor in [Predictor::None, Predictor::Horizontal] {
-            assert!(pixels(compression, predictor) == picture.as_raw()[..], "{name} {predictor:?}");
+            assert!(pixels(compression, predictor) == image.as_raw()[..], "{name} {predictor:?}");
         }
     }
 }
@@ -286,11 +287,11 @@ fn a_header_that_promises_too_many_pixels_is_refused_before_decoding() {
     // The checksum of the header, so that only the size can be the reason.
     let sum = crc32(&png[12..29]);
     png[29..33].copy_from_slice(&sum.to_be_bytes());
-    assert_eq!(failure(&png, "image/png").reason, "a side of the picture is longer than 30000 pixels");
+    assert_eq!(failure(&png, "image/png").reason, "a side of the image is longer than 30000 pixels");
     let mut jpeg = encoded(ImageFormat::Jpeg, 8, 8);
     let frame = jpeg.windows(2).position(|window| window == [0xFF, 0xC0]).unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0x70, 0, 0x70, 0]);
-    assert_eq!(failure(&jpeg, "image/jpeg").reason, "the picture has more than 400 megapixels");
+    assert_eq!(failure(&jpeg, "image/jpeg").reason, "the image has more than 400 megapixels");
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
@@ -300,9 +301,9 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn what_is_no_picture_fails_for_good_with_a_reason() {
+fn a_file_that_is_not_an_image_fails_for_good_with_a_reason() {
     for mime in ["image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/bmp"] {
-        let fault = failure(b"not a picture at all, only text", mime);
+        let fault = failure(b"not an image at all, only text", mime);
         assert!(
             !fault.retryable && !fault.reason.is_empty() && !fault.reason.ends_with('.'),
             "{mime}: {fault:?}"
@@ -312,11 +313,11 @@ fn what_is_no_picture_fails_for_good_with_a_reason() {
 }
 
 #[test]
-fn a_truncated_picture_shows_what_is_left() {
+fn a_truncated_image_shows_its_remaining_part() {
     for (format, mime) in [(ImageFormat::Jpeg, "image/jpeg"), (ImageFormat::Gif, "image/gif")] {
         let bytes = encoded(format, 1600, 1200);
-        let picture = thumbnail(&bytes[..bytes.len() / 2], mime, ThumbnailSize::Small);
-        assert_colour(&decoded(&picture), (40, 10), RED);
+        let thumbnail = thumbnail_of(&bytes[..bytes.len() / 2], mime, ThumbnailSize::Small);
+        assert_colour(&decoded(&thumbnail), (40, 10), RED);
     }
 }
 
@@ -334,7 +335,7 @@ fn truncations_and_bit_flips_never_panic() {
         let limits = MediaLimits::default();
         let attempt = |bytes: &[u8]| {
             let file = file_of(bytes);
-            let source = Source::new(&file, limits.max_picture_bytes).unwrap();
+            let source = Source::new(&file, limits.max_image_bytes).unwrap();
             // Around `guarded`, so that a panic shows.
             let made = decode::decode(source, mime, ThumbnailSize::Small, &limits);
             let _ = made.and_then(|decoded| finish(decoded, ThumbnailFormat::WebP, Origin::VIDEO));

@@ -1,4 +1,4 @@
-//! A picture in about 25 bytes, painted while the picture itself is on its way: its colours and its rough shapes.
+//! A placeholder in about 25 bytes, painted while the image itself loads: its colours and its rough shapes.
 //! The format is that of <https://evanw.github.io/thumbhash/>, by its author's own library.
 
 use super::fit::Fit;
@@ -9,7 +9,7 @@ use crate::media::limits::MediaError;
 /// Longest side of what is hashed, in pixels: more than enough for the seven waves that a hash holds across.
 const LONGEST_SIDE: f64 = 48.0;
 
-/// The hash of a picture in RGB or RGBA.
+/// The hash of an image in RGB or RGBA.
 pub(super) fn thumbhash(pixels: &Pixels) -> Result<Vec<u8>, MediaError> {
     let small = resize::to_fit(pixels.clone(), &small(pixels), extent(pixels))?;
     let rgba = match small.layout {

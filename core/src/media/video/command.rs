@@ -11,37 +11,37 @@ use crate::media::playback::Conversion;
 use crate::media::thumbnail::Fit;
 use crate::model::ThumbnailSize;
 
-/// What ffmpeg is to draw.
+/// What ffmpeg is to decode.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Task {
     /// Frames of a video.
     Frame(Look),
-    /// The image that an audio carries.
+    /// The cover image of an audio file.
     Cover,
     /// The waveform of an audio file.
     Waveform,
-    /// An image whose tiles come as frames: tiles across and down, its size, the part to show, and the size to bring
+    /// An image whose tiles come as frames: tiles across and down, its size, the part to show, and the size to scale
     /// that to. `whole` is the length of a file that is one frame, in bytes.
     Still { tiles: (u32, u32), size: (u32, u32), shown: Rectangle, scaled: (u32, u32), whole: Option<usize> },
 }
 
-/// Where frames of a video are looked for.
+/// Which frames of a video are looked at, and from which time on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
-    /// From so many seconds on.
+    /// The time to start from, in seconds.
     pub(super) at: f64,
     /// Which frames are decoded.
     pub(super) pace: Pace,
-    /// How many other videos come first in the file.
+    /// How many other video streams come first in the file.
     pub(super) index: usize,
     /// How its light is coded.
     pub(super) hdr: Option<HighDynamicRange>,
 }
 
-/// Which frames of a video are looked at.
+/// How many frames of a video are looked at.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pace {
-    /// Those that stand on their own, which are cheap.
+    /// Keyframes only, which are cheap.
     Keyframes,
     /// Each one.
     All,
@@ -100,7 +100,7 @@ pub(in crate::media) const HEVC_DEMUXER: &str = "hevc";
 
 const EXR_DEMUXER: &str = "exr_pipe";
 
-/// ffmpeg reading its standard input and writing PPM pictures to its standard output.
+/// ffmpeg reading its standard input and writing PPM frames to its standard output.
 pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: ThumbnailSize, limits: &MediaLimits) -> Command {
     let mut ffmpeg = FfmpegCommand::new();
     ffmpeg.hide_banner().args(["-nostdin", "-loglevel", "level+error", "-threads", "1"]);
@@ -136,7 +136,7 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: ThumbnailSize, limits: &Me
             ffmpeg.no_audio().map("0:v:0").filter(frame_filter(kind)).frames(1);
         }
         Task::Waveform => {
-            ffmpeg.filter_complex(waveform_filter(kind)).map("[picture]").frames(1);
+            ffmpeg.filter_complex(waveform_filter(kind)).map("[waveform]").frames(1);
             ffmpeg.duration(limits.waveform.as_secs().to_string());
         }
         Task::Still { tiles, size, shown, scaled, .. } => {
@@ -148,8 +148,8 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, kind: ThumbnailSize, limits: &Me
     ffmpeg.into()
 }
 
-/// ffmpeg reading a video from its standard input and writing these two of its streams as an MP4 to its standard output,
-/// which is a file; how far it is goes to its log.
+/// ffmpeg reading a video from its standard input and writing these two of its streams as an MP4 to its standard
+/// output, which is a file; its progress goes to its log.
 pub(super) fn conversion(
     demuxer: &str,
     (video, audio): (&str, Option<&str>),
@@ -174,7 +174,7 @@ pub(super) fn conversion(
         ffmpeg.codec_video("libx264").pix_fmt("yuv420p").args(["-filter:v", &filter]);
         ffmpeg.args(["-threads", &threads, "-preset", "veryfast", "-crf", "23"]);
         ffmpeg.args(["-maxrate", "4M", "-bufsize", "8M", "-fpsmax", "60"]);
-        // A player can only go to where a picture stands on its own.
+        // A player can only seek to a keyframe.
         ffmpeg.args(["-force_key_frames", "expr:gte(t,n_forced*2)"]);
     }
     if conversion.copies_audio {
@@ -192,7 +192,7 @@ const WITHIN_720P: &str = "scale=\
     w='2*max(1,round(iw*max(sar,1*not(sar))/2*min(1,min(1280/max(iw*max(sar,1*not(sar)),ih),720/min(iw*max(sar,1*not(sar)),ih)))))':\
     h='2*max(1,round(ih/2*min(1,min(1280/max(iw*max(sar,1*not(sar)),ih),720/min(iw*max(sar,1*not(sar)),ih)))))',setsar=1";
 
-/// The part of a filter that leaves out frames.
+/// The part of a filter that drops frames.
 fn paced(pace: Pace) -> String {
     match pace {
         Pace::Keyframes | Pace::All => String::new(),
@@ -217,8 +217,8 @@ fn frame_filter(kind: ThumbnailSize) -> String {
     format!("scale=w='{wide}':h='max(1,round(ih*min(1,{scale})))',setsar=1")
 }
 
-/// Brings the light of a video within what plain screens show: what is as bright as paper (203 cd/m2, ITU-R BT.2408)
-/// stays white, and what is brighter is compressed into the little that is left above.
+/// Maps HDR video to the range of plain screens: what is as bright as paper (203 cd/m2, ITU-R BT.2408) stays white, and
+/// what is brighter is compressed into the little that is left above.
 fn plain_light(hdr: Option<HighDynamicRange>) -> String {
     let transfer = match hdr {
         None => return String::new(),
@@ -232,13 +232,13 @@ fn plain_light(hdr: Option<HighDynamicRange>) -> String {
     )
 }
 
-/// Tiles reach beyond the picture's right and lower edges.
+/// Tiles reach beyond the image's right and lower edges.
 fn still_filter(tiles: (u32, u32), size: (u32, u32), shown: Rectangle, scaled: (u32, u32)) -> String {
     let tile = match tiles {
         (1, 1) => String::new(),
         (across, down) => format!("tile={across}x{down}:nb_frames={},", across * down),
     };
-    // One frame is cut by the decoder; what is left to cut is told.
+    // A decoder crops a single frame by itself; `shown` states what is left to crop.
     let crop = if tiles == (1, 1) && shown == Rectangle::whole(size) {
         String::new()
     } else {
@@ -252,11 +252,11 @@ fn still_filter(tiles: (u32, u32), size: (u32, u32), shown: Rectangle, scaled: (
 fn waveform_filter(kind: ThumbnailSize) -> String {
     let (width, height) = canvas(kind);
     format!(
-        "[0:a:0]aformat=channel_layouts=mono,showwavespic=s={width}x{height}:colors=white:scale=sqrt[picture]"
+        "[0:a:0]aformat=channel_layouts=mono,showwavespic=s={width}x{height}:colors=white:scale=sqrt[waveform]"
     )
 }
 
-/// The size of a variant of a large picture of 16:9.
+/// The size of a variant of a large image of 16:9.
 fn canvas(kind: ThumbnailSize) -> (u32, u32) {
     Fit::new(kind, (3840, 2160), image::metadata::Orientation::NoTransforms).output
 }

@@ -1,5 +1,5 @@
-//! A video made anew so that every browser can stream it: MP4 with its index in front.
-//! Invariant: what came out is looked at before it counts; ffmpeg is dead when the future is done or dropped.
+//! Converts a video so that every browser can stream it: MP4 with its index in front.
+//! Invariant: the result is checked before it counts; ffmpeg is dead when the future is done or dropped.
 //! Never decides whether a video needs it.
 
 use std::fs::File;
@@ -26,19 +26,19 @@ pub struct VideoSource<'a> {
     pub file: &'a File,
     /// What `sniff` said.
     pub mime: &'a str,
-    /// What `facts` said; without it there is no progress to tell.
+    /// What `facts` said; without it there is no progress to report.
     pub duration_seconds: Option<f64>,
     /// How its light is coded, as `facts` said.
     pub hdr: Option<HighDynamicRange>,
 }
 
-/// Writes `video` into `target`, an empty file, as `conversion` asks; what cannot be copied after all is made anew. Of
-/// several videos the largest is taken, of several audios the first that can be decoded. `percent` is set to how much is
-/// done, and stays as it is where that is not known. Answers what a person should know about the result.
+/// Writes `video` into `target`, an empty file, as `conversion` asks; a stream that cannot be copied after all is
+/// re-encoded. The result has the largest video stream and the first audio stream that can be decoded. `percent` is set
+/// to the progress, and stays as it is where that is unknown. Returns a note for a person about the result.
 ///
 /// # Errors
-/// When the video cannot be decoded, grows too large or takes too long, or ffmpeg is not installed. What `target` holds
-/// then is worth nothing.
+/// When the video cannot be decoded, grows too large or takes too long, or ffmpeg is not installed. The content of
+/// `target` is useless then.
 pub async fn convert(
     video: VideoSource<'_>,
     conversion: Conversion,
@@ -68,17 +68,18 @@ struct Work<'a> {
 
 impl Work<'_> {
     async fn attempts(&self, asked: Conversion) -> Result<Option<&'static str>, MediaError> {
-        const MOST_AUDIOS: usize = 4;
+        const MOST_AUDIO_STREAMS: usize = 4;
         let streams = streams(self.video.file, self.video.mime, self.limits).await.unwrap_or_default();
         let video = streams.video.map_or_else(|| "0:V:0".to_owned(), |index| format!("0:{index}"));
-        let audios = streams.audios.iter().take(MOST_AUDIOS).map(|index| Some(format!("0:{index}")));
-        let audios: Vec<Option<String>> = audios.chain([None]).collect();
+        let audio_streams =
+            streams.audio.iter().take(MOST_AUDIO_STREAMS).map(|index| Some(format!("0:{index}")));
+        let audio_streams: Vec<Option<String>> = audio_streams.chain([None]).collect();
         let mut first_fault = None;
-        let anew = (asked != Conversion::ALL).then_some(Conversion::ALL);
-        for conversion in [asked].into_iter().chain(anew) {
-            for audio in &audios {
+        let fallback = (asked != Conversion::ALL).then_some(Conversion::ALL);
+        for conversion in [asked].into_iter().chain(fallback) {
+            for audio in &audio_streams {
                 // What the headers say is about the first one.
-                let is_first = audio == &audios[0] && streams.is_first_audio_known;
+                let is_first = audio == &audio_streams[0] && streams.is_first_audio_known;
                 let conversion =
                     Conversion { copies_audio: conversion.copies_audio && is_first, ..conversion };
                 let fault = match self.attempt((&video, audio.as_deref()), conversion).await {
@@ -98,7 +99,7 @@ impl Work<'_> {
 
     async fn attempt(&self, streams: (&str, Option<&str>), conversion: Conversion) -> Result<(), MediaError> {
         let Some(demuxer) = command::demuxer(self.video.mime) else {
-            return Err(MediaError::permanent("videos of this kind cannot be decoded"));
+            return Err(MediaError::permanent("videos of this type cannot be decoded"));
         };
         let bounds = bounds(self.video.file, self.limits).map_err(not_started)?;
         let command = command::conversion(demuxer, streams, conversion, self.video.hdr, self.limits);
@@ -112,7 +113,7 @@ impl Work<'_> {
         if status.success() { self.check().await } else { Err(failure(status, &log)) }
     }
 
-    /// Looks whether what came out is a video that browsers stream.
+    /// Checks that the result is a video that browsers stream.
     async fn check(&self) -> Result<(), MediaError> {
         let (target, limits) = (self.target.try_clone().map_err(not_started)?, self.limits.clone());
         blocking(move || {
@@ -149,7 +150,7 @@ fn failure(status: ExitStatus, log: &[u8]) -> MediaError {
     }
 }
 
-/// Reads what ffmpeg says until it ends: takes note of its progress and keeps the start of the rest.
+/// Reads ffmpeg's log until it ends: stores its progress and keeps the start of the rest.
 async fn follow(log: impl AsyncRead + Unpin, duration_seconds: Option<f64>, percent: &AtomicU8) -> Vec<u8> {
     const LONGEST_LINE: u64 = 4096;
     let (mut log, mut kept, mut line) = (BufReader::new(log), Vec::new(), Vec::new());

@@ -1,6 +1,6 @@
-//! Size and length of videos and audio whose headers do not tell them to `facts`, as ffprobe tells them; where it would
-//! guess as well, its packets are counted.
-//! Invariant: ffprobe is confined and bounded as ffmpeg is. Never runs where somebody waits for an answer.
+//! Size and length of videos and audio that `facts` cannot read from the headers, by ffprobe; where it would guess as
+//! well, its packets are counted.
+//! Invariant: ffprobe is confined and bounded as ffmpeg is. Never runs while a client waits for a response.
 
 use std::fs::File;
 use std::process::Command;
@@ -14,10 +14,10 @@ use super::{command, not_started};
 use crate::media::facts::Facts;
 use crate::media::limits::{MediaError, MediaLimits};
 
-/// Most of ffprobe's answer that is read, in bytes.
+/// Most of ffprobe's output that is read, in bytes.
 const MAX_ANSWER: u64 = 64 << 10;
 
-/// What ffprobe answers, as far as it is asked.
+/// The part of ffprobe's output that is used.
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default)]
@@ -53,7 +53,7 @@ struct Format {
     duration: Option<String>,
 }
 
-/// Asks ffprobe for the size and the length of a video or an audio. `mime` is what `sniff` said.
+/// Asks ffprobe for the size and the length of a video or an audio file. `mime` is what `sniff` said.
 ///
 /// # Errors
 /// When there is nothing that can be read, when ffprobe is not installed, or when it does not finish in time.
@@ -66,14 +66,14 @@ pub async fn probe(file: &File, mime: &str, limits: &MediaLimits) -> Result<Fact
 
 async fn ask(file: &File, mime: &str, limits: &MediaLimits) -> Result<Facts, MediaError> {
     let bytes = file.metadata().map_err(not_started)?.len();
-    const ASKED: &str = "stream=width,height,sample_aspect_ratio:stream_disposition=attached_pic\
+    const ENTRIES: &str = "stream=width,height,sample_aspect_ratio:stream_disposition=attached_pic\
                          :stream_side_data=rotation:format=duration";
-    let told = facts(&answer(file, mime, ASKED, limits).await?);
-    let told = told.believed(bytes);
-    if told.duration_seconds.is_some() && !is_guessed(mime) {
-        return Ok(told);
+    let probed = facts(&answer(file, mime, ENTRIES, limits).await?);
+    let probed = probed.believed(bytes);
+    if probed.duration_seconds.is_some() && !is_guessed(mime) {
+        return Ok(probed);
     }
-    Ok(told.lasting(count(file, mime, limits).await?))
+    Ok(probed.lasting(count(file, mime, limits).await?))
 }
 
 async fn answer(file: &File, mime: &str, entries: &str, limits: &MediaLimits) -> Result<Answer, MediaError> {
@@ -86,14 +86,14 @@ async fn answer(file: &File, mime: &str, entries: &str, limits: &MediaLimits) ->
 /// The streams of a video that can be converted, by their number in the file.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    /// The largest video that is no cover.
+    /// The largest video stream that is not a cover.
     pub(super) video: Option<usize>,
-    /// Whether there is any audio.
+    /// Whether there is any audio stream.
     pub(super) has_audio: bool,
-    /// Whether the first audio is of a known codec.
+    /// Whether the first audio stream has a known codec.
     pub(super) is_first_audio_known: bool,
-    /// The audios of a known codec.
-    pub(super) audios: Vec<usize>,
+    /// The audio streams with a known codec.
+    pub(super) audio: Vec<usize>,
 }
 
 /// Which streams a video has.
@@ -101,8 +101,8 @@ pub(super) struct Streams {
 /// # Errors
 /// As [`probe`].
 pub(super) async fn streams(file: &File, mime: &str, limits: &MediaLimits) -> Result<Streams, MediaError> {
-    const ASKED: &str = "stream=index,codec_type,codec_name,width,height:stream_disposition=attached_pic";
-    let asked = answer(file, mime, ASKED, limits);
+    const ENTRIES: &str = "stream=index,codec_type,codec_name,width,height:stream_disposition=attached_pic";
+    let asked = answer(file, mime, ENTRIES, limits);
     let timeout = || MediaError::temporary("looking at the file took too long");
     let answer = tokio::time::timeout(limits.ffmpeg_wall_clock, asked).await.map_err(|_| timeout())??;
     let of_type = |wanted| move |stream: &&Stream| stream.codec_type.as_deref() == Some(wanted);
@@ -112,18 +112,18 @@ pub(super) async fn streams(file: &File, mime: &str, limits: &MediaLimits) -> Re
     // The first of the largest ones.
     let video = videos.rev().max_by_key(area).and_then(|stream| stream.index);
     let is_known = |stream: &&Stream| stream.codec_name.as_ref().is_some_and(|name| name != "unknown");
-    let mut audios = answer.streams.iter().filter(of_type("audio")).peekable();
-    let (has_audio, is_first_audio_known) = (audios.peek().is_some(), audios.peek().is_some_and(is_known));
-    let audios = audios.filter(is_known).filter_map(|stream| stream.index).collect();
-    Ok(Streams { video, has_audio, is_first_audio_known, audios })
+    let mut audio = answer.streams.iter().filter(of_type("audio")).peekable();
+    let (has_audio, is_first_audio_known) = (audio.peek().is_some(), audio.peek().is_some_and(is_known));
+    let audio = audio.filter(is_known).filter_map(|stream| stream.index).collect();
+    Ok(Streams { video, has_audio, is_first_audio_known, audio })
 }
 
 fn is_cover(stream: &Stream) -> bool {
     stream.disposition.as_ref().is_some_and(|is| is.attached_pic == 1)
 }
 
-/// Whether ffprobe takes the bit rate of the start for that of the whole, or believes a header that is worth nothing.
-/// Who asks about such a file has found nothing in its headers.
+/// Whether ffprobe takes the bit rate of the start for that of the whole, or trusts a worthless header.
+/// `facts` has read nothing from the headers of such a file.
 fn is_guessed(mime: &str) -> bool {
     const GUESSED: [&str; 7] = [
         "audio/mpeg",
@@ -140,8 +140,8 @@ fn is_guessed(mime: &str) -> bool {
 /// From the start of the first packet to the end of the last one, in seconds; where they have no times, how long the
 /// packets of the longest stream last together.
 async fn count(file: &File, mime: &str, limits: &MediaLimits) -> Result<Option<f64>, MediaError> {
-    const ASKED: &str = "packet=stream_index,pts_time,dts_time,duration_time";
-    let (_ffprobe, output) = start(file, mime, &[ASKED, "-of", "csv=print_section=0"], limits).await?;
+    const ENTRIES: &str = "packet=stream_index,pts_time,dts_time,duration_time";
+    let (_ffprobe, output) = start(file, mime, &[ENTRIES, "-of", "csv=print_section=0"], limits).await?;
     packets(output).await.map_err(not_started)
 }
 
@@ -173,7 +173,7 @@ async fn packets(output: impl AsyncRead + Unpin) -> std::io::Result<Option<f64>>
     Ok((counted > 0.0).then_some(counted))
 }
 
-/// ffprobe that is to show `entries`, and what it answers.
+/// Runs ffprobe for `entries` and returns its output.
 async fn start(
     file: &File,
     mime: &str,
@@ -181,7 +181,7 @@ async fn start(
     limits: &MediaLimits,
 ) -> Result<(sandbox::Confined, ChildStdout), MediaError> {
     let Some(demuxer) = command::demuxer(mime) else {
-        return Err(MediaError::permanent("files of this kind cannot be read"));
+        return Err(MediaError::permanent("files of this type cannot be read"));
     };
     let bounds = Bounds {
         processor_time: limits.ffmpeg_cpu,
@@ -198,7 +198,7 @@ async fn start(
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this room starts the programs")]
+#[expect(clippy::disallowed_methods, reason = "this module starts the programs")]
 fn ffprobe(demuxer: &str, entries: &[&str]) -> Command {
     let mut ffprobe = Command::new("ffprobe");
     ffprobe.args(["-v", "quiet", "-protocol_whitelist", "file,pipe", "-f", demuxer, "-i", "/dev/fd/0"]);

@@ -1,8 +1,8 @@
 //! Starts a program that sees the files it is given, the programs and libraries of the machine, and nothing else.
 //! Invariant: no network, no other file, nothing written but the one output; processor time, memory and what is written
 //! are bounded; no call of the kernel but those that decoders make.
-//! The rights are given up by a thread of their own, because they are a thread's and its children's. It lives as long as
-//! the program, which the kernel kills with it: also when this process ends without a word.
+//! A thread of its own gives up the rights, because they belong to a thread and its children. It lives as long as the
+//! program, which the kernel kills with it: also when this process ends abruptly.
 
 mod calls;
 
@@ -20,11 +20,11 @@ use seccompiler::apply_filter;
 use tokio::process::Child;
 use tokio::sync::oneshot;
 
-/// Where programs, libraries and the linker's settings lie.
+/// The directories of programs, libraries and the linker's settings.
 const READABLE: [&str; 7] =
     ["/usr", "/bin", "/lib", "/lib64", "/opt", "/etc/ld.so.cache", "/etc/ld.so.preload"];
 
-/// Files that a decoder may hold open: its libraries close theirs, so few are left.
+/// Files that a decoder may hold open: its libraries close theirs, so few remain.
 const MAX_OPEN_FILES: u64 = 64;
 
 /// What one program may use.
@@ -36,7 +36,7 @@ pub(super) struct Bounds {
     pub(super) address_space: u64,
     /// Largest output, in bytes; only if it is a file.
     pub(super) written_bytes: u64,
-    /// How much it stands back behind others, 0 to 19.
+    /// Its niceness, 0 to 19.
     pub(super) niceness: u8,
     /// Whether it may run where the kernel cannot keep it from other files.
     pub(super) may_be_unconfined: bool,
@@ -64,7 +64,7 @@ pub(super) async fn start(
     let (release, released) = mpsc::channel();
     std::thread::Builder::new().name("sandbox".to_owned()).spawn(move || {
         let _runtime = runtime.enter();
-        // Nobody waits any more if the caller ran out of time; the child dies with the message.
+        // The caller may have run out of time; then the child dies with the message.
         let confined = confine_thread(input.as_ref(), output.as_ref(), bounds.may_be_unconfined);
         let _ = sender.send(confined.and_then(|()| start_here(&command, input, output, bounds)));
         // Nothing is ever sent: the other end is dropped.
@@ -74,14 +74,14 @@ pub(super) async fn start(
     Ok(Confined { child, _release: release })
 }
 
-/// What starts `$0`, a script, such that the kernel kills it with the thread that started it; needs util-linux. It cannot
+/// Starts `$0`, a script, such that the kernel kills it with the thread that started it; needs util-linux. It cannot
 /// write to /dev/null, which is a file like any other.
 const DYING_WITH_ITS_STARTER: &str = r#"
     setpriv=$(command -v setpriv) && exec "$setpriv" --pdeathsig KILL /bin/sh -c "$0" "$@"
     exec /bin/sh -c "$0" "$@""#;
 
 /// A shell sets the limits on itself and becomes the program, so that it never runs without them.
-#[expect(clippy::disallowed_methods, reason = "this room starts the programs")]
+#[expect(clippy::disallowed_methods, reason = "this module starts the programs")]
 fn start_here(command: &Command, input: Option<File>, output: Option<File>, bounds: Bounds) -> Result<Child> {
     let (kibibytes, seconds) = (bounds.address_space / 1024, bounds.processor_time.as_secs().max(1));
     // The unit of POSIX.
@@ -90,7 +90,7 @@ fn start_here(command: &Command, input: Option<File>, output: Option<File>, boun
         0 => String::new(),
         niceness => format!("nice -n {niceness} "),
     };
-    // Who was orphaned before the kernel was asked has another parent now.
+    // A process that was orphaned before this call has another parent now.
     let parent = std::process::id();
     let script = format!(
         "test $PPID = {parent} && ulimit -v {kibibytes} && ulimit -t {seconds} && ulimit -f {blocks} \
@@ -111,7 +111,7 @@ fn start_here(command: &Command, input: Option<File>, output: Option<File>, boun
         .spawn()
 }
 
-/// Takes from this thread, and from what it starts, every file but these two and all of the network.
+/// Denies this thread, and every program that it starts, all files but these two and the whole network.
 fn confine_thread(input: Option<&File>, output: Option<&File>, may_be_unconfined: bool) -> Result<()> {
     let status = landlock_thread(input, output).map_err(Error::other)?;
     static WARNED: Once = Once::new();
@@ -122,7 +122,7 @@ fn confine_thread(input: Option<&File>, output: Option<&File>, may_be_unconfined
         WARNED.call_once(|| tracing::warn!("this kernel has no Landlock: ffmpeg could open other files"));
     }
     apply_filter(&calls::allowed().map_err(Error::other)?).map_err(Error::other)?;
-    // Of two answers the kernel takes the later filter's: these are refused in words.
+    // Where both filters answer, the kernel takes the later one's answer: EPERM instead of ENOSYS.
     apply_filter(&calls::refused().map_err(Error::other)?).map_err(Error::other)
 }
 
@@ -168,7 +168,7 @@ mod tests {
 
     /// What a shell command prints, run as ffmpeg is.
     async fn confined(script: &str, bounds: Bounds) -> String {
-        #[expect(clippy::disallowed_methods, reason = "a shell stands for a decoder that was taken over")]
+        #[expect(clippy::disallowed_methods, reason = "a shell stands for a compromised decoder")]
         let mut command = Command::new("/bin/bash");
         command.args(["-c", script]);
         let confined = start(command, Some(&file_of(b"the one file")), None, bounds).await.unwrap();
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(calls.load(Ordering::SeqCst), 0);
     }
 
-    /// A port that answers everybody with nothing, and how many called it.
+    /// A port that accepts every connection without an answer, and the number of connections.
     fn canary_port() -> (u16, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -222,7 +222,7 @@ mod tests {
             canary.display()
         );
         let trusting = || {
-            #[expect(clippy::disallowed_methods, reason = "an ffmpeg that was taken over")]
+            #[expect(clippy::disallowed_methods, reason = "a compromised ffmpeg")]
             let mut ffmpeg = Command::new("ffmpeg");
             ffmpeg.args(["-nostdin", "-v", "error", "-protocol_whitelist", "file,http,tcp,pipe,data,crypto"]);
             ffmpeg.args(["-allowed_extensions", "ALL", "-f", "hls", "-i", "/dev/fd/0", "-c", "copy"]);
@@ -254,7 +254,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_its_output_can_be_written_and_no_further_than_allowed() {
-        #[expect(clippy::disallowed_methods, reason = "a shell stands for a decoder that was taken over")]
+        #[expect(clippy::disallowed_methods, reason = "a shell stands for a compromised decoder")]
         let mut command = Command::new("/bin/bash");
         command
             .args(["-c", "echo 1 > /dev/fd/1; (echo x > /tmp/jam-sandbox) || printf %04096d 0 >> /dev/fd/1"]);
@@ -279,7 +279,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_landlock_nothing_is_started_unless_that_was_asked_for() {
-        // As a kernel without Landlock would answer; this thread alone, which the starting thread comes from.
+        // The answer of a kernel without Landlock; for this thread alone, which the starting thread comes from.
         apply_filter(&calls::without_landlock().unwrap()).unwrap();
         let start = async |may_be_unconfined| {
             #[expect(clippy::disallowed_methods, reason = "a shell stands for a decoder")]

@@ -1,4 +1,4 @@
-//! Posters of videos and pictures of audio files, from files that ffmpeg makes.
+//! Posters of videos and audio files that ffmpeg makes.
 
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::media::fixtures::{by_ffmpeg, content, file_of, of_high_dynamic_range,
 
 const TONE: &str = "-f lavfi -i sine=frequency=440:sample_rate=44100:duration=2";
 
-async fn try_poster(file: &File, kind: ThumbnailSize) -> Result<Picture, MediaError> {
+async fn try_poster(file: &File, kind: ThumbnailSize) -> Result<Thumbnail, MediaError> {
     let mut head = vec![0; 4096];
     let length = file.read_at(&mut head, 0).unwrap();
     let sniffed = sniff(&head[..length], "x");
@@ -19,22 +19,22 @@ async fn try_poster(file: &File, kind: ThumbnailSize) -> Result<Picture, MediaEr
 }
 
 async fn poster_of(file: &File, kind: ThumbnailSize) -> image::RgbImage {
-    let picture = try_poster(file, kind).await.unwrap();
-    let decoded = image::load_from_memory(&picture.bytes).unwrap().to_rgb8();
-    assert_eq!((picture.width, picture.height), decoded.dimensions());
+    let thumbnail = try_poster(file, kind).await.unwrap();
+    let decoded = image::load_from_memory(&thumbnail.bytes).unwrap().to_rgb8();
+    assert_eq!((thumbnail.width, thumbnail.height), decoded.dimensions());
     decoded
 }
 
 #[track_caller]
-fn assert_colour(picture: &image::RgbImage, (x, y): (u32, u32), expected: [u8; 3]) {
-    let found = picture.get_pixel(x, y).0;
-    let near = (0..3).all(|channel| found[channel].abs_diff(expected[channel]) <= 30);
-    assert!(near, "{found:?} at {x},{y} is not {expected:?}");
+fn assert_colour(image: &image::RgbImage, (x, y): (u32, u32), expected: [u8; 3]) {
+    let actual = image.get_pixel(x, y).0;
+    let near = (0..3).all(|channel| actual[channel].abs_diff(expected[channel]) <= 30);
+    assert!(near, "{actual:?} at {x},{y} is not {expected:?}");
 }
 
 #[tokio::test]
 async fn a_video_gives_every_variant_in_every_container() {
-    let pictures = "-f lavfi -i color=red:size=1280x720:duration=2:rate=10";
+    let video = "-f lavfi -i color=red:size=1280x720:duration=2:rate=10";
     for (name, codec) in [
         ("a.mp4", "-c:v libx264"),
         ("a.mov", "-c:v libx264"),
@@ -46,24 +46,24 @@ async fn a_video_gives_every_variant_in_every_container() {
         ("a.flv", "-c:v libx264"),
         ("a.ogv", "-c:v libtheora"),
     ] {
-        let file = by_ffmpeg(name, &format!("{pictures} {codec}"));
+        let file = by_ffmpeg(name, &format!("{video} {codec}"));
         let small = poster_of(&file, ThumbnailSize::Small).await;
         assert_eq!(small.dimensions(), (256, 144), "{name}");
         assert_colour(&small, (128, 72), [255, 0, 0]);
     }
-    let file = by_ffmpeg("a.mp4", &format!("{pictures} -c:v libx264"));
+    let file = by_ffmpeg("a.mp4", &format!("{video} -c:v libx264"));
     assert_eq!(poster_of(&file, ThumbnailSize::Default).await.dimensions(), (400, 225));
     assert_eq!(poster_of(&file, ThumbnailSize::Medium).await.dimensions(), (640, 360));
     assert_eq!(poster_of(&file, ThumbnailSize::Large).await.dimensions(), (1280, 720));
 }
 
 #[tokio::test]
-async fn a_clip_shorter_than_a_group_of_pictures_gives_its_first_frame() {
+async fn a_clip_shorter_than_a_keyframe_interval_gives_its_first_frame() {
     let clip = "-f lavfi -i color=blue:size=320x240:duration=0.4:rate=25 -c:v libx264 -g 250";
     let file = by_ffmpeg("a.mp4", clip);
     assert_colour(&poster_of(&file, ThumbnailSize::Small).await, (100, 100), [0, 0, 255]);
     let limits = MediaLimits::default();
-    // What facts cannot know may be wrong in the caller's row: the trap is a time after the end.
+    // The length in the caller's row may be wrong where facts cannot read it: here it lies after the end.
     let late =
         poster(file, "video/mp4", Some(300.0), ThumbnailSize::Small, ThumbnailFormat::Jpeg, &limits).await;
     assert_eq!(late.unwrap().mime, "image/jpeg");
@@ -73,10 +73,10 @@ async fn a_clip_shorter_than_a_group_of_pictures_gives_its_first_frame() {
 async fn a_rotated_video_stands_upright() {
     let halves = "-f lavfi -i color=red:size=160x240:duration=1:rate=10 -f lavfi -i color=blue:size=160x240:duration=1:rate=10 -filter_complex hstack -c:v libx264 -pix_fmt yuv420p";
     let turned = turned_clockwise(&by_ffmpeg("a.mp4", halves));
-    let picture = poster_of(&turned, ThumbnailSize::Small).await;
-    assert_eq!(picture.dimensions(), (192, 256));
-    assert_colour(&picture, (96, 20), [255, 0, 0]);
-    assert_colour(&picture, (96, 236), [0, 0, 255]);
+    let image = poster_of(&turned, ThumbnailSize::Small).await;
+    assert_eq!(image.dimensions(), (192, 256));
+    assert_colour(&image, (96, 20), [255, 0, 0]);
+    assert_colour(&image, (96, 236), [0, 0, 255]);
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_video_that_fades_in_from_black_gives_a_frame_that_shows_something() {
 }
 
 #[tokio::test]
-async fn of_several_videos_the_largest_is_shown() {
+async fn the_poster_shows_the_largest_of_several_video_streams() {
     for name in ["a.mp4", "a.mkv"] {
         let videos = "-f lavfi -i color=red:size=64x48:duration=2:rate=10 -f lavfi -i color=green:size=320x240:duration=2:rate=10 \
                       -map 0 -map 1 -c:v libx264 -pix_fmt yuv420p -movflags +faststart";
@@ -140,7 +140,7 @@ async fn a_video_that_is_all_black_gives_black() {
 }
 
 #[tokio::test]
-async fn a_sound_gives_its_cover() {
+async fn an_audio_file_gives_its_cover() {
     let inputs =
         format!("{TONE} -f lavfi -i color=red:size=300x300:duration=1:rate=1 -map 0 -map 1 -frames:v 1");
     for (name, codec) in [
@@ -148,14 +148,14 @@ async fn a_sound_gives_its_cover() {
         ("a.flac", "-c:v png -disposition:v attached_pic"),
         ("a.m4a", "-c:v mjpeg -disposition:v attached_pic"),
     ] {
-        let picture = poster_of(&by_ffmpeg(name, &format!("{inputs} {codec}")), ThumbnailSize::Small).await;
-        assert_eq!(picture.dimensions(), (256, 256), "{name}");
-        assert_colour(&picture, (128, 128), [255, 0, 0]);
+        let image = poster_of(&by_ffmpeg(name, &format!("{inputs} {codec}")), ThumbnailSize::Small).await;
+        assert_eq!(image.dimensions(), (256, 256), "{name}");
+        assert_colour(&image, (128, 128), [255, 0, 0]);
     }
 }
 
 #[tokio::test]
-async fn a_sound_without_a_cover_gives_its_waveform() {
+async fn an_audio_file_without_a_cover_gives_its_waveform() {
     for (name, codec) in [
         ("a.mp3", ""),
         ("a.wav", ""),
@@ -168,15 +168,15 @@ async fn a_sound_without_a_cover_gives_its_waveform() {
         ("audio.mp4", "-c:a aac"),
         ("audio.webm", ""),
     ] {
-        let picture = poster_of(&by_ffmpeg(name, &format!("{TONE} {codec}")), ThumbnailSize::Default).await;
-        assert_eq!(picture.dimensions(), (400, 225), "{name}");
-        assert_colour(&picture, (3, 3), [0xF4, 0xF4, 0xF5]);
-        assert_colour(&picture, (200, 112), [0x3B, 0x82, 0xF6]);
+        let image = poster_of(&by_ffmpeg(name, &format!("{TONE} {codec}")), ThumbnailSize::Default).await;
+        assert_eq!(image.dimensions(), (400, 225), "{name}");
+        assert_colour(&image, (3, 3), [0xF4, 0xF4, 0xF5]);
+        assert_colour(&image, (200, 112), [0x3B, 0x82, 0xF6]);
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_drawn_says_why() {
+async fn a_file_that_cannot_be_decoded_says_why() {
     let video = by_ffmpeg("a.mp4", "-f lavfi -i testsrc=size=320x240:duration=2 -c:v libx264");
     let bytes = content(&video);
     let truncated = try_poster(&file_of(&bytes[..bytes.len() / 2]), ThumbnailSize::Small).await.unwrap_err();
@@ -194,8 +194,8 @@ async fn a_truncated_video_with_its_index_in_front_still_gives_a_frame() {
         "-f lavfi -i testsrc=size=640x480:duration=4 -c:v libx264 -g 10 -movflags +faststart",
     );
     let bytes = content(&video);
-    let picture = poster_of(&file_of(&bytes[..bytes.len() * 2 / 3]), ThumbnailSize::Small).await;
-    assert_eq!(picture.dimensions(), (256, 192));
+    let image = poster_of(&file_of(&bytes[..bytes.len() * 2 / 3]), ThumbnailSize::Small).await;
+    assert_eq!(image.dimensions(), (256, 192));
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn a_playlist_is_never_opened_as_one() {
 }
 
 #[tokio::test]
-async fn what_takes_too_long_is_killed_and_may_be_tried_again() {
+async fn what_takes_too_long_is_killed_and_may_be_retried() {
     let video = by_ffmpeg("a.mp4", "-f lavfi -i testsrc=size=640x480:duration=4 -c:v libx264");
     let limits = MediaLimits { ffmpeg_wall_clock: Duration::from_millis(1), ..MediaLimits::default() };
     let fault = poster(video, "video/mp4", None, ThumbnailSize::Small, ThumbnailFormat::WebP, &limits)
@@ -228,20 +228,20 @@ fn the_frame_is_taken_at_a_tenth_and_never_after_ten_seconds() {
 }
 
 #[tokio::test]
-async fn a_video_with_more_light_than_screens_show_looks_as_it_was_graded() {
+async fn an_hdr_video_looks_as_it_was_graded() {
     for (name, transfer) in [("a.mp4", "smpte2084"), ("a.mov", "smpte2084"), ("a.mkv", "arib-std-b67")] {
         let video = by_ffmpeg(name, &of_high_dynamic_range(transfer));
-        let picture = poster_of(&video, ThumbnailSize::Small).await;
-        assert_eq!(picture.dimensions(), (256, 144));
+        let image = poster_of(&video, ThumbnailSize::Small).await;
+        assert_eq!(image.dimensions(), (256, 144));
         // Unmapped they are a washed-out (93, 93, 93), (129, 129, 129) and (111, 136, 81).
-        assert_colour(&picture, (16, 32), [102, 102, 102]);
-        assert_colour(&picture, (48, 32), [190, 190, 190]);
-        assert_colour(&picture, (128, 32), [14, 222, 4]);
+        assert_colour(&image, (16, 32), [102, 102, 102]);
+        assert_colour(&image, (48, 32), [190, 190, 190]);
+        assert_colour(&image, (128, 32), [14, 222, 4]);
     }
 }
 
 #[tokio::test]
-async fn ffprobe_tells_size_and_length_where_headers_are_not_read() {
+async fn ffprobe_reports_size_and_length_where_headers_are_not_read() {
     let video = "-f lavfi -i testsrc=size=320x180:rate=25:duration=3 -pix_fmt yuv420p";
     for (name, arguments, size) in [
         ("a.ts", format!("{video} -c:v libx264"), (Some(320), Some(180))),

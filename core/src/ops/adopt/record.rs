@@ -13,7 +13,7 @@ use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// What a browser is told about content that it could run.
+/// The media type that a browser receives for content that it could run.
 const OPAQUE: &str = "application/octet-stream";
 
 /// Why a user or a file stays behind, or is not taken over as its row has it.

@@ -44,7 +44,7 @@ pub struct Tally {
     pub queued: u64,
 }
 
-/// Gives the worker the jobs that `scope` asks for, until `stop`. `watch` hears how far it is.
+/// Gives the worker the jobs that `scope` asks for, until `stop`. `watch` is called with the progress.
 ///
 /// # Errors
 /// [`Error::NotFound`] for a user without storage; when Postgres does not answer.
@@ -143,7 +143,7 @@ async fn make_again(
     let file = candidate.file;
     match (kind.thumbnail(), candidate.state) {
         (_, None) => request(ledger, file, kind).await,
-        // A picture is replaced where it lies.
+        // A thumbnail is replaced in its place.
         (Some(_), Some(_)) => {
             db::derivatives::reset(ledger, &name(user, file, kind)).await?;
             db::jobs::cancel_derive(ledger, file, kind).await?;

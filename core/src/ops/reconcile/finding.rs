@@ -45,7 +45,7 @@ pub enum Finding {
     },
     /// Something on the volume that no row names.
     Orphan { user_id: UserId, path: String, found_bytes: ByteSize },
-    /// A picture that is not there, or not as it was made.
+    /// A derivative that is not there, or not as it was made.
     MissingDerivative { user_id: UserId, file_id: FileId, path: String, reason: String },
     /// A resumable upload with fewer bytes than were acknowledged.
     TornUpload {
@@ -67,7 +67,7 @@ pub enum Remedy {
     Quarantine,
     /// Sets the permissions.
     Restrict,
-    /// Counts anew.
+    /// Counts again.
     Recount,
     /// Lets it be made again.
     MakeAgain,

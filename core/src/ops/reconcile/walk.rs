@@ -17,8 +17,8 @@ use std::time::Duration;
 
 /// Users, or files of one user, looked at in one query.
 const PAGE: i64 = 1000;
-/// A picture whose file was purged while it was drawn lies on the volume until its maker, who cannot record it,
-/// has removed it.
+/// A thumbnail whose file was purged while it was being made stays on the volume until its maker, which cannot record
+/// it, has removed it.
 const DRAWING: Duration = Duration::from_secs(60);
 
 /// One check or repair under way.
@@ -90,7 +90,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// What lies in an owner's directory and no row names.
+    /// What is in an owner's directory and no row names.
     async fn orphans(&mut self, user: &UserId) -> Result<()> {
         let mut rest = Some(self.app.volume.list(user.as_str()));
         while let Some(listing) = rest {
@@ -215,7 +215,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Pictures made from files.
+    /// Derivatives of files.
     async fn derivatives(&mut self, user: &UserId, files: &[FileId]) -> Result<()> {
         let before = audit::derivatives(&mut *self.app.db.conn().await?, user, files).await?;
         let mut suspicions = Vec::new();

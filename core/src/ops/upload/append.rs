@@ -1,8 +1,9 @@
 //! Appending to a resumable upload: bytes in, and every few of them recorded, so that whatever ends it, little is sent
 //! twice.
-//! Invariant: every offset that is told is on disk and in the row first, and none is ever lower than one told before.
+//! Invariant: every offset that a client receives is on disk and in the row first, and no offset is ever lower than an
+//! earlier one.
 
-use super::lock::{self, Persistence, Taken};
+use super::lock::{self, Acquired, Persistence};
 use super::{HEAD_BYTES, LAST_STEP, content, finish, listener, quota_exceeded};
 use crate::app::App;
 use crate::blob::{Checkpoint, Writer};
@@ -22,8 +23,8 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
-/// How often a writer looks whether it is still the latest one. Usually it is told to look when that matters; without
-/// being told it may take so long until it lets go.
+/// How often a writer checks whether it is still the latest one. Usually a notification makes it check; without one it
+/// takes up to this long to release its lock.
 const LOOK: Duration = Duration::from_secs(1);
 /// The longest time that bytes are not recorded ...
 const UNRECORDED: Duration = Duration::from_secs(5);
@@ -66,7 +67,7 @@ enum Checking {
 ///
 /// # Crash
 /// At any moment: what was written in this run of the kernel is found again, at least what was recorded last in any
-/// other; with all bytes there, whoever asks next finishes it, or the janitor.
+/// other; with all bytes there, the next request finishes it, or the janitor.
 ///
 /// # Errors
 /// [`Error::OffsetMismatch`], [`Error::UploadTooLong`], [`Error::UploadLocked`], [`Error::ChecksumMismatch`],
@@ -77,10 +78,10 @@ pub async fn append(app: &App, session: &Session, piece: Piece, chunks: Chunks) 
     let (owned, id) = (app.clone(), session.id);
     app.outlive(async move {
         let app = owned;
-        match lock::take(&app, id, Persistence::Evict).await? {
-            Taken::Busy => Err(Error::UploadLocked),
-            Taken::Ended(session) => at_its_end(*session, &piece),
-            Taken::Held(held) => {
+        match lock::acquire(&app, id, Persistence::Evict).await? {
+            Acquired::Busy => Err(Error::UploadLocked),
+            Acquired::Ended(session) => at_its_end(*session, &piece),
+            Acquired::Held(held) => {
                 let (session, open, writer) = held.recover(&app).await?;
                 if open.is_finalizing {
                     let session = finish::finish(&app, session, open, writer).await?;
@@ -320,7 +321,7 @@ impl<'a> Appending<'a> {
             let mut conn = self.app.db.conn().await?;
             db::sessions::is_latest(&mut conn, user, id, self.epoch).await
         };
-        // Without an answer the bytes go on: the next record tells.
+        // Without an answer the bytes go on: the next record decides.
         if let Ok(false) = looked.await {
             return Err(self.why_not_latest().await);
         }

@@ -14,10 +14,10 @@ use crate::media;
 use std::fs::File;
 
 /// Makes the upload a file: 1 settle the final path, 2 rename and sync the directories, 3 in one transaction end the
-/// upload, add the file, queue its picture, and remember the file's id. Safe to repeat.
+/// upload, add the file, queue its thumbnail, and remember the file's id. Safe to repeat.
 ///
 /// # Crash
-/// After 1 or 2: whoever asks for the upload next goes on, or the janitor. After 3: done.
+/// After 1 or 2: the next request for the upload goes on, or the janitor. After 3: done.
 ///
 /// # Errors
 /// [`Error::ChecksumMismatch`], [`Error::TypeMismatch`] or [`Error::TypeRefused`] for content that cannot become this

@@ -1,6 +1,6 @@
-//! Leaving a writer behind that holds an upload's lock and does not let go: Lambda lets a process stand still between
+//! Forking an upload away from a writer that holds its lock and does not release it: Lambda freezes a process between
 //! requests, and it may go on writing whenever it is called again.
-//! Invariant: what it writes then goes to a file that is no longer the upload's, and it can record nothing.
+//! Invariant: what that writer writes then goes to a file that is no longer the upload's, and it can record nothing.
 
 use super::lock;
 use crate::app::App;
@@ -12,11 +12,11 @@ use crate::error::Result;
 use crate::ids::UploadId;
 use std::time::Duration;
 
-/// A copy that has not taken its original's place by then is removed. Lambda ends every request sooner.
+/// A copy that has not replaced its original by then is removed. Lambda ends every request sooner.
 const COPYING: Duration = Duration::from_secs(3600);
 
 /// Moves an upload to a copy of what is recorded of it: 1 a job names the copy, 2 copy and sync, 3 in one transaction the
-/// copy takes its original's place, and a job names the original. Whoever moves it first wins.
+/// copy replaces the original, and a job names the original. Whoever moves it first wins.
 ///
 /// # Crash
 /// After 1 or 2: the job removes the copy. After 3: done.
@@ -42,7 +42,7 @@ pub(super) async fn start(app: &App, session: &Session, open: &Open) -> Result<(
         db::jobs::enqueue(&mut ledger, user, &remove(&open.staging)).await?;
         ledger.commit().await?;
         tracing::warn!(user.id = %user, upload.id = %id, copied_bytes = session.durable.offset().bytes(),
-            "a writer that does not let go was left behind");
+            "an upload was forked away from a writer that does not release its lock");
         return Ok(());
     }
     drop(ledger);

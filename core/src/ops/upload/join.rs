@@ -22,7 +22,7 @@ pub const MAX_PARTS: usize = 100;
 /// Joins parts in their order and ends them. Under an idempotency key that is known, answers that join instead.
 ///
 /// # Crash
-/// After the rows: whoever asks for the upload goes on with it, or the janitor. After the file: its parts expire.
+/// After the rows: the next request for the upload goes on with it, or the janitor. After the file: its parts expire.
 ///
 /// # Errors
 /// [`Error::Conflict`] for a part that is not one, not whole or joined already; [`Error::FileTooLarge`],
@@ -62,7 +62,7 @@ async fn begin(app: &App, new: &New, ids: &[UploadId]) -> Result<Begun> {
     let mut ledger = app.db.ledger(&new.user).await?;
     ledger.ensure(app.config.limits.default_quota).await?;
     if let Some(key) = &new.idempotency_key
-        && let Some(known) = session::known_by_key(&mut ledger, &new.user, key).await?
+        && let Some(known) = session::find_by_key(&mut ledger, &new.user, key).await?
     {
         ledger.commit().await?;
         return Ok(Begun::Known(known));

@@ -1,23 +1,24 @@
-//! While this process writes, it hears of uploads that another process wants.
-//! Invariant: hearing only makes a writer look sooner than it would; its epoch tells it whether to stop.
+//! While this process writes, it listens for uploads that another process wants.
+//! Invariant: a notification only makes a writer check sooner than it would; its epoch decides whether it stops.
 
 use crate::app::App;
 use crate::db::evictions::Evictions;
 use crate::error::{Result, chain};
 use std::time::Duration;
 
-/// How often it is looked whether anybody still writes: the connection outlives the pauses between a client's pieces.
+/// How often the listener checks whether anybody still writes: its connection outlives the pauses between a client's
+/// pieces. Also the pause before it listens again after a failure.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// Begins to hear, unless this process does already. Under Lambda a process stands still between requests and hears
-/// nothing.
-#[expect(clippy::disallowed_methods, reason = "one for all writers: it outlives the one that began it")]
+/// Starts the listener, unless this process has one. Under Lambda a process is frozen between requests and would
+/// receive nothing.
+#[expect(clippy::disallowed_methods, reason = "one for all writers: it outlives the one that started it")]
 pub(super) fn begin(app: &App) {
     if app.config.lambda.is_none() && app.writers.begin_listening() {
         let app = app.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = hear(&app) => {}
+                () = listen(&app) => {}
                 () = nobody_writes(&app) => {}
                 () = app.db.closing() => {}
             }
@@ -34,16 +35,16 @@ async fn nobody_writes(app: &App) {
     }
 }
 
-async fn hear(app: &App) {
+async fn listen(app: &App) {
     loop {
-        if let Err(error) = hear_until_lost(app).await {
-            tracing::warn!(error = %chain(&error), "writers of this process are not told when another one wants their upload");
+        if let Err(error) = listen_until_lost(app).await {
+            tracing::warn!(error = %chain(&error), "uploads that other processes want are not received for a while");
         }
         tokio::time::sleep(LINGER).await;
     }
 }
 
-async fn hear_until_lost(app: &App) -> Result<()> {
+async fn listen_until_lost(app: &App) -> Result<()> {
     let mut evictions = Evictions::listen(&app.db).await?;
     // Somebody may have asked before.
     app.writers.hint_all();

@@ -1,4 +1,4 @@
-//! One writer an upload: the lock on its bytes decides, and whoever holds it can be made to let go.
+//! One writer for each upload: the lock on its bytes decides, and its holder can be made to release it.
 //! Invariant: what a session says under its lock stays so until the lock is dropped, unless the upload is cancelled.
 
 use super::fork;
@@ -13,13 +13,13 @@ use crate::model::ByteSize;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long whoever holds the lock has to let go.
+/// How long the holder of a lock has to release it.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long after writers of other processes were asked they are asked again: one that was about to begin did not hear.
+/// How long after writers of other processes were asked they are asked again: one that was about to begin missed it.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// How long a Lambda instance has to let go before it is left behind: it may stand still until it is called again.
+/// How long a Lambda instance has to release its lock before the upload is forked: it may be frozen until it is called.
 const FROZEN: Duration = Duration::from_secs(2);
-/// Between two attempts while a writer lets go.
+/// Between two attempts while a writer releases its lock.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// What to do when somebody else holds the lock.
@@ -31,8 +31,8 @@ pub(super) enum Persistence {
     Yield,
 }
 
-/// An upload as it is under its lock.
-pub(super) enum Taken {
+/// The outcome of an attempt to lock an upload.
+pub(super) enum Acquired {
     /// It is ours.
     Held(Box<Held>),
     /// It has ended, one way or the other.
@@ -48,17 +48,17 @@ pub(super) struct Held {
     locked: Locked,
 }
 
-/// Takes an upload's lock.
+/// Locks an upload.
 ///
 /// # Errors
-/// [`Error::UploadLocked`] when its holder does not let go, [`Error::Gone`] when its bytes are lost.
-pub(super) async fn take(app: &App, id: UploadId, persistence: Persistence) -> Result<Taken> {
+/// [`Error::UploadLocked`] when its holder does not release it, [`Error::Gone`] when its bytes are lost.
+pub(super) async fn acquire(app: &App, id: UploadId, persistence: Persistence) -> Result<Acquired> {
     let started = Instant::now();
     let (mut missed, mut is_made) = (false, false);
     let mut asked_others: Option<Instant> = None;
     loop {
         let session = load(app, id).await?;
-        let Some(open) = session.open.clone() else { return Ok(Taken::Ended(Box::new(session))) };
+        let Some(open) = session.open.clone() else { return Ok(Acquired::Ended(Box::new(session))) };
         match lock(app, &open).await? {
             Lock::Held(locked) => {
                 // What was loaded before the lock may be old.
@@ -67,13 +67,13 @@ pub(super) async fn take(app: &App, id: UploadId, persistence: Persistence) -> R
                     if is_made {
                         app.volume.remove(vec![open.staging]).await?;
                     }
-                    return Ok(Taken::Ended(Box::new(session)));
+                    return Ok(Acquired::Ended(Box::new(session)));
                 };
-                return Ok(Taken::Held(Box::new(Held { session, open, locked })));
+                return Ok(Acquired::Held(Box::new(Held { session, open, locked })));
             }
-            // Its rename or its end may have come between the row and the look.
+            // Its rename or its end may have come between reading the row and looking for the file.
             Lock::Missing if !missed => missed = true,
-            // Whoever made the row did not live to make the file.
+            // The process that made the row ended before it made the file.
             Lock::Missing
                 if !is_made && session.durable.offset() == ByteSize::ZERO && !open.is_finalizing =>
             {
@@ -81,7 +81,7 @@ pub(super) async fn take(app: &App, id: UploadId, persistence: Persistence) -> R
                 is_made = true;
             }
             Lock::Missing => return Err(lost(&session)),
-            Lock::Busy if persistence == Persistence::Yield => return Ok(Taken::Busy),
+            Lock::Busy if persistence == Persistence::Yield => return Ok(Acquired::Busy),
             Lock::Busy => {
                 let is_due = asked_others.is_none_or(|asked| asked.elapsed() > ASK_AGAIN);
                 if !app.writers.evict(id) && is_due {
@@ -150,7 +150,7 @@ impl Held {
 /// before they are recorded.
 ///
 /// # Errors
-/// [`Error::Gone`] when the upload was cancelled meanwhile, or its holder left behind.
+/// [`Error::Gone`] when the upload was cancelled meanwhile, or forked away from its holder.
 pub(super) async fn claim(
     app: &App,
     session: &Session,

@@ -1,10 +1,10 @@
-//! Content that its owner has already: a proof instead of its bytes.
-//! Invariant: never across users, and never on the word of a digest alone: what proves is a digest over bytes that the
-//! service picks.
+//! Uploads of content that the owner has stored already: the client sends a proof instead of the bytes.
+//! Invariant: never across users, and a digest of the whole content alone proves nothing: the proof is a digest over
+//! bytes that the service picks.
 
 use super::content::record_session;
 use super::finish;
-use super::lock::{self, Persistence, Taken};
+use super::lock::{self, Acquired, Persistence};
 use crate::app::App;
 use crate::blob::{BlobKey, Folder};
 use crate::crash;
@@ -19,10 +19,10 @@ use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 use std::ops::Range;
 
-/// Bytes that a proof is about.
+/// How many bytes a proof covers.
 const PROOF_BYTES: u64 = 64 * 1024;
 
-/// What is to be proven: the SHA-256 of the nonce followed by these bytes of the content.
+/// What a client has to prove: the SHA-256 of the nonce followed by these bytes of the content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
     /// Makes a digest that somebody has of these bytes worthless.
@@ -41,7 +41,7 @@ pub async fn offer(app: &App, session: &Session) -> Result<Option<Challenge>> {
     Ok(find(app, session).await?.map(|_| challenge))
 }
 
-/// Follows from the session alone, so that any process can ask and compare. Its URL's secret is chance.
+/// Derived from the session alone, so that any process can issue and verify it. The secret of its URL makes it random.
 fn challenge(session: &Session) -> Option<Challenge> {
     let size_bytes = session.length?.bytes();
     let length_bytes = size_bytes.min(PROOF_BYTES);
@@ -56,17 +56,17 @@ fn challenge(session: &Session) -> Option<Challenge> {
 /// A file of the owner with the announced content.
 async fn find(app: &App, session: &Session) -> Result<Option<FileId>> {
     let (Some(sha256), Some(size)) = (session.expected_sha256, session.length) else { return Ok(None) };
-    sessions::known_file(&mut *app.db.conn().await?, &session.user_id, &sha256, size).await
+    sessions::stored_file(&mut *app.db.conn().await?, &session.user_id, &sha256, size).await
 }
 
-/// Makes an upload a file by a proof: 1 name the final path, 2 give the known bytes that name as well, 3 remove the
+/// Makes an upload a file by a proof: 1 name the final path, 2 link the stored bytes to it, 3 remove the
 /// staging file, 4 in one transaction end the upload and add the file.
 ///
 /// # Crash
 /// After 1, 2 or 3: the upload is as it was, and takes a proof or its bytes. After 4: done.
 ///
 /// # Errors
-/// [`Error::ChecksumMismatch`] for a wrong proof, [`Error::Conflict`] when the known file is gone or cannot be shared:
+/// [`Error::ChecksumMismatch`] for a wrong proof, [`Error::Conflict`] when the stored file is gone or cannot be linked:
 /// the bytes can be sent then. [`Error::TypeMismatch`], [`Error::TooManyStoredFiles`], [`Error::Gone`].
 pub async fn prove(app: &App, session: &Session, proof: Sha256Digest) -> Result<Session> {
     let (owned, id) = (app.clone(), session.id);
@@ -74,11 +74,11 @@ pub async fn prove(app: &App, session: &Session, proof: Sha256Digest) -> Result<
 }
 
 async fn prove_to_the_end(app: &App, id: UploadId, proof: Sha256Digest) -> Result<Session> {
-    let held = match lock::take(app, id, Persistence::Evict).await? {
-        Taken::Busy => return Err(Error::UploadLocked),
-        Taken::Ended(session) if session.file_id.is_some() => return Ok(*session),
-        Taken::Ended(_) => return Err(Error::Gone),
-        Taken::Held(held) => held,
+    let held = match lock::acquire(app, id, Persistence::Evict).await? {
+        Acquired::Busy => return Err(Error::UploadLocked),
+        Acquired::Ended(session) if session.file_id.is_some() => return Ok(*session),
+        Acquired::Ended(_) => return Err(Error::Gone),
+        Acquired::Held(held) => held,
     };
     let (session, open, writer) = held.recover(app).await?;
     if open.is_finalizing {
@@ -86,75 +86,75 @@ async fn prove_to_the_end(app: &App, id: UploadId, proof: Sha256Digest) -> Resul
     }
     // The lock is held until the end.
     let _writer = writer;
-    let (Some(challenge), Some(known)) = (challenge(&session), find(app, &session).await?) else {
-        return Err(not_known());
+    let (Some(challenge), Some(stored)) = (challenge(&session), find(app, &session).await?) else {
+        return Err(stored_file_gone());
     };
-    let known = db::files::get(&mut *app.db.conn().await?, &session.user_id, known).await?;
-    let known = known.filter(|_| session.role == UploadRole::File).ok_or_else(not_known)?;
-    let source = BlobKey::parse(&known.file_path)?;
-    if digest(app, &source, known.size, &challenge).await? != proof {
+    let stored = db::files::get(&mut *app.db.conn().await?, &session.user_id, stored).await?;
+    let stored = stored.filter(|_| session.role == UploadRole::File).ok_or_else(stored_file_gone)?;
+    let source = BlobKey::parse(&stored.file_path)?;
+    if digest(app, &source, stored.size, &challenge).await? != proof {
         return Err(Error::ChecksumMismatch);
     }
-    share(app, &session, &open, &source, known).await?;
+    share(app, &session, &open, &source, stored).await?;
     lock::load(app, session.id).await
 }
 
-async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, known: File) -> Result<()> {
+async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, stored: File) -> Result<()> {
     let (user, id) = (&session.user_id, session.id);
     if let Some(declared) =
-        session.declared.filter(|declared| !media::mime_accepts(&known.mime_type, *declared))
+        session.declared.filter(|declared| !media::mime_accepts(&stored.mime_type, *declared))
     {
-        return Err(Error::TypeMismatch { declared, found: known.mime_type });
+        return Err(Error::TypeMismatch { declared, found: stored.mime_type });
     }
     let file_type =
-        session.declared.map_or(known.file_type, |declared| media::stored_as(&known.mime_type, declared));
-    let extension = known.file_name.rsplit_once('.').map_or("bin", |(_, extension)| extension);
+        session.declared.map_or(stored.file_type, |declared| media::stored_as(&stored.mime_type, declared));
+    let extension = stored.file_name.rsplit_once('.').map_or("bin", |(_, extension)| extension);
     let file_name = format!("{}.{extension}", open.file_id);
     let key = BlobKey::new(user.as_str(), Folder::Files(file_type), &file_name)?;
-    // What an earlier proof may have left, under the name that the row still has.
+    // An earlier proof may have left a link under the name that the row still has.
     app.volume.remove(vec![open.final_key.clone()]).await?;
     if !db::uploads::name_final(&mut *app.db.conn().await?, user, id, &key).await? {
         return Err(Error::Gone);
     }
-    crash::point("known.named");
+    crash::point("proof.named");
     if !app.volume.share(source, &key).await? {
-        return Err(not_known());
+        return Err(stored_file_gone());
     }
-    crash::point("known.shared");
+    crash::point("proof.shared");
     app.volume.remove(vec![open.staging.clone()]).await?;
-    crash::point("known.removed");
+    crash::point("proof.removed");
     let file = NewFile {
         id: open.file_id,
         user_id: user.clone(),
         file_name,
         original_name: session.name.clone(),
         file_type,
-        mime_type: known.mime_type,
-        size: known.size,
+        mime_type: stored.mime_type,
+        size: stored.size,
         file_path: key.as_str().to_owned(),
-        sha256: known.sha256,
-        width: known.width,
-        height: known.height,
-        duration_seconds: known.duration_seconds,
-        needs_playback: known.needs_playback,
+        sha256: stored.sha256,
+        width: stored.width,
+        height: stored.height,
+        duration_seconds: stored.duration_seconds,
+        needs_playback: stored.needs_playback,
         metadata: session.metadata.clone(),
     };
     once_more(|| record_session(app, id, &file)).await?;
-    crash::point("known.done");
+    crash::point("proof.done");
     Ok(())
 }
 
 async fn digest(app: &App, key: &BlobKey, size: ByteSize, challenge: &Challenge) -> Result<Sha256Digest> {
     let mut bytes = app.volume.read(key, size, challenge.range.clone()).await?;
     let mut digest = Sha256::new().chain_update(challenge.nonce);
-    let failed = |cause| Error::Internal(anyhow::Error::new(cause).context("reading a known file"));
+    let failed = |cause| Error::Internal(anyhow::Error::new(cause).context("reading a stored file"));
     while let Some(chunk) = bytes.try_next().await.map_err(failed)? {
         digest.update(&chunk);
     }
     Ok(Sha256Digest(digest.finalize().into()))
 }
 
-fn not_known() -> Error {
+fn stored_file_gone() -> Error {
     Error::Conflict {
         reason: "The stored file of this content was deleted meanwhile: send the bytes".to_owned(),
     }

@@ -1,7 +1,7 @@
 //! Resumable uploads from their creation to their end, whatever protocol asks for it.
-//! Invariant: all that a session is lies in Postgres and on the volume: any process can answer the next request.
+//! Invariant: all state of a session is in Postgres and on the volume: any process can answer the next request.
 
-use super::lock::{self, Persistence, Taken};
+use super::lock::{self, Acquired, Persistence};
 use super::{LAST_STEP, cancel, finish, join, no_room};
 use crate::app::App;
 use crate::blob::{BlobKey, Folder};
@@ -100,7 +100,7 @@ async fn begin(app: &App, new: &New, want: ByteSize) -> Result<Begun> {
     let mut ledger = app.db.ledger(&new.user).await?;
     ledger.ensure(app.config.limits.default_quota).await?;
     if let Some(key) = &new.idempotency_key
-        && let Some(known) = known_by_key(&mut ledger, &new.user, key).await?
+        && let Some(known) = find_by_key(&mut ledger, &new.user, key).await?
     {
         ledger.commit().await?;
         return Ok(Begun::Known(known));
@@ -121,7 +121,7 @@ async fn begin(app: &App, new: &New, want: ByteSize) -> Result<Begun> {
 }
 
 /// The upload that was made under this key. One that was given up is forgotten: the key makes another.
-pub(super) async fn known_by_key(
+pub(super) async fn find_by_key(
     conn: &mut PgConnection,
     user: &UserId,
     key: &str,
@@ -230,7 +230,7 @@ async fn require_few(app: &App, conn: &mut PgConnection, user: &UserId) -> Resul
     }
 }
 
-/// A session for whoever knows its secret or is its owner; for anybody else there is none.
+/// A session for its owner or for a client that knows its secret; for anybody else there is none.
 ///
 /// # Errors
 /// [`Error::NotFound`].
@@ -245,8 +245,8 @@ pub async fn find(
     if is_known { Ok(session) } else { Err(Error::NotFound) }
 }
 
-/// How far an upload really is: makes its writer let go, takes what a writer that died has left, and finishes what only
-/// lacks its file.
+/// How far an upload really is: makes its writer release the lock, recovers what a writer that died has written, and
+/// finishes an upload that only lacks its file.
 ///
 /// # Errors
 /// [`Error::Gone`], [`Error::UploadLocked`], and what finishing ends with.
@@ -259,11 +259,11 @@ async fn refresh_to_the_end(app: &App, session: Session) -> Result<Session> {
     // Joining is our own work: asking for it does not stop it.
     let persistence =
         if session.role == UploadRole::Joined { Persistence::Yield } else { Persistence::Evict };
-    match lock::take(app, session.id, persistence).await? {
-        Taken::Busy => Ok(session),
-        Taken::Ended(session) if session.file_id.is_some() => Ok(*session),
-        Taken::Ended(_) => Err(Error::Gone),
-        Taken::Held(held) => advance(app, *held).await,
+    match lock::acquire(app, session.id, persistence).await? {
+        Acquired::Busy => Ok(session),
+        Acquired::Ended(session) if session.file_id.is_some() => Ok(*session),
+        Acquired::Ended(_) => Err(Error::Gone),
+        Acquired::Held(held) => advance(app, *held).await,
     }
 }
 
@@ -273,9 +273,9 @@ async fn refresh_to_the_end(app: &App, session: Session) -> Result<Session> {
 /// # Errors
 /// As [`refresh`].
 pub async fn finish_due(app: &App, id: UploadId) -> Result<bool> {
-    match lock::take(app, id, Persistence::Yield).await? {
-        Taken::Busy | Taken::Ended(_) => Ok(false),
-        Taken::Held(held) => Ok(advance(app, *held).await?.file_id.is_some()),
+    match lock::acquire(app, id, Persistence::Yield).await? {
+        Acquired::Busy | Acquired::Ended(_) => Ok(false),
+        Acquired::Held(held) => Ok(advance(app, *held).await?.file_id.is_some()),
     }
 }
 

@@ -31,7 +31,7 @@ const TABLES: &str = "
       , voiceover_script text, ai_metadata jsonb DEFAULT '{}');
     RESET search_path;";
 
-const PICTURE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+const IMAGE: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
 const SCENE: &str = "0d9e6679-7425-40de-944b-e07fc1f90ae8";
 
 /// The legacy service: tables in a schema of the same database, and a directory.
@@ -97,7 +97,7 @@ impl Installation {
     async fn fill(&self) {
         self.add_user("user_a", 123).await;
         self.add_user("user_b", 5_000_000).await;
-        self.add(PICTURE, "user_a", "image", "user_a/image/Holiday photo (1).png", Some(PNG)).await;
+        self.add(IMAGE, "user_a", "image", "user_a/image/Holiday photo (1).png", Some(PNG)).await;
         self.add(SCENE, "user_b", "scene", "user_b/scenes/one.scene", Some(b"a scene")).await;
         self.lay("user_a/thumbnails/old.jpg", b"made by the legacy service");
         self.jam
@@ -137,10 +137,10 @@ async fn everything_comes_along_and_the_old_installation_keeps_what_it_has(pool:
     assert_eq!(answer.code, 0, "{answer:?}");
     let json = answer.json();
     assert_eq!((&json["adopted"], &json["linked"], &json["users"]), (&json!(2), &json!(2), &json!(2)));
-    let file = old.file("user_a", PICTURE).await.unwrap();
+    let file = old.file("user_a", IMAGE).await.unwrap();
     assert_eq!(file.original_name.as_str(), "Holiday photo (1).png");
     assert_eq!((file.mime_type.as_str(), file.width, file.height), ("image/png", Some(1), Some(1)));
-    assert_eq!(file.file_path, format!("user_a/images/{PICTURE}.png"));
+    assert_eq!(file.file_path, format!("user_a/images/{IMAGE}.png"));
     assert_eq!(file.upload_date, datetime!(2024-05-06 07:08:09.5 UTC));
     assert_eq!(file.created_at, datetime!(2024-05-06 07:08:09 UTC));
     assert!(file.is_favorite);
@@ -168,7 +168,7 @@ async fn without_apply_nothing_changes(pool: PgPool) {
     let json = answer.json();
     assert_eq!((&json["dryRun"], &json["adopted"]), (&json!(true), &json!(2)));
     assert_eq!(json["adoptedBytes"], json!(PNG.len() + 7));
-    assert!(old.file("user_a", PICTURE).await.is_none());
+    assert!(old.file("user_a", IMAGE).await.is_none());
     assert!(!old.jam.path("user_a").exists());
     assert_eq!(old.jam.admin(&["usage", "--json"]).await.json()["totalUsers"], 0);
 }
@@ -194,8 +194,8 @@ async fn an_installation_in_our_own_storage_root_is_adopted_in_place(pool: PgPoo
 async fn in_place_a_file_keeps_the_name_that_it_would_get_and_nobody_loses_theirs(pool: PgPool) {
     let old = Installation::new(pool, true).await;
     old.add_user("user_a", 1 << 20).await;
-    let (ours, taken) = (format!("user_a/images/{PICTURE}.png"), format!("user_a/images/{SCENE}.png"));
-    old.add(PICTURE, "user_a", "image", &ours, Some(PNG)).await;
+    let (ours, taken) = (format!("user_a/images/{IMAGE}.png"), format!("user_a/images/{SCENE}.png"));
+    old.add(IMAGE, "user_a", "image", &ours, Some(PNG)).await;
     old.add(SCENE, "user_a", "image", "user_a/image/b.png", Some(PNG)).await;
     old.lay(&taken, b"somebody else's");
     for run in 0..2 {
@@ -207,7 +207,7 @@ async fn in_place_a_file_keeps_the_name_that_it_would_get_and_nobody_loses_their
     std::fs::rename(old.jam.path(&taken), old.jam.path("user_a/elsewhere")).unwrap();
     let answer = old.adopt(&["--apply"]).await;
     assert_eq!((answer.code, &answer.json()["adopted"]), (0, &json!(2)), "{answer:?}");
-    assert_eq!(old.file("user_a", PICTURE).await.unwrap().file_path, ours);
+    assert_eq!(old.file("user_a", IMAGE).await.unwrap().file_path, ours);
     let check = old.jam.admin(&["check", "--read-data", "--json"]).await;
     assert_eq!((check.findings(), check.json()["filesRead"].as_u64()), (vec![], Some(2)));
 }

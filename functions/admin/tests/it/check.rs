@@ -120,15 +120,15 @@ async fn a_root_that_lets_its_group_read_has_files_and_directories_that_do(pool:
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_picture_that_is_gone_is_found(pool: PgPool) {
+async fn a_missing_thumbnail_is_reported(pool: PgPool) {
     let jam = Jam::new(pool).await;
     let file = jam.store("user_a", "a.png", PNG).await;
     assert_eq!(jam.admin(&["check"]).await.code, 0, "not made yet is not lost");
     while work::run_next(&jam.app).await.unwrap() {}
-    let picture = format!("user_a/thumbnails/{}.default.webp", file.id);
-    std::fs::remove_file(jam.path(&picture)).unwrap();
+    let thumbnail = format!("user_a/thumbnails/{}.default.webp", file.id);
+    std::fs::remove_file(jam.path(&thumbnail)).unwrap();
     let answer = jam.admin(&["check", "--json"]).await;
-    assert_eq!(answer.findings(), [finding("missingDerivative", &picture)]);
+    assert_eq!(answer.findings(), [finding("missingDerivative", &thumbnail)]);
     assert_eq!(answer.code, 1);
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 const ROUNDS: usize = 40;
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn uploads_pictures_and_removals_under_way_are_never_reported_or_moved(pool: PgPool) {
+async fn uploads_thumbnails_and_removals_under_way_are_never_reported_or_moved(pool: PgPool) {
     let jam = Jam::new(pool).await;
     let mut work = JoinSet::new();
     for user in ["user_a", "user_b"] {
@@ -41,9 +41,9 @@ async fn upload_and_purge(app: App, user: &str) {
     let user = user_id(user);
     for round in 0..ROUNDS {
         let kept = store(&app, &user, "kept.scene", b"scene").await;
-        let picture = store(&app, &user, "picture.png", PNG).await;
+        let image = store(&app, &user, "image.png", PNG).await;
         drop(receive(&app, &user, "given up.scene", b"scene").await);
-        purge(&app, &user, &[picture.id]).await;
+        purge(&app, &user, &[image.id]).await;
         if round % 2 == 0 {
             purge(&app, &user, &[kept.id]).await;
         }

@@ -12,8 +12,8 @@ async fn what_can_be_set_right_is_and_a_second_check_is_clean(pool: PgPool) {
     let jam = Jam::new(pool).await;
     let file = jam.store("user_a", "a.png", PNG).await;
     while work::run_next(&jam.app).await.unwrap() {}
-    let picture = format!("user_a/thumbnails/{}.default.webp", file.id);
-    std::fs::remove_file(jam.path(&picture)).unwrap();
+    let thumbnail = format!("user_a/thumbnails/{}.default.webp", file.id);
+    std::fs::remove_file(jam.path(&thumbnail)).unwrap();
     std::fs::set_permissions(jam.path(&file.file_path), Permissions::from_mode(0o666)).unwrap();
     std::fs::set_permissions(jam.path("user_a"), Permissions::from_mode(0o777)).unwrap();
     jam.stray("user_a/images/stray \u{fc}", b"kept bytes");

@@ -44,7 +44,7 @@ fn examples() -> Vec<(&'static str, Value)> {
         (
             "Problem",
             json!({
-                "success": false, "error": "There is nothing here.", "code": "not_found",
+                "success": false, "error": "Not found.", "code": "not_found",
                 "requestId": "0198f3a2-7c1e-7d3b-9a4f-2b6c8d0e1f24",
             }),
         ),

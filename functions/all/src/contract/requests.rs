@@ -91,7 +91,7 @@ fn declare_parameters(more: &[[&str; 3]], operation: &mut Map<String, Value>) {
     }));
 }
 
-/// A parameter that is missing is missing, not null; and what it may be is told by its name.
+/// A parameter that is missing is missing, not null; and its type follows from its name.
 fn complete_parameter(parameter: &mut Value) {
     if let Some(alternatives) = parameter["schema"]["type"].as_array() {
         let named = alternatives.iter().find(|name| *name != "null").cloned();

@@ -116,8 +116,8 @@ fn content(operation: &Operation<'_>, status: &str) -> Option<Value> {
     if !matches!(status, "200" | "206") || !(operation.sends_bytes() || of_upload) {
         return None;
     }
-    let is_picture = operation.path.ends_with("/thumbnail") || operation.path.ends_with("/{variant}");
-    Some(match (is_picture, operation.path.ends_with("/playback"), status) {
+    let is_thumbnail = operation.path.ends_with("/thumbnail") || operation.path.ends_with("/{variant}");
+    Some(match (is_thumbnail, operation.path.ends_with("/playback"), status) {
         (true, _, "200") => json!({ "image/webp": bytes, "image/jpeg": bytes }),
         (_, true, "200") => json!({ "video/mp4": bytes }),
         _ => json!({ "*/*": bytes }),

@@ -1,4 +1,4 @@
-//! Who may call, what everybody else is told, and what every answer carries.
+//! Who may call, the errors for everybody else, and what every answer carries.
 
 use crate::app::process::Site;
 use crate::app::tus::UPLOADS;

@@ -75,7 +75,7 @@ async fn what_cannot_be_done_is_named_and_the_rest_is_done(pool: PgPool) {
     let foreign = app.bob().store_id("b.txt", b"b").await;
     let asked = [UNKNOWN, &ids[0], "not-an-id", &foreign, &ids[1]];
     let answer = run(&app, json!({ "action": "favorite", "ids": asked })).await;
-    let gone = |id: &str| json!({ "id": id, "success": false, "error": "There is nothing here.", "code": "not_found" });
+    let gone = |id: &str| json!({ "id": id, "success": false, "error": "Not found.", "code": "not_found" });
     let done = |id: &str| json!({ "id": id, "success": true });
     let results = json!([gone(UNKNOWN), done(&ids[0]), gone("not-an-id"), gone(&foreign), done(&ids[1])]);
     assert_eq!((&answer["results"], &answer["count"]), (&results, &json!(2)));

@@ -1,5 +1,5 @@
 //! A kill at every step: the process ends as each of its changes to files, database and sockets is about to happen, from
-//! the creation of an upload to the answer that names its file. Whoever asks next finds every byte that was told.
+//! the creation of an upload to the answer that names its file. The next request finds every acknowledged byte.
 #![cfg(target_os = "linux")]
 
 use crate::app::media::{bytes, sha256};
@@ -23,18 +23,18 @@ fn every() -> u64 {
     std::env::var("TEST_KILL_EVERY").map_or(EVERY, |text| text.parse().unwrap())
 }
 
-/// One upload, and what its client was told of it.
+/// One upload, and the offset that its client received last.
 struct Client {
     key: String,
     content: Vec<u8>,
     url: Option<String>,
-    told: usize,
+    acknowledged: usize,
 }
 
 impl Client {
     fn new(number: u64) -> Self {
         let content = bytes(number, 600_000 + usize::try_from(number).unwrap());
-        Self { key: format!("upload-{number}"), content, url: None, told: 0 }
+        Self { key: format!("upload-{number}"), content, url: None, acknowledged: 0 }
     }
 
     /// Goes on until the upload is a file, whose id it answers, or the process is gone.
@@ -48,8 +48,8 @@ impl Client {
         loop {
             let asked = attempt(ann.tus(Method::HEAD, &url)).await?.expect(200);
             let at: usize = asked.header("upload-offset")?.parse().unwrap();
-            assert!(at >= self.told, "told {} before and {at} now", self.told);
-            self.told = at;
+            assert!(at >= self.acknowledged, "{} acknowledged before and {at} now", self.acknowledged);
+            self.acknowledged = at;
             if at == self.content.len() {
                 return Some(asked.header("upload-file-id").expect("it is whole").to_owned());
             }
@@ -57,7 +57,7 @@ impl Client {
             let piece = ann.tus(Method::PATCH, &url).header("content-type", BYTES);
             let piece = piece.header("upload-offset", at).body(self.content[at..end].to_vec());
             let answer = attempt(piece).await?.expect(204);
-            self.told = answer.header("upload-offset")?.parse().unwrap();
+            self.acknowledged = answer.header("upload-offset")?.parse().unwrap();
         }
     }
 }

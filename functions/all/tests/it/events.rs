@@ -77,8 +77,8 @@ async fn a_file_goes_in_and_comes_out_through_every_gateway(pool: PgPool) {
         assert!(unchanged.body.is_empty());
         let head = ann.send("HEAD", &format!("{path}/download"), ("accept", "*/*"), b"").await.expect(200);
         assert!(head.body.is_empty() && head.header("x-file-size") == Some(size.as_str()));
-        let picture = ann.get(&format!("{path}/thumbnail")).await.expect(200);
-        assert_eq!(picture.header("content-type"), Some("image/webp"));
+        let thumbnail = ann.get(&format!("{path}/thumbnail")).await.expect(200);
+        assert_eq!(thumbnail.header("content-type"), Some("image/webp"));
 
         let json_body = ("content-type", "application/json");
         let tagged =
@@ -214,9 +214,9 @@ async fn an_upload_whose_every_piece_meets_a_function_just_started_is_whole(pool
         assert_eq!(offset(&answer), end);
         at = end;
     }
-    let told = tus(&site, "HEAD", &url, &[], b"").await.expect(200);
+    let head = tus(&site, "HEAD", &url, &[], b"").await.expect(200);
     let process = site.settled().await;
-    let file = process.user(ANN).file(told.header("upload-file-id").unwrap()).await;
+    let file = process.user(ANN).file(head.header("upload-file-id").unwrap()).await;
     assert_eq!(file["sha256"], sha256(&content));
     process.stop().await;
     site.assert_clean().await;

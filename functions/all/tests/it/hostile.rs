@@ -1,5 +1,5 @@
 //! Files made to harm whoever looks into them, sent to the service as it runs: it stays up and answers, its memory stays
-//! bounded, and whoever sent a file is told why there is no picture of it.
+//! bounded, and the derivative of a failed file says why.
 
 use crate::app::media::{by_ffmpeg, jpeg, png};
 use crate::app::process::{Process, Site, client_over};
@@ -18,13 +18,13 @@ const MOST_MEMORY_MIB: u64 = 400;
 /// What becomes of a file.
 #[derive(Clone)]
 enum Fate {
-    /// It is not taken.
+    /// It is refused.
     Refused,
-    /// It is taken, there is no picture of it, and its owner is told why.
+    /// It is stored, its thumbnail fails, and the API says why.
     Fails,
-    /// It is taken, and there is a picture of it.
+    /// It is stored and has a thumbnail.
     Shows,
-    /// It is taken; whether there is a picture of it depends on where it is damaged.
+    /// It is stored; whether it has a thumbnail depends on where it is damaged.
     Either,
 }
 
@@ -107,25 +107,25 @@ async fn check(ann: &As<'_>, id: &str, name: &str, fate: &Fate) {
     let file = ann.file(id).await;
     let derivatives = file["derivatives"].as_array().unwrap();
     for made in derivatives {
-        let is_told = made["error"].as_str().is_some_and(|reason| reason.len() > 10);
-        assert!(made["state"] == "ready" || (made["state"] == "failed" && is_told), "{name}: {made}");
+        let has_reason = made["error"].as_str().is_some_and(|reason| reason.len() > 10);
+        assert!(made["state"] == "ready" || (made["state"] == "failed" && has_reason), "{name}: {made}");
     }
-    let picture = derivatives.iter().find(|made| made["kind"] == "default");
-    let picture = picture.unwrap_or(&Value::Null);
+    let thumbnail = derivatives.iter().find(|made| made["kind"] == "default");
+    let thumbnail = thumbnail.unwrap_or(&Value::Null);
     match fate {
-        Fate::Shows => assert_eq!(picture["state"], "ready", "{name}: {picture}"),
+        Fate::Shows => assert_eq!(thumbnail["state"], "ready", "{name}: {thumbnail}"),
         Fate::Fails => {
-            assert_eq!(picture["state"], "failed", "{name}: {picture}");
+            assert_eq!(thumbnail["state"], "failed", "{name}: {thumbnail}");
             let asked = ann.get(&format!("/api/files/{id}/thumbnail")).await;
             let error = asked.refused(404, "thumbnail_unavailable");
-            let (told, reason) = (error["error"].as_str().unwrap(), picture["error"].as_str().unwrap());
-            assert!(told.contains(reason), "{name}: {told}");
+            let (message, reason) = (error["error"].as_str().unwrap(), thumbnail["error"].as_str().unwrap());
+            assert!(message.contains(reason), "{name}: {message}");
         }
         Fate::Refused | Fate::Either => {}
     }
 }
 
-/// Asks every few milliseconds how the service is, until told that all is done; how long each answer took.
+/// Asks every few milliseconds how the service is, until `done`; how long each answer took.
 async fn ask_for_health(site: &Site, done: &CancellationToken) -> Vec<Duration> {
     let http = client_over(&site.path("jam-all.sock"));
     let mut latencies = Vec::new();
@@ -199,7 +199,7 @@ fn million_frames() -> Vec<u8> {
     [&head[..], &frame.repeat(1_000_000), b";"].concat()
 }
 
-/// What makes a player open other files, or a browser run something, under names of videos and pictures.
+/// What makes a player open other files, or a browser run something, under names of videos and images.
 fn lists_and_documents() -> Vec<Hostile> {
     [
         ("list.mp4", "#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"),
@@ -236,14 +236,14 @@ fn drawings() -> [Hostile; 3] {
     .map(|(name, text, fate)| hostile(name, text, fate))
 }
 
-/// Files that are one thing to us and may be another to somebody else.
+/// Files of one type to this service that other software may take for another.
 fn two_in_one() -> Vec<Hostile> {
     let script = b"GIF89a/*\0\0\0\0*/=1;alert(document.domain)//;";
     let video = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom<html><script>alert(1)</script></html>";
-    let picture = jpeg(640, 480);
+    let image = jpeg(640, 480);
     let comment = b"<script>alert(1)</script>";
     let length = u16::try_from(comment.len() + 2).unwrap().to_be_bytes();
-    let commented = [&picture[..2], &[0xFF, 0xFE], &length, comment, &picture[2..]].concat();
+    let commented = [&image[..2], &[0xFF, 0xFE], &length, comment, &image[2..]].concat();
     vec![
         hostile("script.gif", *script, Fate::Fails),
         hostile("page.mp4", *video, Fate::Fails),

@@ -64,7 +64,7 @@ async fn everything_of(user: &As<'_>) -> [Value; 4] {
     ]
 }
 
-/// Bob asks for Ann's files, for one that never was, and for what is no id: he is told the same every time.
+/// Bob asks for Ann's files, for one that never was, and for what is no id: the answer is the same every time.
 async fn try_with_an_id(app: &TestApp, operation: &Operation, anns: &[&String], bobs: &Value) {
     let mut answers = Vec::new();
     let ids = anns.iter().map(|id| id.as_str()).chain([UNKNOWN]);
@@ -96,7 +96,7 @@ async fn try_with_an_id(app: &TestApp, operation: &Operation, anns: &[&String], 
     }
 }
 
-/// Bob asks for Ann's uploads, for one that never was, and for what is no upload: he is told the same every time.
+/// Bob asks for Ann's uploads, for one that never was, and for what is no upload: the answer is the same every time.
 async fn try_an_upload(app: &TestApp, operation: &Operation, anns: &[String]) {
     let bob = app.bob();
     let never_was = [format!("{UPLOADS}/{UNKNOWN}"), format!("{UPLOADS}/not-an-upload")];

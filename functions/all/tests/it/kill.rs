@@ -1,4 +1,4 @@
-//! The process ends at any moment, killed or told to: what was answered for is there, and nothing else is.
+//! The process ends at any moment, killed or by a signal to stop: what was acknowledged is stored, and nothing else is.
 
 use crate::app::media::{bytes, png, sha256};
 use crate::app::process::{Process, Site, session_token};
@@ -75,7 +75,7 @@ async fn upload_until_refused(ann: &As<'_>, client: u64) -> Vec<(String, String)
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn an_upload_under_way_is_finished_when_the_process_is_told_to_end(pool: PgPool) {
+async fn an_upload_under_way_is_finished_when_the_process_is_stopped(pool: PgPool) {
     let site = Site::new(pool);
     let process = site.start("jam-all", &[]).await;
     let content = bytes(1, 600_000);
@@ -96,7 +96,7 @@ async fn an_upload_under_way_is_finished_when_the_process_is_told_to_end(pool: P
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_stalled_upload_does_not_keep_a_process_that_is_told_to_end(pool: PgPool) {
+async fn a_stalled_upload_does_not_delay_a_process_that_is_stopped(pool: PgPool) {
     let site = Site::new(pool);
     let process = site.start("jam-all", &[("JAM_DRAIN_SECONDS", "1")]).await;
     let body = Form::new().file("a.bin", &bytes(1, 600_000)).into_body();

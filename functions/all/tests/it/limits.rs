@@ -64,7 +64,7 @@ async fn a_path_with_dots_and_escapes_leads_nowhere(pool: PgPool) {
     ];
     for path in paths {
         let answer = exchange(&app, &format!("GET {path}"), "Host: a\r\n").await;
-        assert_eq!(answer.refused(404, "not_found")["error"], "There is nothing here.", "{path}");
+        assert_eq!(answer.refused(404, "not_found")["error"], "Not found.", "{path}");
     }
     app.finish().await;
 }

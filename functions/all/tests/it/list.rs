@@ -1,4 +1,4 @@
-//! Listings: every filter and order, pages by offset and by cursor, and what a bad query is told.
+//! Listings: every filter and order, pages by offset and by cursor, and the errors for bad queries.
 
 use crate::app::media::{MP3, MP4, png};
 use crate::app::{ANN, As, BOB, Form, TestApp, rows, user_id};

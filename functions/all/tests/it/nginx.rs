@@ -107,9 +107,9 @@ async fn the_bytes_are_sent_by_nginx_and_by_nobody_without_the_services_leave(po
     }
     let signed = nginx.nobody().get(file["streamUrl"].as_str().unwrap()).await.expect(200);
     assert_eq!(signed.body, content);
-    let picture = nginx.user(ANN).get(&format!("/api/files/{id}/thumbnail")).await.expect(200);
-    assert_eq!(picture.header("content-type"), Some("image/webp"));
-    assert!(picture.header_values("vary").concat().contains("Accept"));
+    let thumbnail = nginx.user(ANN).get(&format!("/api/files/{id}/thumbnail")).await.expect(200);
+    assert_eq!(thumbnail.header("content-type"), Some("image/webp"));
+    assert!(thumbnail.header_values("vary").concat().contains("Accept"));
     for direct in [format!("/_volume/{file_path}"), "/_volume/".to_owned(), "/_volume/.jam-volume".to_owned()]
     {
         let refused = nginx.user(ANN).get(&direct).await.expect(404);

@@ -207,7 +207,7 @@ async fn a_new_type_moves_the_bytes_between_the_counters(pool: PgPool) {
     app.finish().await;
 }
 
-/// Total, trashed and image bytes, files and pictures outside the trash.
+/// Total, trashed and image bytes, files and images outside the trash.
 async fn usage(ann: &As<'_>) -> [Value; 5] {
     let usage = ann.usage().await;
     let images = usage["byType"]["image"].clone();

@@ -1,4 +1,4 @@
-//! Videos that browsers cannot stream: made anew beside the original, seen while they are made, cancelled, tried again.
+//! Videos that browsers cannot stream: converted beside the original, with progress, cancellation and retries.
 
 use crate::app::media::{MP4, by_ffmpeg, long_video, png, sha256, video_writers};
 use crate::app::{ANN, TestApp, eventually};
@@ -30,7 +30,7 @@ fn writers(app: &TestApp) -> Vec<PathBuf> {
     video_writers(&app.app.config.storage_root)
 }
 
-/// The worker's loop for long jobs, until it is told to stop.
+/// The worker's loop for long jobs, until it is stopped.
 fn start_worker(app: &TestApp) -> (JoinSet<()>, CancellationToken) {
     let (mut worker, stop) = (JoinSet::new(), CancellationToken::new());
     worker.spawn(jam_worker::background(app.app.clone(), stop.clone()));
@@ -181,9 +181,9 @@ async fn a_long_job_never_holds_the_others_up(pool: PgPool) {
     let second = app.ann().store_id("b.mp4", &MP4).await;
     let worker = start_worker(&app);
     under_way(&app, &long).await;
-    let picture = app.ann().store_id("c.png", &png(300, 200)).await;
-    eventually("the picture is made beside the video", async || {
-        (app.ann().file(&picture).await["derivatives"][0]["state"] == "ready").then_some(())
+    let image = app.ann().store_id("c.png", &png(300, 200)).await;
+    eventually("the thumbnail of an image is made beside the video", async || {
+        (app.ann().file(&image).await["derivatives"][0]["state"] == "ready").then_some(())
     })
     .await;
     assert_eq!(playback(&app, &second).await.unwrap()["progress"], Value::Null, "one video at a time");
@@ -213,7 +213,7 @@ async fn a_video_whose_worker_was_lost_is_recorded_by_its_successor_alone(pool: 
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn pictures_are_tried_again_but_not_cancelled(pool: PgPool) {
+async fn thumbnails_are_retried_but_not_cancelled(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let mut damaged = png(800, 600);
     let length = damaged.len();

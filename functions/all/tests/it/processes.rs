@@ -1,5 +1,5 @@
 //! Processes beside each other: a writer that stands still, clients of two that send the same upload or want the same
-//! picture, workers that make videos, a database server that stops.
+//! thumbnail, workers that make videos, a database server that stops.
 
 use crate::app::media::{MP4, bytes, long_video, png, sha256, video_writers};
 use crate::app::postgres::Postgres;
@@ -101,11 +101,11 @@ async fn fastest_takeover(site: &Site, from: &Process, by: &As<'_>, content: &[u
     for _ in 0..5 {
         let mut stalled = from.stalled_sender(site, &url, content, at..at + 400_000).await;
         let asked = Instant::now();
-        let told = by.offset(&url).await;
+        let offset = by.offset(&url).await;
         fastest = fastest.min(asked.elapsed());
         stalled.answer().await.refused(423, "upload_locked");
-        assert!((at + 1..=at + 400_000).contains(&told), "{told} after {at}");
-        at = told;
+        assert!((at + 1..=at + 400_000).contains(&offset), "{offset} after {at}");
+        at = offset;
     }
     let last = by.append(&url, at, &content[at..]).await.expect(204);
     let file = from.user(ANN).file(last.header("upload-file-id").unwrap()).await;
@@ -118,7 +118,7 @@ async fn a_stalled_sender_to_one_process_is_sent_away_at_once_by_whoever_asks_an
     let site = Site::new(pool.clone());
     let (first, second) = (site.start("jam-all", &[]).await, site.start("jam-upload", &[]).await);
     let (other, content) = (As::new(&second, None), bytes(1, 3_000_000));
-    // A writer that is not told looks every second.
+    // A writer without notifications checks every second.
     let at_once = Duration::from_millis(400);
     let fastest = fastest_takeover(&site, &first, &other, &content).await;
     assert!(fastest < at_once, "{fastest:?}");
@@ -133,7 +133,7 @@ async fn a_stalled_sender_to_one_process_is_sent_away_at_once_by_whoever_asks_an
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_hundred_who_ask_two_processes_at_once_are_given_the_one_picture_that_is_made(pool: PgPool) {
+async fn a_hundred_requests_to_two_processes_share_one_thumbnail(pool: PgPool) {
     let site = Site::new(pool.clone());
     rows::count_what_is_made(&mut pool.acquire().await.unwrap()).await;
     let (first, second) = (site.start("jam-all", &[]).await, site.start("jam-thumbnail", &[]).await);
@@ -143,7 +143,7 @@ async fn a_hundred_who_ask_two_processes_at_once_are_given_the_one_picture_that_
     let answers = join_all((0..100).map(|n| callers[n % 2].get(&path))).await;
     let tags: BTreeSet<String> =
         answers.into_iter().map(|answer| answer.expect(200).header("etag").unwrap().to_owned()).collect();
-    assert_eq!(tags.len(), 1, "everybody has the same picture: {tags:?}");
+    assert_eq!(tags.len(), 1, "everybody has the same thumbnail: {tags:?}");
     assert_eq!(rows::times_made(&mut pool.acquire().await.unwrap(), "medium").await, 1);
     first.stop().await;
     second.stop().await;
@@ -200,7 +200,7 @@ async fn clients_of_two_processes_that_send_the_same_upload_make_one_file(pool: 
     let clients = [As::new(&first, None), As::new(&second, None)];
     let [one, other] = &clients;
     let (one, other) = tokio::join!(send_all(one, &url, &content), send_all(other, &url, &content));
-    assert_eq!(one, other, "both are told the same file");
+    assert_eq!(one, other, "both answers name the same file");
     let ann = first.user(ANN);
     assert_eq!(ann.file(&one).await["sha256"], sha256(&content));
     assert_eq!(ann.counters().await, json!([content.len(), 0, 0, 1]));
@@ -212,15 +212,15 @@ async fn clients_of_two_processes_that_send_the_same_upload_make_one_file(pool: 
 
 /// Sends pieces from wherever the upload is, until it is whole; the file's id.
 async fn send_all(client: &As<'_>, url: &str, content: &[u8]) -> String {
-    let mut told = 0;
+    let mut acknowledged = 0;
     loop {
         let asked = client.look_up(url).await;
         if asked.status == 423 {
             continue;
         }
         let at = offset(&asked.expect(200));
-        assert!(at >= told, "told {told} before and {at} now");
-        told = at;
+        assert!(at >= acknowledged, "{acknowledged} acknowledged before and {at} now");
+        acknowledged = at;
         let end = content.len().min(at + 700_000);
         let answer = client.append(url, at, &content[at..end]).await;
         assert!(matches!(answer.status, 204 | 409 | 413 | 423), "{}", answer.status);

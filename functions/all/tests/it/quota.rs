@@ -1,4 +1,4 @@
-//! The quota: exact to the byte, whoever races for it, and told before the bytes are sent.
+//! The quota: exact to the byte in every race, and refused before the bytes are sent.
 
 use crate::app::{ANN, Form, Raw, TestApp, eventually, media, token};
 use futures_util::future::join_all;

@@ -197,7 +197,7 @@ async fn a_job_outlives_whoever_began_its_image_and_died(pool: PgPool) {
     let id = ann.store_id("a.png", &png(300, 200)).await;
     rows::lease_derivatives(&mut app.app.db.conn().await.unwrap()).await;
     assert!(work::run_next(&app.app).await.unwrap());
-    assert!(!work::run_next(&app.app).await.unwrap(), "it waits for whoever holds the right");
+    assert!(!work::run_next(&app.app).await.unwrap(), "it waits for the owner of the lease");
     let mut conn = app.app.db.conn().await.unwrap();
     rows::lapse_leases(&mut conn).await;
     rows::make_jobs_due(&mut conn).await;

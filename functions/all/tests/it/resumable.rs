@@ -94,11 +94,11 @@ async fn a_stalled_sender_is_sent_away_at_once_by_whoever_asks_anew(pool: PgPool
         stalled.send(&content[at..at + 400_000]).await.unwrap();
         bytes_are_written(&app, at).await;
         let asked = Instant::now();
-        let told = app.ann().offset(&url).await;
+        let offset = app.ann().offset(&url).await;
         fastest = fastest.min(asked.elapsed());
         stalled.answer().await.refused(423, "upload_locked");
-        assert!((at + 1..=at + 400_000).contains(&told), "{told} after {at}");
-        at = told;
+        assert!((at + 1..=at + 400_000).contains(&offset), "{offset} after {at}");
+        at = offset;
     }
     // The fastest of several: other tests share the machine and its disk.
     assert!(fastest < Duration::from_millis(200), "{fastest:?}");

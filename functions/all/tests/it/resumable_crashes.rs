@@ -148,7 +148,7 @@ async fn a_proof_cut_off_anywhere_leaves_an_upload_that_takes_bytes_or_is_a_file
     let site = Site::new(pool);
     let content = bytes(1, CONTENT_BYTES);
     let digest = crate::app::tus::repr_digest(&content);
-    for point in points("known", 4) {
+    for point in points("proof", 4) {
         let process = starts(&site, point).await;
         let ann = process.user(ANN);
         if ann.usage().await["fileCount"] == 0 {
@@ -162,7 +162,7 @@ async fn a_proof_cut_off_anywhere_leaves_an_upload_that_takes_bytes_or_is_a_file
         let next = site.start("jam-all", &[]).await;
         let ann = next.user(ANN);
         let at = ann.offset(&url).await;
-        assert_eq!(at, if point == "known.done" { content.len() } else { 0 }, "{point}");
+        assert_eq!(at, if point == "proof.done" { content.len() } else { 0 }, "{point}");
         if at == 0 {
             ann.append(&url, 0, &content).await.expect(204);
         }

@@ -33,7 +33,7 @@ async fn an_upload_survives_kills_at_any_moment_byte_for_byte(pool: PgPool) {
         assert_eq!(process.ended().await.signal(), Some(9));
         process = site.start("jam-all", &[]).await;
         let at = process.user(ANN).offset(&url).await;
-        assert!(at >= known, "told {known} before and {at} now");
+        assert!(at >= known, "{known} acknowledged before and {at} now");
         known = at;
     }
     let ann = process.user(ANN);
@@ -67,18 +67,18 @@ async fn send_until_killed(process: &Process, url: &str, from: usize, content: &
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_process_told_to_end_records_what_it_has_and_ends_soon(pool: PgPool) {
+async fn a_process_that_is_stopped_records_what_it_has_and_ends_soon(pool: PgPool) {
     let site = Site::new(pool);
     let process = site.start("jam-all", &[]).await;
     let content = bytes(1, 900_000);
     let url = process.user(ANN).create("a.bin", content.len()).await;
     let mut raw = process.stalled_sender(&site, &url, &content, 0..600_000).await;
-    let told = Instant::now();
+    let stopped = Instant::now();
     process.signal(Signal::SIGTERM);
     raw.answer().await.refused(503, "draining");
     drop(raw);
     assert!(process.ended().await.success());
-    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+    assert!(stopped.elapsed() < Duration::from_secs(5), "{:?}", stopped.elapsed());
     let recorded = session(&site.app(), &url).await.durable.offset().bytes();
     assert!((1..=600_000).contains(&recorded), "{recorded}");
     let process = site.start("jam-all", &[]).await;
@@ -235,7 +235,7 @@ async fn a_join_that_was_cut_off_goes_on_where_it_was(pool: PgPool) {
         expected_sha256: None,
         idempotency_key: None,
     };
-    // A process that is told to end before the first byte.
+    // A process that is stopped before the first byte.
     let dying = app.another();
     dying.stop.cancel();
     assert!(matches!(join::join(&dying, new, &parts).await, Err(Error::Draining)));

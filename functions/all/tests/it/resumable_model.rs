@@ -221,7 +221,7 @@ impl Model<'_> {
         self.ended.extend(self.open.drain(..).map(|upload| upload.url));
     }
 
-    /// The kernel starts anew: what was told is there, and nothing else counts.
+    /// The kernel restarts: what was acknowledged is there, and nothing else counts.
     async fn reboot(&mut self) {
         rows::forget_the_boot(&mut self.app.app.db.conn().await.unwrap()).await;
     }

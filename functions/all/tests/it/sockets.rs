@@ -55,7 +55,7 @@ async fn functions_as_processes_of_their_own_are_one_service(pool: PgPool) {
     assert_eq!(range.body, content[100..200]);
     let stream = service.nobody().get(file["streamUrl"].as_str().unwrap()).await.expect(200);
     assert_eq!(sha256(&stream.body), file["sha256"]);
-    eventually("the worker made the picture", async || {
+    eventually("the worker made the thumbnail", async || {
         (ann.file(id).await["derivatives"][0]["state"] == "ready").then_some(())
     })
     .await;

@@ -1,4 +1,4 @@
-//! Pictures of files: made once, when they are first asked for or before; upright, in named sizes, or failed for a reason.
+//! Thumbnails: made once, when they are first asked for or before; upright, in named sizes, or failed for a reason.
 
 use crate::app::media::{MP3, MP4, jpeg, png, upright_jpeg};
 use crate::app::{ANN, Answer, TestApp};
@@ -9,20 +9,20 @@ use image::{DynamicImage, GenericImageView as _};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-fn picture(answer: &Answer) -> DynamicImage {
+fn decode(answer: &Answer) -> DynamicImage {
     image::load_from_memory(&answer.body).unwrap()
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_picture_is_there_before_the_worker_is(pool: PgPool) {
+async fn a_thumbnail_is_made_on_request_without_a_worker(pool: PgPool) {
     let app = TestApp::new(pool).await;
     for (name, content) in
         [("a.png", &png(800, 600)), ("b.jpg", &jpeg(800, 600)), ("c.mp4", &MP4), ("d.mp3", &MP3)]
     {
         let id = app.ann().store_id(name, content).await;
         let answer = app.ann().get(&format!("/api/files/{id}/thumbnail")).await.expect(200);
-        let picture = picture(&answer);
-        assert_eq!((picture.width(), picture.height()), (400, 225), "{name}");
+        let thumbnail = decode(&answer);
+        assert_eq!((thumbnail.width(), thumbnail.height()), (400, 225), "{name}");
         assert_eq!(answer.header("content-type"), Some("image/webp"));
         let file = app.ann().file(&id).await;
         assert_eq!(file["derivatives"][0]["state"], "ready", "{name}");
@@ -32,7 +32,7 @@ async fn a_picture_is_there_before_the_worker_is(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn the_worker_makes_the_picture_that_lists_show(pool: PgPool) {
+async fn the_worker_makes_the_thumbnail_that_lists_show(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let id = app.ann().store_id("a.png", &png(800, 600)).await;
     assert_eq!(app.ann().file(&id).await["derivatives"][0]["state"], "pending");
@@ -45,7 +45,7 @@ async fn the_worker_makes_the_picture_that_lists_show(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn every_file_with_a_picture_can_be_painted_before_any_picture_arrives(pool: PgPool) {
+async fn every_file_with_a_thumbnail_has_a_thumbhash(pool: PgPool) {
     let app = TestApp::new(pool).await;
     for (name, content) in
         [("a.png", &png(800, 600)), ("b.jpg", &jpeg(800, 600)), ("c.mp4", &MP4), ("d.mp3", &MP3)]
@@ -73,17 +73,18 @@ async fn a_photo_of_a_telephone_held_upright_is_upright(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let id = app.ann().store_id("a.jpg", &upright_jpeg(300, 400)).await;
     assert_eq!(app.ann().file(&id).await["resolution"], "300x400");
-    let picture = picture(&app.ann().get(&format!("/api/files/{id}/thumbnail?size=small")).await.expect(200));
-    assert_eq!((picture.width(), picture.height()), (192, 256));
-    let [red, _, blue, _] = picture.get_pixel(96, 20).0;
+    let thumbnail =
+        decode(&app.ann().get(&format!("/api/files/{id}/thumbnail?size=small")).await.expect(200));
+    assert_eq!((thumbnail.width(), thumbnail.height()), (192, 256));
+    let [red, _, blue, _] = thumbnail.get_pixel(96, 20).0;
     assert!(red > 150 && blue < 100, "the upper half is red: {red} {blue}");
-    let [red, _, blue, _] = picture.get_pixel(96, 236).0;
+    let [red, _, blue, _] = thumbnail.get_pixel(96, 236).0;
     assert!(red < 100 && blue > 150, "the lower half is blue: {red} {blue}");
     app.finish().await;
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn forty_who_ask_at_once_are_given_the_one_picture_that_is_made(pool: PgPool) {
+async fn forty_requests_at_once_share_one_thumbnail(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let file = app.ann().store("a.png", &png(1200, 900)).await;
     let id = file["id"].as_str().unwrap();
@@ -116,7 +117,7 @@ async fn a_client_that_takes_no_webp_is_given_jpeg(pool: PgPool) {
         let answer = app.ann().get_with(&path, "accept", accept).await.expect(200);
         assert_eq!(answer.header("content-type"), Some(mime_type), "{accept}");
         assert!(answer.header_values("vary").contains(&"Accept"));
-        assert_eq!(picture(&answer).width(), 400);
+        assert_eq!(decode(&answer).width(), 400);
     }
     assert_eq!(
         app.ann().file(&id).await["derivatives"].as_array().unwrap().len(),
@@ -136,8 +137,9 @@ async fn sizes_have_names(pool: PgPool) {
         ("?size=medium", (320, 640)),
         ("?size=large", (600, 1200)),
     ] {
-        let picture = picture(&app.ann().get(&format!("/api/files/{id}/thumbnail{query}")).await.expect(200));
-        assert_eq!((picture.width(), picture.height()), expected, "{query}");
+        let thumbnail =
+            decode(&app.ann().get(&format!("/api/files/{id}/thumbnail{query}")).await.expect(200));
+        assert_eq!((thumbnail.width(), thumbnail.height()), expected, "{query}");
     }
     let error = app.ann().get(&format!("/api/files/{id}/thumbnail?size=4000x4000")).await;
     assert_eq!(error.refused(400, "invalid_parameter")["parameter"], "size");
@@ -145,7 +147,7 @@ async fn sizes_have_names(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_picture_that_the_client_has_is_not_sent_again(pool: PgPool) {
+async fn a_thumbnail_that_the_client_has_is_not_sent_again(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let path = format!("/api/files/{}/thumbnail", app.ann().store_id("a.png", &png(800, 600)).await);
     let answer = app.ann().get(&path).await.expect(200);
@@ -163,7 +165,7 @@ async fn a_picture_that_the_client_has_is_not_sent_again(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_damaged_picture_has_a_reason_instead_of_a_thumbnail(pool: PgPool) {
+async fn a_damaged_image_has_a_reason_instead_of_a_thumbnail(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let mut content = png(800, 600);
     let length = content.len();
@@ -186,7 +188,7 @@ async fn a_damaged_picture_has_a_reason_instead_of_a_thumbnail(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_picture_with_too_many_pixels_is_stored_and_not_decoded(pool: PgPool) {
+async fn an_image_with_too_many_pixels_is_stored_and_not_decoded(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let mut content = png(8, 8);
     // IHDR: width and height at 16, its checksum at 29.
@@ -208,18 +210,18 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_text_has_no_picture(pool: PgPool) {
+async fn a_text_has_no_thumbnail(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let file = app.ann().store("project.json", b"{\"scenes\": []}").await;
     assert_eq!((&file["derivatives"], &file["thumbnailUrl"]), (&json!([]), &Value::Null));
     let path = format!("/api/files/{}/thumbnail", file["id"].as_str().unwrap());
     let error = app.ann().get(&path).await.refused(404, "thumbnail_unavailable");
-    assert_eq!(error["reason"], "there is no picture of files of this type");
+    assert_eq!(error["reason"], "files of this type have no thumbnail");
     app.finish().await;
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn pictures_go_with_their_file(pool: PgPool) {
+async fn thumbnails_are_removed_with_their_file(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let id = app.ann().store_id("a.png", &png(800, 600)).await;
     let path = format!("/api/files/{id}/thumbnail");
@@ -244,9 +246,9 @@ async fn a_drawing_is_kept_as_an_image_and_never_served_in_place(pool: PgPool) {
         [&json!("image"), &json!("image/svg+xml"), &json!(160), &json!(90)]
     );
     let id = file["id"].as_str().unwrap();
-    let picture = picture(&app.ann().get(&format!("/api/files/{id}/thumbnail")).await.expect(200));
-    assert_eq!((picture.width(), picture.height()), (400, 225));
-    let [red, green, blue, alpha] = picture.to_rgba8().get_pixel(200, 100).0;
+    let thumbnail = decode(&app.ann().get(&format!("/api/files/{id}/thumbnail")).await.expect(200));
+    assert_eq!((thumbnail.width(), thumbnail.height()), (400, 225));
+    let [red, green, blue, alpha] = thumbnail.to_rgba8().get_pixel(200, 100).0;
     assert!(red > 250 && green < 5 && blue < 5 && alpha == 255, "red, but for what the coding loses");
     let answer = app.ann().get(&format!("/api/files/{id}/download")).await.expect(200);
     assert!(answer.header("content-disposition").unwrap().starts_with("attachment"));

@@ -154,7 +154,7 @@ async fn a_type_that_the_content_is_not_is_refused_before_and_after_the_file(poo
     ];
     for form in forms {
         let error = app.ann().upload(form).await.refused(415, "type_mismatch");
-        assert_eq!((&error["declared"], &error["found"]), (&json!("video"), &json!("PNG picture")));
+        assert_eq!((&error["declared"], &error["found"]), (&json!("video"), &json!("PNG image")));
     }
     let unknown = Form::new().field("fileType", "hologram").file("a.png", &png(4, 4));
     let error = app.ann().upload(unknown).await.refused(400, "invalid_parameter");

@@ -161,9 +161,9 @@ async fn a_url_is_made_for_a_purpose_and_a_size(pool: PgPool) {
         [("default", (400, 225)), ("small", (256, 128)), ("medium", (640, 320)), ("large", (1440, 720))]
     {
         let made = make(&app, &id, json!({ "purpose": "thumbnail", "size": size })).await;
-        let picture = app.nobody().get(made["url"].as_str().unwrap()).await.expect(200);
-        let picture = image::load_from_memory(&picture.body).unwrap();
-        assert_eq!((picture.width(), picture.height()), expected, "{size}");
+        let thumbnail = app.nobody().get(made["url"].as_str().unwrap()).await.expect(200);
+        let thumbnail = image::load_from_memory(&thumbnail.body).unwrap();
+        assert_eq!((thumbnail.width(), thumbnail.height()), expected, "{size}");
     }
     let text = app.ann().store_id("a.txt", b"text").await;
     let path = format!("/api/files/{text}/url");

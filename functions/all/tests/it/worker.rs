@@ -48,7 +48,7 @@ async fn a_job_that_fails_is_tried_three_times_and_set_aside_with_its_reason(poo
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_picture_that_cannot_be_made_for_now_is_tried_again(pool: PgPool) {
+async fn a_thumbnail_whose_making_fails_for_now_is_retried(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let file = app.ann().store("a.png", &png(800, 600)).await;
     let on_volume = app.on_volume(file["filePath"].as_str().unwrap());
@@ -68,7 +68,7 @@ async fn a_picture_that_cannot_be_made_for_now_is_tried_again(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_picture_that_was_given_up_is_made_when_an_operator_lets_its_job_try_again(pool: PgPool) {
+async fn a_thumbnail_that_was_given_up_is_made_when_an_operator_retries_its_job(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let file = app.ann().store("a.png", &png(800, 600)).await;
     let (path, id) = (file["filePath"].as_str().unwrap(), file["id"].as_str().unwrap());
@@ -147,7 +147,7 @@ async fn the_worker_does_what_is_queued_and_ends_when_it_is_told(pool: PgPool) {
         ids.push(app.ann().store_id("a.png", &png(100 * n, 100)).await);
     }
     for id in &ids {
-        eventually("its picture is made", async || {
+        eventually("its thumbnail is made", async || {
             (app.ann().file(id).await["derivatives"][0]["state"] == "ready").then_some(())
         })
         .await;

@@ -36,7 +36,7 @@ pub(super) const UPLOAD_LIMIT: HeaderName = HeaderName::from_static("upload-limi
 pub(super) const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
 pub(super) const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 
-/// Refuses whoever does not speak the protocol's version.
+/// Refuses clients of another version of the protocol.
 ///
 /// # Errors
 /// [`Error::UnsupportedVersion`].

@@ -120,7 +120,7 @@ test("a file is paused and resumed", async () => {
   assert.ok((await resumedAt()) > 0, "nothing of what was sent is there");
 });
 
-test("a page that is loaded anew goes on where it was", async () => {
+test("a page that is reloaded continues its upload", async () => {
   const { path, digest } = await makeFile("reloaded.bin");
   await chooseAndStall(path);
   await page.reload();
@@ -143,15 +143,15 @@ test("a network that goes away is waited for", async () => {
   assert.ok((await resumedAt()) > 0, "nothing of what was sent is there");
 });
 
-test("a file over the quota is refused at once, and its user is told", async () => {
+test("a file over the quota is refused at once, and the page shows why", async () => {
   const path = join(folder, "large.bin");
   await writeFile(path, "");
   await truncate(path, QUOTA + 1);
   await choose(path);
   await page.waitForSelector(".uppy-StatusBar.is-error");
-  const told = await page.textContent(".uppy-Informer");
+  const message = await page.textContent(".uppy-Informer");
   assert.deepEqual(requests.map((response) => response.status()), [413]);
-  assert.match(told, /large\.bin/);
+  assert.match(message, /large\.bin/);
   const [details] = await Promise.all([
     page.waitForEvent("dialog").then(async (dialog) => {
       await dialog.dismiss();

@@ -1,4 +1,4 @@
-//! The length of what lies in fragments (ISO 14496-12, 8.8) behind `moov`.
+//! The length of the fragments (ISO 14496-12, 8.8) behind `moov`.
 
 use std::ops::Range;
 
@@ -8,8 +8,8 @@ use crate::media::source::Source;
 /// How many of the last fragments are looked at: each track may have fragments of its own.
 const LAST: usize = 8;
 
-/// From the start of the first sample to the end of the last one, in seconds: by an index of the whole file, else by the
-/// times of the last fragments, else by the sum of all. `None` where that is too much to read.
+/// From the start of the first sample to the end of the last one, in seconds: by an index of the whole file, else by
+/// the times of the last fragments, else by the sum of all. `None` where that is too much to read.
 pub(super) fn seconds(source: &mut Source<'_>, moov: &Range<u64>, tracks: &[Track]) -> Option<f64> {
     let after = moov.end..source.len();
     let mut moofs: Vec<Range<u64>> = Vec::new();
@@ -50,8 +50,8 @@ pub(super) fn seconds(source: &mut Source<'_>, moov: &Range<u64>, tracks: &[Trac
     (!source.is_spent()).then_some(length)
 }
 
-/// The sum of the subsegments of a `sidx`, if they reach to the end of the file: there may be one for each fragment, and
-/// an index of fragments behind the last.
+/// The sum of the subsegments of a `sidx`, if they reach to the end of the file: there may be one for each fragment,
+/// and an index of fragments behind the last.
 fn whole_index(source: &mut Source<'_>, body: &Range<u64>) -> Option<f64> {
     let content = source.up_to(body.start, (body.end - body.start).min(1 << 20))?;
     let timescale = be32(&content, 8)?;
@@ -74,7 +74,7 @@ fn last_box(source: &mut Source<'_>, at: u64) -> Option<[u8; 4]> {
 }
 
 struct Fragment {
-    /// In seconds, if it is told.
+    /// In seconds, if it is stated.
     start: Option<f64>,
     seconds: f64,
 }

@@ -1,4 +1,4 @@
-//! Pictures that are coded as frames of AV1, which is AVIF, one row of tiles at a time.
+//! AVIF: images that are coded as frames of AV1, one row of tiles at a time.
 //! `re_rav1d` is dav1d, in Rust with its assembly. Its planes are shrunk as they are: the mean of colours is the colour
 //! of the mean, so that only what is left becomes RGB.
 
@@ -40,7 +40,7 @@ pub(in crate::media::thumbnail) fn decode(
     let Some(alpha) = apart else {
         return Ok(Decoded { pixels, extent, fit, orientation, matrix: Some(matrix), icc });
     };
-    // What was multiplied, or lies in other tiles, is put together as soon as it is small.
+    // Premultiplied colours, and alpha in other tiles, are combined as soon as both are small.
     let shown = shown.scaled(full, alpha.size);
     let reduction = fit.reduction() * f64::from(alpha.size.0) / f64::from(full.0);
     let planes = Planes { layout: Layout::Gray, shown, reduction, ..planes };
@@ -53,7 +53,7 @@ pub(in crate::media::thumbnail) fn decode(
 /// How a frame's channels become RGB, and the profile that it names.
 type Colours = (Matrix, Option<Vec<u8>>);
 
-/// How the planes of a picture are read.
+/// How the planes of an image are read.
 #[derive(Clone, Copy)]
 struct Planes {
     /// With `Gray`, only brightness.
@@ -92,7 +92,7 @@ impl Planes {
                 return Err(damaged());
             }
             if seen.is_none() {
-                seen = Some((matrix(&first.picture)?, profile(&first.picture)));
+                seen = Some((matrix(&first.frame)?, profile(&first.frame)));
             }
             for y in (0..first.height).filter(|y| down.contains(&(above + y))) {
                 lines.read(&tiles, alphas.as_deref(), y, width);
@@ -115,10 +115,10 @@ impl Planes {
     }
 }
 
-/// A stream whose frames are the tiles of a picture.
+/// A stream whose frames are the tiles of an image.
 struct Tiles {
     decoder: Decoder,
-    /// Tiles across and down, and the size of the picture that they make up.
+    /// Tiles across and down, and the size of the image that they make up.
     tiles: (u32, u32),
     size: (u32, u32),
     max_bytes: u64,
@@ -137,7 +137,7 @@ impl Tiles {
         settings.set_n_threads(1);
         settings.set_max_frame_delay(1);
         settings.set_inloop_filters(filters);
-        // Of a picture in layers, the whole.
+        // For an image in layers, the complete one.
         settings.set_all_layers(false);
         settings.set_frame_size_limit(u32::try_from(max_bytes / MAX_PIXEL_BYTES).unwrap_or(u32::MAX));
         let mut decoder = Decoder::with_settings(&settings).map_err(|_| no_memory())?;
@@ -145,7 +145,7 @@ impl Tiles {
         Ok(Self { decoder, tiles, size, max_bytes })
     }
 
-    /// The next row of tiles, which are alike and cover the width of the picture.
+    /// The next row of tiles, which are alike and cover the width of the image.
     fn next_row(&mut self) -> Result<Vec<Tile>, MediaError> {
         let mut row: Vec<Tile> = Vec::new();
         let mut bytes = 0;
@@ -156,14 +156,14 @@ impl Tiles {
             }
             bytes += tile.planes.iter().map(|plane| plane.len() as u64).sum::<u64>();
             if bytes > self.max_bytes {
-                return Err(MediaError::permanent("the picture needs too much memory to decode"));
+                return Err(MediaError::permanent("the image needs too much memory to decode"));
             }
             row.push(tile);
         }
         Ok(row)
     }
 
-    /// Whether as many tiles of this size as there are make up the picture, and no fewer would.
+    /// Whether as many tiles of this size as there are make up the image, and no fewer would.
     fn is_of_its_size(&self, tile: &Tile) -> bool {
         let fits = |count: u32, length: usize, whole: u32| {
             let (count, whole) = (count as usize, whole as usize);
@@ -175,7 +175,7 @@ impl Tiles {
 
 /// A decoded frame.
 struct Tile {
-    picture: Picture,
+    frame: Picture,
     /// Brightness, and the two colours where it has any.
     planes: Vec<Plane>,
     width: usize,
@@ -186,14 +186,14 @@ struct Tile {
 }
 
 impl Tile {
-    fn new(picture: Picture) -> Self {
-        let layout = picture.pixel_layout();
+    fn new(frame: Picture) -> Self {
+        let layout = frame.pixel_layout();
         let (y, colours) = (PlanarImageComponent::Y, [PlanarImageComponent::U, PlanarImageComponent::V]);
         let colours = if layout == PixelLayout::I400 { &colours[..0] } else { &colours };
-        let planes = [y].iter().chain(colours).map(|component| picture.plane(*component)).collect();
-        let (width, height) = (picture.width() as usize, picture.height() as usize);
-        let excess = (picture.bit_depth() as u32).saturating_sub(8);
-        Self { picture, planes, width, height, layout, excess }
+        let planes = [y].iter().chain(colours).map(|component| frame.plane(*component)).collect();
+        let (width, height) = (frame.width() as usize, frame.height() as usize);
+        let excess = (frame.bit_depth() as u32).saturating_sub(8);
+        Self { frame, planes, width, height, layout, excess }
     }
 
     fn is_like(&self, other: &Self) -> bool {
@@ -201,7 +201,7 @@ impl Tile {
         facts(self) == facts(other) && self.layout == other.layout
     }
 
-    /// How a plane lies in memory: the component that tells its stride, whether it is half as wide, and half as high.
+    /// How a plane is stored: the component that has its stride, whether it is half as wide, and half as high.
     fn shape(&self, index: usize) -> (PlanarImageComponent, bool, bool) {
         match (index, self.layout) {
             (0, _) => (PlanarImageComponent::Y, false, false),
@@ -211,21 +211,21 @@ impl Tile {
         }
     }
 
-    /// The samples of a plane from the one on that stands first in line `y` of the picture.
+    /// The samples of a plane from the first one in line `y` of the image on.
     fn samples(&self, index: usize, y: usize) -> &[u8] {
         let (component, _, is_low) = self.shape(index);
-        let stride = self.picture.stride(component) as usize;
+        let stride = self.frame.stride(component) as usize;
         &self.planes[index][stride * if is_low { y / 2 } else { y }..]
     }
 
-    /// A line of a plane that has the picture's width, in bytes, where it lies so in memory.
+    /// A line of a plane that has the image's width, in bytes, where it is contiguous in memory.
     fn whole_line(&self, index: usize, y: usize) -> Option<&[u8]> {
         let is_narrow = self.shape(index).1;
         (self.excess == 0 && !is_narrow && index < self.planes.len())
             .then(|| &self.samples(index, y)[..self.width])
     }
 
-    /// A line of a plane as bytes of the picture's width, behind those in `line`.
+    /// A line of a plane as bytes of the image's width, behind those in `line`.
     fn line(&self, index: usize, y: usize, line: &mut Vec<u8>) {
         let samples = self.samples(index, y);
         let excess = self.excess;
@@ -252,7 +252,7 @@ fn double(samples: impl Iterator<Item = u8>, width: usize, line: &mut Vec<u8>) {
 /// The same line of every plane, across all tiles, in bytes.
 #[derive(Default)]
 struct Lines {
-    /// Brightness and the two colours, where they do not lie so in memory.
+    /// Brightness and the two colours, where they are not contiguous in memory.
     planes: [Vec<u8>; 3],
     /// Empty where there is none.
     alpha: Vec<u8>,
@@ -260,7 +260,7 @@ struct Lines {
 
 impl Lines {
     fn read(&mut self, tiles: &[Tile], alphas: Option<&[Tile]>, y: usize, width: usize) {
-        /// What a picture without colours has for them.
+        /// What an image without colours has for them.
         const NEUTRAL: u8 = 128;
         self.alpha.clear();
         for tile in alphas.into_iter().flatten() {
@@ -293,19 +293,19 @@ impl Lines {
     }
 }
 
-/// A line that needs no copy, because it lies in one tile.
+/// A line that needs no copy, because it is in one tile.
 fn whole_line(tiles: &[Tile], index: usize, y: usize) -> Option<&[u8]> {
     let [only] = tiles else { return None };
     only.whole_line(index, y)
 }
 
 /// How a frame's brightness and colours become RGB.
-fn matrix(picture: &Picture) -> Result<Matrix, MediaError> {
-    let range = match picture.color_range() {
+fn matrix(frame: &Picture) -> Result<Matrix, MediaError> {
+    let range = match frame.color_range() {
         YUVRange::Full => Range::Full,
         YUVRange::Limited => Range::Limited,
     };
-    Ok(match picture.matrix_coefficients() {
+    Ok(match frame.matrix_coefficients() {
         MatrixCoefficients::Identity => Matrix::identity(range),
         MatrixCoefficients::YCgCo => Matrix::ycgco(range),
         MatrixCoefficients::BT709 => Matrix::by_weights(0.2126, 0.0722, range),
@@ -315,19 +315,19 @@ fn matrix(picture: &Picture) -> Result<Matrix, MediaError> {
             Matrix::by_weights(0.299, 0.114, range)
         }
         _ => {
-            let reason = "the picture's colours are coded in a way that is not supported";
+            let reason = "the image's colour encoding is not supported";
             return Err(MediaError::permanent(reason));
         }
     })
 }
 
 /// The profile of colours that a frame names and that are not those of sRGB.
-fn profile(picture: &Picture) -> Option<Vec<u8>> {
+fn profile(frame: &Picture) -> Option<Vec<u8>> {
     use TransferCharacteristic::{HybridLogGamma, PerceptualQuantizer};
-    if matches!(picture.transfer_characteristic(), PerceptualQuantizer | HybridLogGamma) {
+    if matches!(frame.transfer_characteristic(), PerceptualQuantizer | HybridLogGamma) {
         return None;
     }
-    match picture.color_primaries() {
+    match frame.color_primaries() {
         ColorPrimaries::P3Display => ColorProfile::new_display_p3().encode().ok(),
         ColorPrimaries::BT2020 => ColorProfile::new_bt2020().encode().ok(),
         _ => None,
@@ -335,5 +335,5 @@ fn profile(picture: &Picture) -> Option<Vec<u8>> {
 }
 
 fn no_memory() -> MediaError {
-    MediaError::temporary("there was no memory to decode the picture")
+    MediaError::temporary("there was no memory to decode the image")
 }

@@ -29,7 +29,7 @@ pub(super) fn decode(
     let orientation = orientation_of(&mut decoder).unwrap_or(Orientation::NoTransforms);
     let icc = decoder.icc_profile().ok().flatten();
     if decoder.total_bytes() > limits.max_decoder_bytes {
-        return Err(MediaError::permanent("the picture needs too much memory to decode"));
+        return Err(MediaError::permanent("the image needs too much memory to decode"));
     }
     let mut image = DynamicImage::from_decoder(decoder).map_err(fault)?;
     if format == ImageFormat::Hdr {
@@ -55,9 +55,9 @@ fn as_screens_show(image: DynamicImage) -> DynamicImage {
 
 fn fault(error: ImageError) -> MediaError {
     match error {
-        ImageError::Limits(_) => MediaError::permanent("the picture needs too much memory to decode"),
+        ImageError::Limits(_) => MediaError::permanent("the image needs too much memory to decode"),
         ImageError::Unsupported(_) => {
-            MediaError::permanent("the picture uses a variant of its format that is not decoded")
+            MediaError::permanent("the image uses an unsupported variant of its format")
         }
         ImageError::IoError(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
             super::unreadable(error)

@@ -111,7 +111,7 @@ fn canvas(frame: &Frame<'_>, indices: &[u8], palette: &Palette, fit: &Fit) -> Sh
 
 fn fault(error: DecodingError) -> MediaError {
     match error {
-        DecodingError::OutOfMemory => MediaError::permanent("the picture needs too much memory to decode"),
+        DecodingError::OutOfMemory => MediaError::permanent("the image needs too much memory to decode"),
         DecodingError::Io(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
             super::unreadable(error)
         }

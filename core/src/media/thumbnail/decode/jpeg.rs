@@ -1,4 +1,4 @@
-//! JPEG: at an eighth or a quarter by our own decoder, else by libjpeg-turbo, whose inverse transform gives the picture
+//! JPEG: at an eighth or a quarter by our own decoder, else by libjpeg-turbo, whose inverse transform decodes the image
 //! at a half, a quarter or an eighth.
 
 mod component;
@@ -22,12 +22,12 @@ use crate::media::thumbnail::pixels::{Layout, Pixels};
 use crate::model::ThumbnailSize;
 use low_frequencies::Scale;
 
-/// The reductions from which on the picture is decoded at an eighth and at a quarter. Clearly more pixels are left than
+/// The reductions from which on the image is decoded at an eighth and at a quarter. Clearly more pixels are left than
 /// the result has: what is decoded at a fraction has the mean of each square, which needs the sharper filter after it.
 const FOR_AN_EIGHTH: f64 = 9.0;
 const FOR_A_QUARTER: f64 = 5.0;
 
-/// More scans than any encoder writes: each costs a pass over the whole picture.
+/// More scans than any encoder writes: each costs a pass over the whole image.
 const MAX_SCANS: u32 = 100;
 
 /// `orientation` is what a container says, if it says something.
@@ -56,7 +56,7 @@ pub(super) fn decode(
         Some(None)
             if header.is_progressive && limits.check_dimensions(header.size.0, header.size.1).is_err() =>
         {
-            return Err(MediaError::permanent("the image is too large for the way in which it is coded"));
+            return Err(MediaError::permanent("the image is too large for its encoding"));
         }
         // Our decoder has moved the bytes.
         Some(None) => {
@@ -75,7 +75,7 @@ pub(super) fn decode(
     Ok(Decoded { pixels, extent, fit, orientation, matrix: None, icc: header.icc })
 }
 
-/// The picture by our own decoder, if it takes the file and the file is within the limits.
+/// The image by our own decoder, if it supports the file and the file is within the limits.
 pub(in crate::media::thumbnail) fn by_low_frequencies(
     bytes: &[u8],
     is_quarter: bool,
@@ -93,7 +93,7 @@ pub(super) fn whole_image(bytes: &[u8]) -> Option<Pixels> {
     decompress(bytes, ScalingFactor::ONE).ok().map(|(pixels, _)| pixels)
 }
 
-/// The picture by the library, at `factor` or, where that cannot be, whole.
+/// The image by the library, at `factor` or, where that is not possible, at full size.
 fn decompress(bytes: &[u8], factor: ScalingFactor) -> turbojpeg::Result<(Pixels, ScalingFactor)> {
     let mut decompressor = Decompressor::new()?;
     decompressor.set_scan_limit(MAX_SCANS)?;
@@ -136,7 +136,7 @@ fn factor(fit: &Fit) -> ScalingFactor {
     }
 }
 
-/// libjpeg's words for faults after which it goes on; browsers show such pictures, so do we.
+/// libjpeg's messages for errors after which it goes on; browsers show such images, so do we.
 fn is_warning(message: &str) -> bool {
     [
         "Corrupt JPEG data",

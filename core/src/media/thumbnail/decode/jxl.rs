@@ -24,7 +24,7 @@ pub(super) fn decode(
     let full = (image.width(), image.height());
     limits.check_dimensions(full.0, full.1)?;
     if u64::from(full.0) * u64::from(full.1) > limits.max_jxl_pixels {
-        return Err(MediaError::permanent("the image is too large for the way in which it is coded"));
+        return Err(MediaError::permanent("the image is too large for its encoding"));
     }
     if image.hdr_type().is_some() {
         image.request_color_encoding(EnumColourEncoding::srgb(RenderingIntent::Relative));

@@ -1,5 +1,5 @@
 //! LZW as GIF (GIF89a, appendix F) and TIFF (TIFF 6.0, section 13) write it.
-//! Every string of the table is a part of what was decoded before it, so the table holds places, and a code is one copy.
+//! Every string of the table is a part of the earlier output, so the table holds positions, and a code is one copy.
 //! Never reads a container: `gif` and `tiff` do, whose own decoders take three times as long.
 
 /// Bits of the longest code.
@@ -29,7 +29,7 @@ pub(in crate::media::thumbnail) fn decoded(
     Some(Lzw::new(dialect, literal_width)?.decode(codes, most).to_vec())
 }
 
-/// Codes of one picture, decoded piece by piece.
+/// Codes of one image, decoded piece by piece.
 pub(super) struct Lzw {
     dialect: Dialect,
     /// Bits of a literal.
@@ -68,7 +68,7 @@ impl Lzw {
         bytes
     }
 
-    /// Decodes into the history up to `end`, and tells how far it came. Never part of its caller, and with as little
+    /// Decodes into the history up to `end`, and returns how far it came. Never part of its caller, and with as little
     /// state as there can be, so that all of it stays in registers: otherwise it takes half as long again.
     #[inline(never)]
     fn run<O: Order>(&mut self, codes: &[u8], end: usize) -> usize {
@@ -127,7 +127,7 @@ fn copy(history: &mut [u8], from: usize, at: usize, length: usize) {
     }
 }
 
-/// What is left of the codes; the next `count` bits lie in `buffer`.
+/// What is left of the codes; the next `count` bits are in `buffer`.
 struct Bits<'a> {
     rest: &'a [u8],
     buffer: u64,
@@ -221,7 +221,7 @@ mod tests {
 
     use super::*;
 
-    /// What the library that everybody uses writes.
+    /// The codes that the usual library writes.
     fn encoded(dialect: Dialect, literal_width: u8, bytes: &[u8]) -> Vec<u8> {
         let mut encoder = match dialect {
             Dialect::Gif => Encoder::new(BitOrder::Lsb, literal_width),

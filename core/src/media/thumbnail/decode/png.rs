@@ -77,7 +77,7 @@ fn rows(reader: &mut PngReader<'_, '_>, width: u32, fit: &Fit) -> Result<Shrinke
 
 fn fault(error: DecodingError) -> MediaError {
     match error {
-        DecodingError::LimitsExceeded => MediaError::permanent("the picture needs too much memory to decode"),
+        DecodingError::LimitsExceeded => MediaError::permanent("the image needs too much memory to decode"),
         DecodingError::IoError(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
             unreadable(error)
         }

@@ -1,5 +1,5 @@
 //! Photoshop files (PSD and PSB): the image of all layers together that programs save with them, row by row. Its planes
-//! stand one after another, so a row is read at as many places as it has channels.
+//! come one after another, so a row is read at as many places as it has channels.
 
 use image::metadata::Orientation;
 
@@ -11,7 +11,7 @@ use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::shrink::Shrinker;
 use crate::model::ThumbnailSize;
 
-/// What stands before the image.
+/// The header before the image.
 struct Head {
     size: (u32, u32),
     channels: usize,
@@ -205,5 +205,5 @@ fn icc(source: &mut Source<'_>, mut at: u64, end: u64) -> Option<Vec<u8>> {
 }
 
 fn unsupported() -> MediaError {
-    MediaError::permanent("the image uses a variant of its format that is not decoded")
+    MediaError::permanent("the image uses an unsupported variant of its format")
 }

@@ -15,7 +15,7 @@ pub(super) fn decode(
     let raw = Raw::read(&mut source, mime).ok_or_else(damaged)?;
     let mut fault = MediaError::permanent("the raw image has no preview in it");
     for preview in &raw.previews {
-        let bytes = source.up_to(preview.start, preview.length.min(limits.max_picture_bytes));
+        let bytes = source.up_to(preview.start, preview.length.min(limits.max_image_bytes));
         let bytes = bytes.ok_or_else(|| MediaError::permanent("the raw image is too large to read"))?;
         match jpeg::decode(Source::of_bytes(&bytes), Some(raw.orientation()), kind, limits) {
             Ok(decoded) => return Ok(decoded),

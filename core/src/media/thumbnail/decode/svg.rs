@@ -16,7 +16,7 @@ use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::{Layout, Pixels};
 use crate::model::ThumbnailSize;
 
-/// How deep elements may stand in each other; drawings have fewer than 30.
+/// How deep elements may be nested; drawings have fewer than 30.
 const MAX_DEPTH: u16 = 128;
 /// Stack for the library, which calls itself for each level.
 const STACK: usize = 64 << 20;

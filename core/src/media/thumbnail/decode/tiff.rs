@@ -32,7 +32,7 @@ pub(super) fn decode(
         return Ok(decoded);
     }
     if image.band_bytes() > limits.max_decoder_bytes {
-        return Err(MediaError::permanent("the picture needs too much memory to decode"));
+        return Err(MediaError::permanent("the image needs too much memory to decode"));
     }
     let fit = Fit::new(kind, image.size, image.orientation);
     let mut shrinker = Shrinker::new(image.size.0, image.converter.layout(), fit.reduction());
@@ -150,5 +150,5 @@ fn push(image: &Description, chunks: &[Vec<u8>], rows: usize, shrinker: &mut Shr
 }
 
 fn unsupported() -> MediaError {
-    MediaError::permanent("the image uses a variant of its format that is not decoded")
+    MediaError::permanent("the image uses an unsupported variant of its format")
 }

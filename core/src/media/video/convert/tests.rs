@@ -1,4 +1,4 @@
-//! Videos that ffmpeg makes, made anew for browsers.
+//! Conversion of videos that ffmpeg makes.
 
 use super::*;
 use crate::media::facts::{Facts, examine};
@@ -50,7 +50,7 @@ async fn videos_of_every_kind_become_videos_that_browsers_stream() {
 }
 
 #[tokio::test]
-async fn what_is_copied_keeps_its_pictures_and_its_progress_is_told() {
+async fn a_copied_video_stream_stays_the_same_and_progress_is_reported() {
     let file = by_ffmpeg("a.mp4", &format!("{VIDEO} -c:v libx264 -c:a aac"));
     let (target, percent) = convert_with(&file, &MediaLimits::default()).await.unwrap();
     let (before, after) = (content(&file).len(), content(&target).len());
@@ -59,7 +59,7 @@ async fn what_is_copied_keeps_its_pictures_and_its_progress_is_told() {
 }
 
 #[tokio::test]
-async fn a_large_video_is_brought_within_720p_lying_or_standing() {
+async fn a_large_video_is_scaled_to_720p_in_landscape_and_portrait() {
     let large = "-f lavfi -i color=red:size=1920x1080:rate=5:duration=1 -pix_fmt yuv420p -c:v mpeg4";
     let video = by_ffmpeg("a.mp4", large);
     let facts = converted(&video).await;
@@ -72,7 +72,7 @@ async fn a_large_video_is_brought_within_720p_lying_or_standing() {
 }
 
 #[tokio::test]
-async fn a_video_with_more_light_than_screens_show_is_brought_to_what_they_show() {
+async fn an_hdr_video_is_mapped_to_plain_screens() {
     let video = by_ffmpeg("a.mov", &of_high_dynamic_range("smpte2084"));
     let (sniffed, facts) = examine(&video, &MediaLimits::default()).unwrap();
     assert_eq!((sniffed.mime, facts.hdr), ("video/quicktime", Some(HighDynamicRange::Pq)));
@@ -80,12 +80,12 @@ async fn a_video_with_more_light_than_screens_show_is_brought_to_what_they_show(
     let (_, facts) = examine(&target, &MediaLimits::default()).unwrap();
     assert_eq!((facts.width, facts.height, facts.hdr), (Some(320), Some(180), None));
     let (kind, format) = (ThumbnailSize::Medium, ThumbnailFormat::WebP);
-    let picture = poster(target, "video/mp4", None, kind, format, &MediaLimits::default()).await.unwrap();
-    let picture = image::load_from_memory(&picture.bytes).unwrap().to_rgb8();
+    let poster = poster(target, "video/mp4", None, kind, format, &MediaLimits::default()).await.unwrap();
+    let image = image::load_from_memory(&poster.bytes).unwrap().to_rgb8();
     for (x, expected) in [(20, [102, 102, 102]), (60, [190, 190, 190]), (160, [14, 222, 4])] {
-        let found = picture.get_pixel(x, 40).0;
-        let is_near = found.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) <= 30);
-        assert!(is_near, "{found:?} is not {expected:?}");
+        let actual = image.get_pixel(x, 40).0;
+        let is_near = actual.iter().zip(expected).all(|(actual, expected)| actual.abs_diff(expected) <= 30);
+        assert!(is_near, "{actual:?} is not {expected:?}");
     }
 }
 

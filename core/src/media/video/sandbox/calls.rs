@@ -1,5 +1,5 @@
 //! Which calls of the kernel a confined program may make: those of decoders, shells and libraries that were seen to be
-//! needed, and their kin. Any other does not exist for it.
+//! needed, and their variants. Any other does not exist for it.
 
 use nix::libc::{self, c_long};
 use seccompiler::SeccompCmpOp::MaskedEq;
@@ -8,7 +8,7 @@ use seccompiler::{
 };
 use std::collections::BTreeMap;
 
-/// Bytes in and out of files that are open, and what is known about them. What may be opened is Landlock's matter.
+/// Bytes in and out of files that are open, and what is known about them. Landlock restricts which files may be opened.
 const FILES: &[c_long] = &[
     libc::SYS_read,
     libc::SYS_readv,
@@ -68,8 +68,8 @@ const MEMORY: &[c_long] = &[
     libc::SYS_get_mempolicy,
 ];
 
-/// Threads and children, signals among them, limits. [`libc::SYS_clone`] is allowed without namespaces; clone3 keeps its
-/// flags where no filter sees them, and libraries do without.
+/// Threads and children, signals among them, limits. [`libc::SYS_clone`] is allowed without namespaces; clone3 keeps
+/// its flags where no filter sees them, and libraries work without it.
 const PROCESSES: &[c_long] = &[
     libc::SYS_execve,
     libc::SYS_exit,
@@ -165,7 +165,7 @@ const OLDER: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[c_long] = &[];
 
-/// What a program that was taken over would try first.
+/// What a compromised program would try first.
 const REFUSED: &[c_long] = &[
     libc::SYS_socket,
     libc::SYS_ptrace,
@@ -188,7 +188,7 @@ const NAMESPACES: libc::c_int = libc::CLONE_NEWNS
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET;
 
-/// A call that is not listed is answered as by a kernel that has none (ENOSYS), so that libraries take their older ways.
+/// A call that is not listed fails as on a kernel that lacks it (ENOSYS), so that libraries fall back to older calls.
 pub(super) fn allowed() -> Result<BpfProgram, BackendError> {
     let lists = [FILES, MEMORY, PROCESSES, FACTS, OLDER];
     let mut rules: BTreeMap<c_long, Vec<SeccompRule>> =

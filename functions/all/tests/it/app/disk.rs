@@ -1,4 +1,4 @@
-//! A disk of a test's own, mounted where its volume lies: a small one, or one whose power can be cut; and one that fails.
+//! A disk of a test's own, mounted where its volume is: a small one, or one whose power can be cut; and one that fails.
 //! Needs root and, for a real filesystem, loop devices; where they are missing a test is skipped, and says so.
 #![expect(clippy::disallowed_methods, reason = "mounts what the service finds mounted")]
 #![expect(clippy::disallowed_macros, reason = "says that a test is skipped")]

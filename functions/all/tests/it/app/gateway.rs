@@ -40,7 +40,7 @@ struct Given {
 struct Interface {
     events: Mutex<mpsc::Receiver<String>>,
     answers: mpsc::Sender<Given>,
-    /// SnapStart: told when the function is ready to be copied, and when a copy may go on.
+    /// SnapStart: notified when the function is ready to be copied, and when a copy may go on.
     is_ready: Notify,
     is_restored: Notify,
 }

@@ -45,5 +45,5 @@ pub(super) async fn hold(app: &App, blobs: Blobs) {
     reconcile::check(app, &scope, &mut watch).await.unwrap();
     assert!(findings.is_empty(), "rows and volume disagree: {findings:#?}");
     let half_written = std::fs::read_dir(app.config.storage_root.join(".jam/tmp"));
-    assert_eq!(half_written.map_or(0, Iterator::count), 0, "half-written pictures");
+    assert_eq!(half_written.map_or(0, Iterator::count), 0, "half-written thumbnails");
 }

@@ -52,15 +52,15 @@ fn looped(name: &str, video: &[u8], times: u32) -> Vec<u8> {
     by_ffmpeg(name, &format!("-stream_loop {} -i {} -c copy", times - 1, once.display()))
 }
 
-/// A picture whose left half is red and whose right half is blue.
+/// An image whose left half is red and whose right half is blue.
 fn halves(width: u32, height: u32) -> DynamicImage {
     let colour = |x| if x < width / 2 { Rgb([220, 0, 0]) } else { Rgb([0, 0, 220]) };
     RgbImage::from_fn(width, height, |x, _| colour(x)).into()
 }
 
-fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    picture.write_to(&mut bytes, format).unwrap();
+    image.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
 

@@ -207,7 +207,7 @@ impl Site {
     }
 
     fn command(&self, binary: &str, settings: &[(&str, &str)]) -> Command {
-        // Binaries of other functions lie beside our own.
+        // Binaries of other functions are in the directory of our own.
         let path = Path::new(env!("CARGO_BIN_EXE_jam-all")).with_file_name(binary);
         assert!(path.exists(), "{binary} is not built: cargo build --workspace --bins");
         let mut command = Command::new(path);

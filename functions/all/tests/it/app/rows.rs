@@ -73,7 +73,7 @@ pub(crate) async fn forget_dead_jobs(conn: &mut PgConnection) {
     sqlx::query("DELETE FROM jobs WHERE state = 'dead'").execute(conn).await.unwrap();
 }
 
-/// Lets the time pass after which a silent worker has lost its job, and whoever made a picture the right to make it.
+/// Lets the leases of jobs and of thumbnails lapse, as if their owners had been silent for too long.
 pub(crate) async fn lapse_leases(conn: &mut PgConnection) {
     for statement in [
         "UPDATE jobs SET lease_expires_at = now() - interval '1 second' WHERE state = 'running'",
@@ -115,7 +115,7 @@ pub(crate) async fn expire_uploads(conn: &mut PgConnection) {
     sqlx::query("UPDATE uploads SET expires_at = now() - interval '1 second'").execute(conn).await.unwrap();
 }
 
-/// Lets the kernel have been started anew since anybody wrote to an upload.
+/// Makes it look as if the kernel had been restarted since anybody wrote to an upload.
 pub(crate) async fn forget_the_boot(conn: &mut PgConnection) {
     sqlx::query("UPDATE upload_sessions SET boot_id = gen_random_uuid()").execute(conn).await.unwrap();
 }
@@ -184,7 +184,7 @@ pub(crate) async fn programs_of_postgres(conn: &mut PgConnection) -> String {
     sqlx::query_scalar("SELECT setting FROM pg_config WHERE name = 'BINDIR'").fetch_one(conn).await.unwrap()
 }
 
-/// Ends the connections over which processes hear what others want of them; how many there were.
+/// Ends the connections over which processes listen for uploads that others want; how many there were.
 pub(crate) async fn end_listening(conn: &mut PgConnection) -> i64 {
     let ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                   WHERE datname = current_database() AND query LIKE 'LISTEN %'";
@@ -239,14 +239,14 @@ pub(crate) async fn deadlocks(options: &sqlx::postgres::PgConnectOptions) -> i64
         .unwrap()
 }
 
-/// Lets somebody else hold the right to make everything that is pending, who will never make it.
+/// Gives the leases of everything that is pending to somebody who never makes it.
 pub(crate) async fn lease_derivatives(conn: &mut PgConnection) {
     let statement =
         "UPDATE derivatives SET lease_expires_at = now() + interval '2 minutes' WHERE state = 'pending'";
     sqlx::query(statement).execute(conn).await.unwrap();
 }
 
-/// Whether somebody holds the right to make a derivative in this state.
+/// Whether somebody holds the lease of a derivative in this state.
 pub(crate) async fn is_any_leased(conn: &mut PgConnection, state: &str) -> bool {
     sqlx::query_scalar(
         "SELECT EXISTS (SELECT FROM derivatives WHERE state = $1 AND lease_expires_at > now())",

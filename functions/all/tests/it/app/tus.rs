@@ -1,4 +1,4 @@
-//! A client of resumable uploads that says what it is told to, header by header.
+//! A client of resumable uploads whose requests a test spells out header by header.
 
 use super::media::sha256;
 use super::{Answer, As, send};

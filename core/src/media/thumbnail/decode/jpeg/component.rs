@@ -13,11 +13,11 @@ pub(super) struct Component {
     /// Steps of the kept coefficients.
     pub(super) steps: [i32; 4],
     pub(super) step_table: usize,
-    /// How many times fewer samples it has than the picture: 1 or 2 across and down.
+    /// How many times fewer samples it has than the image: 1 or 2 across and down.
     pub(super) ratio: (usize, usize),
     /// Samples of the result that a block covers, across and down.
     pub(super) covers: (usize, usize),
-    /// Blocks that cover the picture.
+    /// Blocks that cover the image.
     pub(super) blocks: (usize, usize),
     /// Blocks in a row as stored: whole units.
     pub(super) stride: usize,

@@ -1,10 +1,10 @@
 //! The header of a JPEG as strict decoders want it: without metadata, without stray bytes between its segments, and
-//! without versions that nobody knows. Each of those stops libjpeg's wrapper, and no browser.
+//! without unknown versions. Each of those stops libjpeg's wrapper, and no browser.
 
 use super::scan::be16;
 use crate::media::jpeg_header::marker_in;
 
-/// Rewrites what stands before the first scan, in place, and tells where the file begins then.
+/// Rewrites the header before the first scan in place, and returns where the file begins then.
 /// `None` if there is no scan.
 pub(super) fn plain(bytes: &mut [u8]) -> Option<usize> {
     const START: [u8; 2] = [0xFF, 0xD8];

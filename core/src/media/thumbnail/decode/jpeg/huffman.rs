@@ -1,5 +1,5 @@
-//! Huffman codes of JPEG (ITU T.81, annex F), with tables that take several codes in one step where nobody needs
-//! their values.
+//! Huffman codes of JPEG (ITU T.81, annex F), with tables that take several codes in one step where their
+//! values are not needed.
 
 /// Bits of a look-up. Codes of common coefficients with their extra bits fit.
 const LOOKUP_BITS: u32 = 13;
@@ -98,7 +98,7 @@ struct Symbol {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Coefficient {
     pub(super) value: i16,
-    /// How many zeros stand before it.
+    /// How many zeros come before it.
     pub(super) run: u8,
     /// Bits of both; 0 if they are longer than a look-up, or if the code stands for no coefficient.
     bits: u8,
@@ -265,7 +265,7 @@ impl Table {
                     last = reached;
                     continue;
                 }
-                // The end of a block is only this block's if it stands before the last coefficient.
+                // The end of a block is only this block's if it comes before the last coefficient.
                 if reached == 63 || (Leap::END..Leap::END + 63).contains(&reached) {
                     bits.consume(leap.bits());
                     return Some(());

@@ -1,5 +1,5 @@
 //! The last scans of a progressive JPEG, which add nothing but the lowest bit of each coefficient: a third of the file
-//! and half of the work, for less than a picture at a half or a quarter shows.
+//! and half of the work, for less than an image at a half or a quarter shows.
 //! Never looks at the data of a scan.
 
 use super::scan::{Scan, segment};

@@ -1,7 +1,7 @@
 //! A JPEG at an eighth of its size, which is what its DC coefficients are: the mean of each block of 8x8; or at a
 //! quarter, for which each block's three lowest frequencies are needed as well.
 //! Reads those, passes over the rest, and stops in a progressive file as soon as it has them. Own code, because no
-//! library leaves the other coefficients out: it takes half the time of a decoder that reads them, a tenth in
+//! library skips the other coefficients: it takes half the time of a decoder that reads them, a tenth in
 //! progressive files.
 //! Never guesses: what is rare or damaged gives `None`, and the caller decodes it in full.
 
@@ -10,7 +10,7 @@ use super::huffman::{Ac, Bits, Table};
 use super::scan::{Scan, be16, segment};
 use crate::media::thumbnail::pixels::{Layout, Pixels};
 
-/// How large the picture becomes.
+/// The scale of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Scale {
     #[default]
@@ -357,7 +357,7 @@ impl Order {
         Self { blocks, units, restart_interval }
     }
 
-    /// Calls `read` for each block with its part's index and whether a restart stands before it.
+    /// Calls `read` for each block with its part's index and whether a restart comes before it.
     #[inline]
     fn walk(
         &self,

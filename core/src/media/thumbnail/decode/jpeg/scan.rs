@@ -3,7 +3,7 @@
 
 use memchr::memchr;
 
-/// The marker at `at` with its content. Nothing but filling stands between segments.
+/// The marker at `at` with its content. There are only fill bytes between segments.
 pub(super) fn segment(bytes: &[u8], mut at: usize) -> Option<(u8, &[u8])> {
     while bytes.get(at..at + 2)? == [0xFF, 0xFF] {
         at += 1;
@@ -26,7 +26,7 @@ pub(super) struct Scan<'a> {
     pub(super) end: usize,
 }
 
-/// What stands at a byte of 0xFF.
+/// The meaning of a byte of 0xFF.
 enum Mark {
     Data,
     Restart,

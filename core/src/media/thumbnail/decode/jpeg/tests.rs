@@ -196,7 +196,7 @@ fn what_is_left_to_the_library_is_what_the_file_was() {
     assert!(own(&bytes, Scale::Quarter).is_none(), "too coarse, which shows after some scans only");
     let file = crate::media::fixtures::file_of(&bytes);
     let limits = MediaLimits::default();
-    let source = Source::new(&file, limits.max_picture_bytes).unwrap();
+    let source = Source::new(&file, limits.max_image_bytes).unwrap();
     let decoded = decode(source, None, ThumbnailSize::Small, &limits).unwrap();
     assert!(mean_difference(&decoded.pixels, &by_library(&bytes, ScalingFactor::ONE_QUARTER)) == 0.0);
 }

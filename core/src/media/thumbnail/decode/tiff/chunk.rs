@@ -1,5 +1,5 @@
 //! Strips and tiles of a TIFF: from their coding to bytes. Own code but for the codings themselves, because the `tiff`
-//! crate leaves out half of what scanners and archives write.
+//! crate lacks half of what scanners and archives write.
 
 use flate2::{Decompress, FlushDecompress};
 
@@ -104,7 +104,7 @@ pub(in crate::media::thumbnail::decode) fn pack_bits(mut coded: &[u8], most: usi
     bytes
 }
 
-/// A JPEG of its own, from the tables that all share and a chunk; a mark tells how its colours are coded.
+/// A JPEG of its own, from the tables that all share and a chunk; a marker states how its colours are coded.
 fn joined(tables: &[u8], chunk: &[u8], keeps_colours: bool) -> Vec<u8> {
     let transform = u8::from(!keeps_colours);
     let mark = [&b"\xFF\xD8\xFF\xEE\0\x0EAdobe\0\x64\0\0\0\0"[..], &[transform]].concat();
@@ -152,7 +152,7 @@ pub(super) fn undo(predictor: Predictor, bytes: &mut [u8], shape: Shape) -> Resu
             let width = usize::from(bits / 8);
             rows.for_each(|row| add_up_planes(row, shape.channels, width, is_big_endian));
         }
-        _ => return Err(MediaError::permanent("the image uses a variant of its format that is not decoded")),
+        _ => return Err(MediaError::permanent("the image uses an unsupported variant of its format")),
     }
     Ok(())
 }

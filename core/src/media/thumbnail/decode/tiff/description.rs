@@ -139,7 +139,7 @@ impl Description {
         let whole = (shape.row_bytes() * shape.rows) as u64;
         let is_plain = matches!(self.coding, Coding::Plain);
         let lengths = match reader.numbers(lengths, MAX_CHUNKS) {
-            // Some writers tell no length, or a wrong one, of what needs none.
+            // Some writers state no length, or a wrong one, where none is needed.
             Some(lengths) if !is_plain || self.subsampling != (1, 1) => lengths,
             _ if is_plain => vec![whole; starts.len()],
             _ => vec![u64::MAX; starts.len()],
@@ -214,7 +214,7 @@ fn coding(
         5 => Coding::Lzw(Lzw::new(Dialect::Tiff, 8).ok_or_else(unsupported)?),
         6 => {
             let old =
-                OldJpeg::read(reader.source, &reader.directory, subsampling, limits.max_picture_bytes / 2);
+                OldJpeg::read(reader.source, &reader.directory, subsampling, limits.max_image_bytes / 2);
             Coding::OldJpeg(old.ok_or_else(damaged)?)
         }
         7 => {
@@ -269,7 +269,7 @@ fn palette(reader: &mut Reader<'_, '_>, bits: u16) -> Result<Vec<[u8; 3]>, Media
         return Err(unsupported());
     }
     let values = reader.numbers(320, 3 << 8).ok_or_else(damaged)?;
-    // Some writers tell bytes.
+    // Some writers store bytes.
     let shift = if values.iter().all(|value| *value < 256) { 0 } else { 8 };
     let count = values.len() / 3;
     let colour = |index: usize| [0, 1, 2].map(|channel| (values[channel * count + index] >> shift) as u8);

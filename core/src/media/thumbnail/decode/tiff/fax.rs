@@ -134,7 +134,7 @@ fn two_dimensions(reader: &mut impl BitReader, above: &[usize], width: usize) ->
     let mut at: Option<usize> = None;
     let mut cursor = 0;
     while at.is_none_or(|at| at < width) {
-        // The first change above that is to the other colour and lies behind.
+        // The first change above that is to the other colour and is behind it.
         let is_behind = |change: usize| at.is_none_or(|at| change > at);
         while cursor > 0 && is_behind(above[cursor - 1]) {
             cursor -= 1;

@@ -34,7 +34,7 @@ impl Samples {
         self.bits == 8 && self.number == Number::Unsigned
     }
 
-    /// The first `count` samples of a row as bytes; small ones are brought to the whole range if `is_scaled`.
+    /// The first `count` samples of a row as bytes; small ones are scaled to the whole range if `is_scaled`.
     pub(in crate::media::thumbnail::decode) fn read(
         &self,
         row: &[u8],
@@ -139,7 +139,7 @@ impl Meaning {
     }
 }
 
-/// A sample that tells how opaque the pixel is.
+/// The sample with the alpha of the pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::media::thumbnail::decode) struct Alpha {
     pub(in crate::media::thumbnail::decode) is_premultiplied: bool,
@@ -214,7 +214,7 @@ impl Converter {
     }
 }
 
-/// ITU-R BT.601, which TIFF takes unless it is told otherwise.
+/// ITU-R BT.601, the default of TIFF.
 fn of_ycbcr(samples: [u8; 3], range: &[[f32; 2]; 3]) -> [u8; 3] {
     const WHOLE: [f32; 3] = [255.0, 127.0, 127.0];
     let [y, cb, cr] = std::array::from_fn(|channel| {
@@ -227,7 +227,7 @@ fn of_ycbcr(samples: [u8; 3], range: &[[f32; 2]; 3]) -> [u8; 3] {
     [red, green, blue].map(|value| value.round().clamp(0.0, 255.0) as u8)
 }
 
-/// By way of XYZ under D50 to sRGB.
+/// To sRGB, via XYZ under D50.
 fn of_lab(light: u8, a: u8, b: u8) -> [u8; 3] {
     const WHITE: [f32; 3] = [0.9642, 1.0, 0.8251];
     const TO_RGB: [[f32; 3]; 3] = [
