@@ -4,12 +4,13 @@
 //! other in a circle.
 
 use super::{Db, storage};
-use crate::error::Result;
+use crate::error::{Error, Result, chain};
 use crate::ids::UserId;
 use crate::model::ByteSize;
 use sqlx::{PgConnection, Postgres, Transaction};
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 /// A transaction that holds a user's row in the ledger; rolled back unless committed. Holds SQL only, like every
 /// transaction. A user without a row has no files, so there is nothing to hold.
@@ -80,21 +81,52 @@ impl DerefMut for Ledger {
     }
 }
 
-/// Runs a transaction, and once more when Postgres ended it in favour of another one (a deadlock, or a serialization
+/// How often a transaction is tried that loses against others.
+const ATTEMPTS: u32 = 4;
+/// Longest pause before the first further attempt; twice as long before each one after it.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// Longer than every limit of the server's own, so that only one that stands still meets it.
+const STANDSTILL: Duration = Duration::from_secs(60);
+
+/// Runs a transaction, and a few times more while Postgres ends it in favour of others (a deadlock, or a serialization
 /// failure): nothing of it has happened then. An older release beside this one may still lock in another order. Only for
 /// transactions that hold nothing but SQL.
 ///
 /// # Errors
-/// What the last attempt ends with.
-pub async fn once_more<T, F>(attempt: impl Fn() -> F + Send) -> Result<T>
+/// What the last attempt ends with; [`Error::Unavailable`] when it lost each time.
+pub async fn retrying<T, F>(attempt: impl Fn() -> F + Send) -> Result<T>
 where
     F: Future<Output = Result<T>> + Send,
 {
-    match attempt().await {
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..ATTEMPTS {
+        match within(attempt()).await {
+            Err(error) if error.is_lost_race() => {
+                tracing::debug!("a transaction lost against another one and is tried again");
+                // Two that met must not meet again.
+                let part = f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 256.0;
+                tokio::time::sleep(pause.mul_f64(part)).await;
+                pause *= 2;
+            }
+            ended => return ended,
+        }
+    }
+    match within(attempt()).await {
         Err(error) if error.is_lost_race() => {
-            tracing::debug!("a transaction lost against another one: once more");
-            attempt().await
+            tracing::warn!(error = %chain(&error), "a transaction lost against others each time");
+            Err(Error::Unavailable { part: "database" })
         }
         ended => ended,
+    }
+}
+
+/// Statements, ended when Postgres stands still: nobody else ends those of the worker.
+///
+/// # Errors
+/// What they end with; [`Error::Unavailable`] when Postgres does not answer within a minute.
+pub async fn within<T>(statements: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    match tokio::time::timeout(STANDSTILL, statements).await {
+        Ok(ended) => ended,
+        Err(_) => Err(Error::Unavailable { part: "database" }),
     }
 }

@@ -20,7 +20,7 @@ pub mod storage;
 pub mod uploads;
 pub mod webhooks;
 
-pub use ledger::{Ledger, once_more};
+pub use ledger::{Ledger, retrying, within};
 
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};

@@ -1,6 +1,7 @@
 //! Request bodies: a guard against stalled senders, draining after an early answer, JSON within its limit.
 //! Never collects a body without a bound.
 
+use super::deadline::Waiting;
 use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::model::ByteSize;
@@ -52,10 +53,18 @@ pub(super) struct GuardedBody {
     /// The client waits for `100 Continue`: without it the body never comes, so there is nothing to drain.
     awaits_continue: bool,
     unread: Unread,
+    /// Paused while the next bytes are on their way.
+    waiting: Waiting,
 }
 
 impl GuardedBody {
-    pub(super) fn new(inner: Body, limits: &Limits, awaits_continue: bool, unread: Unread) -> Self {
+    pub(super) fn new(
+        inner: Body,
+        limits: &Limits,
+        awaits_continue: bool,
+        unread: Unread,
+        waiting: Waiting,
+    ) -> Self {
         Self {
             inner: Some(inner),
             idle: Box::pin(tokio::time::sleep(limits.body_idle_timeout)),
@@ -65,6 +74,7 @@ impl GuardedBody {
             received_bytes: 0,
             awaits_continue,
             unread,
+            waiting,
         }
     }
 
@@ -72,6 +82,7 @@ impl GuardedBody {
     fn give_up(&mut self) {
         self.inner = None;
         self.unread.set(true);
+        self.waiting.start();
     }
 
     fn is_too_slow(&self) -> bool {
@@ -92,7 +103,13 @@ impl HttpBody for GuardedBody {
         let this = &mut *self;
         this.awaits_continue = false;
         let Some(inner) = this.inner.as_mut() else { return Poll::Ready(None) };
-        match Pin::new(inner).poll_frame(cx) {
+        let polled = Pin::new(inner).poll_frame(cx);
+        if polled.is_pending() {
+            this.waiting.pause()
+        } else {
+            this.waiting.start()
+        }
+        match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 this.received_bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
                 let deadline = Instant::now() + this.idle_timeout;
@@ -129,6 +146,7 @@ impl HttpBody for GuardedBody {
 impl Drop for GuardedBody {
     #[expect(clippy::disallowed_methods, reason = "draining goes on after the answer")]
     fn drop(&mut self) {
+        self.waiting.start();
         let Some(inner) = self.inner.take().filter(|inner| !inner.is_end_stream()) else { return };
         self.unread.set(true);
         if !self.awaits_continue && tokio::runtime::Handle::try_current().is_ok() {

@@ -1,20 +1,72 @@
-//! How long a request may wait for the database and the volume: one that does not answer must not block it for ever.
-//! Bounds the time to an answer's head; its body streams for as long as it takes.
+//! How long a request may wait for what is behind the service: a database that stands still must not hold it for ever.
+//! Bounds the time to an answer's head; its body streams for as long as it takes. The time in which an upload waits for
+//! its client does not count: `body` bounds that.
 
 use crate::config::Limits;
 use axum::http::Method;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// A request for a thumbnail may first wait for another request that makes it, and then make it itself.
-const THUMBNAILS: u32 = 4;
+/// A thumbnail may be requested while another request makes it, and then be made; an upload's last bytes are forced to
+/// the disk.
+const SLOW: u32 = 4;
+/// Parts of an upload are copied into one file.
+const COPYING: u32 = 15;
 
-/// How long the request may take; `None` when its own bytes decide that, or its end takes as long as a disk does.
-pub(super) fn of(method: &Method, route: Option<&str>, limits: &Limits) -> Option<Duration> {
-    let route = route.unwrap_or_default();
-    let is_upload = route.starts_with("/api/uploads") || route.ends_with("/upload");
-    if is_upload && (method == Method::POST || method == Method::PATCH) {
-        return None;
+/// Since when a request waits for the service; clones are of the same request.
+#[derive(Debug, Clone)]
+pub(super) struct Waiting(Arc<Mutex<Option<Instant>>>);
+
+impl Waiting {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Some(Instant::now()))))
     }
+
+    /// The service waits for the client.
+    pub(super) fn pause(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// It is the service's turn.
+    pub(super) fn start(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn since(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the request ends with, unless it waits for the service for longer than it may.
+pub(super) async fn within<F: Future>(handling: F, waiting: &Waiting, most: Duration) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        handled = handling => Some(handled),
+        () = exceeded(waiting, most) => None,
+    }
+}
+
+async fn exceeded(waiting: &Waiting, most: Duration) {
+    loop {
+        let due = waiting.since().unwrap_or_else(Instant::now) + most;
+        tokio::time::sleep_until(due).await;
+        if waiting.since().is_some_and(|since| since.elapsed() >= most) {
+            return;
+        }
+    }
+}
+
+/// How long a request of this route may wait for the service.
+pub(super) fn of(method: &Method, route: Option<&str>, limits: &Limits) -> Duration {
+    let route = route.unwrap_or_default();
     let is_thumbnail = route.ends_with("/thumbnail") || route.ends_with("/{variant}");
-    Some(if is_thumbnail { limits.answer * THUMBNAILS } else { limits.answer })
+    let takes_bytes = route.starts_with("/api/uploads") || route.ends_with("/upload");
+    match *method {
+        Method::POST if takes_bytes => limits.answer * COPYING,
+        Method::PATCH if takes_bytes => limits.answer * SLOW,
+        _ if is_thumbnail => limits.answer * SLOW,
+        _ => limits.answer,
+    }
 }

@@ -3,7 +3,7 @@
 
 use super::allow;
 use super::body::{GuardedBody, Unread};
-use super::deadline;
+use super::deadline::{self, Waiting};
 use super::lambda::Invocation;
 use super::problem::{self, Failure};
 use crate::app::App;
@@ -77,10 +77,11 @@ async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Nex
     let (mut parts, body) = request.into_parts();
     let awaits_continue = parts.headers.contains_key(header::EXPECT);
     let unread = parts.extensions.get::<Unread>().cloned().unwrap_or_default();
+    let waiting = Waiting::new();
     let body = if http_body::Body::is_end_stream(&body) {
         body
     } else {
-        Body::new(GuardedBody::new(body, &app.config.limits, awaits_continue, unread))
+        Body::new(GuardedBody::new(body, &app.config.limits, awaits_continue, unread, waiting.clone()))
     };
     if let Err(error) = refuse_ambiguous(&parts) {
         return error.into_response();
@@ -104,12 +105,8 @@ async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Nex
     let route = parts.extensions.get::<MatchedPath>();
     let deadline = deadline::of(&parts.method, route.map(MatchedPath::as_str), &app.config.limits);
     let handling = AssertUnwindSafe(next.run(Request::from_parts(parts, body))).catch_unwind();
-    let handled = match deadline {
-        Some(deadline) => match tokio::time::timeout(deadline, handling).await {
-            Ok(handled) => handled,
-            Err(_) => return Error::Unavailable { part: "database" }.into_response(),
-        },
-        None => handling.await,
+    let Some(handled) = deadline::within(handling, &waiting, deadline).await else {
+        return Error::Unavailable { part: "database" }.into_response();
     };
     let response = handled.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

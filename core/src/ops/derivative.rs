@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::db::derivatives::Name;
 use crate::db::files::NewFile;
 use crate::db::jobs::Task;
-use crate::db::{self, Ledger, once_more};
+use crate::db::{self, Ledger, retrying};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::media::ThumbnailFormat;
@@ -64,7 +64,7 @@ pub async fn retry(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) -
 }
 
 async fn retry_to_the_end(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) -> Result<File> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
         let file = locked(&mut ledger, id).await?;
         let mime_type = name(user, id, kind).mime_type;
@@ -117,7 +117,7 @@ pub async fn cancel(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) 
 }
 
 async fn cancel_to_the_end(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) -> Result<File> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
         locked(&mut ledger, id).await?;
         if !give_up(&mut ledger, id, kind).await? {
@@ -152,7 +152,7 @@ async fn locked(ledger: &mut Ledger, id: FileId) -> Result<File> {
 /// # Errors
 /// When Postgres does not answer.
 pub(in crate::ops) async fn renew(app: &App, user: &UserId, file: FileId, path: &str) -> Result<bool> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
         let Some(kind) = db::derivatives::renew(&mut ledger, file, path).await? else { return Ok(false) };
         if kind.thumbnail().is_none() {

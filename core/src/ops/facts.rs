@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use crate::blob::BlobKey;
-use crate::db::{self, once_more};
+use crate::db::{self, retrying};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::media;
@@ -27,7 +27,7 @@ pub(in crate::ops) async fn complete(app: &App, user: &UserId, id: FileId) -> Re
         Ok(facts) => {
             let pixels = |side: Option<u32>| side.and_then(|side| i32::try_from(side).ok());
             let size = pixels(facts.width).zip(pixels(facts.height));
-            once_more(|| async {
+            retrying(|| async {
                 let mut ledger = app.db.ledger(user).await?;
                 db::files::complete_facts(&mut ledger, id, size, facts.duration_seconds).await?;
                 ledger.commit().await

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::db::files::Removable;
-use crate::db::{self, Ledger, once_more};
+use crate::db::{self, Ledger, retrying};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::{File, Tags};
@@ -19,7 +19,7 @@ pub async fn edit(
     id: FileId,
     change: impl Fn(&mut File) -> Result<()> + Send + Sync,
 ) -> Result<File> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
         if !db::files::lock(&mut ledger, id).await? {
             return Err(Error::NotFound);
@@ -46,7 +46,7 @@ pub async fn delete(
     permanent: bool,
     check: impl Fn(&File) -> Result<()> + Send + Sync,
 ) -> Result<File> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
         // What is checked stays as it is until it is gone.
         let mut file = db::files::get(&mut ledger, user, id).await?.ok_or(Error::NotFound)?;
@@ -73,7 +73,7 @@ pub async fn delete(
 /// # Errors
 /// [`Error::NotFound`] when it is not in the trash.
 pub async fn restore(app: &App, user: &UserId, id: FileId) -> Result<File> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
         if db::files::restore(&mut ledger, &[id]).await?.is_empty() {
             return Err(Error::NotFound);
@@ -90,7 +90,7 @@ pub async fn restore(app: &App, user: &UserId, id: FileId) -> Result<File> {
 /// # Errors
 /// [`Error::NotFound`].
 pub async fn revoke_urls(app: &App, user: &UserId, id: FileId) -> Result<()> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
         let is_there = db::files::revoke_urls(&mut ledger, id).await?;
         ledger.commit().await?;
@@ -141,7 +141,7 @@ pub async fn batch(
     let (owned, user, action, ids) = (app.clone(), user.clone(), action.clone(), ids.to_vec());
     app.outlive(async move {
         let app = owned;
-        once_more(|| async {
+        retrying(|| async {
             let mut ledger = app.db.ledger(&user).await?;
             let outcomes = act(&mut ledger, &user, &action, &ids).await?;
             ledger.commit().await?;

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::blob::{BlobKey, Draft, Folder};
 use crate::db::derivatives::Name;
 use crate::db::jobs::ClaimedJob;
-use crate::db::{self, once_more};
+use crate::db::{self, retrying};
 use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, Conversion, Facts, MediaError, VideoSource};
@@ -82,7 +82,7 @@ pub async fn make(app: &App, job: &ClaimedJob, id: FileId, stop: &CancellationTo
 /// Records whether browsers need a derivative; one that they do not need is asked for no more. `false` when the job is
 /// not ours any more, and then nothing is recorded.
 async fn record_need(app: &App, job: &ClaimedJob, name: &Name<'_>, needs_playback: bool) -> Result<bool> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(name.user).await?;
         if !db::jobs::renew(&mut ledger, job, LEASE).await? {
             return Ok(false);
@@ -158,7 +158,7 @@ async fn hold(app: &App, job: &ClaimedJob, name: &Name<'_>, percent: &AtomicU8) 
 }
 
 async fn beat(app: &App, job: &ClaimedJob, name: &Name<'_>, percent: u8) -> Result<bool> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(name.user).await?;
         let is_wanted = db::jobs::renew(&mut ledger, job, LEASE).await?
             && db::derivatives::set_progress(&mut ledger, name, percent, LEASE).await?;
@@ -177,7 +177,7 @@ async fn keep(
     remark: Option<&str>,
 ) -> Result<()> {
     let size = app.volume.keep(draft, key).await?;
-    let is_wanted = once_more(|| async {
+    let is_wanted = retrying(|| async {
         let mut ledger = app.db.ledger(name.user).await?;
         let is_wanted = db::jobs::renew(&mut ledger, job, LEASE).await?
             && db::derivatives::set_ready(&mut ledger, name, size, remark).await?;
@@ -197,7 +197,7 @@ async fn conclude(app: &App, name: &Name<'_>, ended: Ended) -> Result<()> {
         Ended::Failed(failure) if !failure.retryable => Some(failure.reason.as_str()),
         Ended::Failed(_) | Ended::Stopped => None,
     };
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(name.user).await?;
         match failed_for_good {
             Some(reason) => db::derivatives::set_failed(&mut ledger, name, reason).await?,

@@ -4,7 +4,7 @@
 use crate::app::App;
 use crate::blob::{BlobKey, Folder};
 use crate::db::derivatives::{Found, Name};
-use crate::db::{self, once_more};
+use crate::db::{self, retrying};
 use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, MediaError, ThumbnailFormat};
@@ -172,7 +172,7 @@ async fn make_to_the_end(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
 
 /// Records why a thumbnail cannot be made.
 async fn set_failed(app: &App, name: &Name<'_>, reason: &str) -> Result<()> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(name.user).await?;
         db::derivatives::set_failed(&mut ledger, name, reason).await?;
         ledger.commit().await
@@ -182,7 +182,7 @@ async fn set_failed(app: &App, name: &Name<'_>, reason: &str) -> Result<()> {
 
 /// Records the thumbnail's path and takes the lease to make it.
 async fn claim(app: &App, name: &Name<'_>, key: &BlobKey) -> Result<bool> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(name.user).await?;
         db::derivatives::request(&mut ledger, name, key).await?;
         let is_ours = db::derivatives::claim(&mut ledger, name, LEASE).await?;
@@ -215,7 +215,7 @@ async fn give_back(app: &App, name: &Name<'_>) {
 }
 
 async fn give_back_once(app: &App, name: &Name<'_>) -> Result<()> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(name.user).await?;
         db::derivatives::give_back(&mut ledger, name).await?;
         ledger.commit().await
@@ -227,7 +227,7 @@ async fn keep(app: &App, name: &Name<'_>, key: BlobKey, made: media::Thumbnail) 
     let size = ByteSize::new(made.bytes.len() as u64);
     app.volume.put(&key, made.bytes).await?;
     let thumbhash = &made.thumbhash;
-    let is_recorded = once_more(|| async {
+    let is_recorded = retrying(|| async {
         let mut ledger = app.db.ledger(name.user).await?;
         if name.kind == DerivativeKind::Default {
             db::files::set_thumbhash(&mut ledger, name.file, thumbhash).await?;

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::db::files::Removable;
 use crate::db::jobs::Task;
 use crate::db::uploads::Reason;
-use crate::db::{self, Ledger, once_more};
+use crate::db::{self, Ledger, retrying};
 use crate::error::Result;
 use crate::ids::{FileId, UserId};
 use crate::ops::upload;
@@ -39,7 +39,7 @@ pub async fn purge(ledger: &mut Ledger, ids: &[FileId], which: Removable) -> Res
 
 /// [`purge`] in a transaction of its own.
 async fn purge_now(app: &App, user: &UserId, ids: &[FileId], which: Removable) -> Result<u64> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
         let removed = purge(&mut ledger, ids, which).await?;
         ledger.commit().await?;
@@ -60,7 +60,7 @@ pub async fn empty(app: &App, user: &UserId) -> Result<u64> {
     app.outlive(async move {
         let (app, mut removed) = (owned, 0);
         loop {
-            let (found, purged) = once_more(|| async {
+            let (found, purged) = retrying(|| async {
                 let mut ledger = app.db.ledger(&user).await?;
                 let ids = db::files::trashed(&mut ledger, &user, BATCH).await?;
                 let purged = purge(&mut ledger, &ids, Removable::Trashed).await?;

@@ -18,7 +18,7 @@ use crate::blob::{BlobKey, Folder, Staged, Writer};
 use crate::crash;
 use crate::db::files::NewFile;
 use crate::db::uploads::{Ending, NewOwner, NewUpload, Reason};
-use crate::db::{self, once_more};
+use crate::db::{self, retrying};
 use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Sniffed};
@@ -291,7 +291,7 @@ async fn complete_to_the_end(
         arrived.push((file, one.held));
     }
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
-    if let Some(lost) = once_more(|| record_all(app, user, &arrived)).await? {
+    if let Some(lost) = retrying(|| record_all(app, user, &arrived)).await? {
         // Who cancelled it may have looked for its bytes before they had this name, which no row has any more.
         app.volume.remove(vec![lost]).await?;
         return Err(cancelled());
@@ -405,7 +405,7 @@ async fn reserve(app: &App, new: &NewUpload<'_>) -> Result<ByteSize> {
         return Ok(granted);
     }
     // No row yet, or no room: make the row and ask once more, while nobody changes what the answer goes by.
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(new.user).await?;
         ledger.ensure(app.config.limits.default_quota).await?;
         match db::uploads::create(&mut ledger, new, max_files).await? {

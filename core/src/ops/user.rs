@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use crate::db::jobs::Task;
-use crate::db::{self, once_more};
+use crate::db::{self, retrying};
 use crate::error::Result;
 use crate::ids::UserId;
 
@@ -12,7 +12,7 @@ use crate::ids::UserId;
 /// # Errors
 /// When Postgres does not answer: the provider then delivers again.
 pub async fn created(app: &App, delivery: &str, user: &UserId) -> Result<()> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
         if db::webhooks::remember(&mut ledger, delivery).await? {
             ledger.ensure(app.config.limits.default_quota).await?;
@@ -30,7 +30,7 @@ pub async fn created(app: &App, delivery: &str, user: &UserId) -> Result<()> {
 /// # Errors
 /// When Postgres does not answer: the provider then delivers again.
 pub async fn deleted(app: &App, delivery: &str, user: &UserId) -> Result<()> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
         if db::webhooks::remember(&mut ledger, delivery).await? {
             db::storage::set_deleted(&mut ledger, user).await?;

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::blob::BlobKey;
 use crate::db::jobs::{ClaimedJob, DeadJob, Task};
-use crate::db::{self, Db, once_more};
+use crate::db::{self, Db, retrying, within};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, JobId};
 use crate::media::ThumbnailFormat;
@@ -39,25 +39,31 @@ pub async fn run_next_long(app: &App, stop: &CancellationToken) -> Result<bool> 
 }
 
 async fn run_one(app: &App, is_long: bool, stop: &CancellationToken) -> Result<bool> {
-    let Some(job) = claim(app, is_long).await? else { return Ok(false) };
+    let Some(job) = within(claim(app, is_long)).await? else { return Ok(false) };
     if job.attempts > MAX_ATTEMPTS {
         // Whoever did it never came to tell how it ended.
         set_aside(app, &job, "its worker ended in each attempt").await?;
         return Ok(true);
     }
     let started = tokio::time::Instant::now();
-    match run(app, &job, stop).await {
+    let ended = run(app, &job, stop).await;
+    within(record_end(app, &job, ended, started.elapsed())).await?;
+    Ok(true)
+}
+
+async fn record_end(app: &App, job: &ClaimedJob, ended: Result<Made>, took: Duration) -> Result<()> {
+    match ended {
         Ok(Made::Settled) => {
-            db::jobs::finish(&mut *app.db.conn().await?, &job).await?;
-            let duration_ms = started.elapsed().as_millis() as u64;
+            db::jobs::finish(&mut *app.db.conn().await?, job).await?;
+            let duration_ms = took.as_millis() as u64;
             tracing::info!(job.id = %job.id, user.id = %job.user_id, task = job.task.name(), duration_ms, "job done");
+            Ok(())
         }
         // A job ends only with what it is about: whoever makes that now may fail to.
-        Ok(Made::ByAnother) => db::jobs::wait(&mut *app.db.conn().await?, &job, WAIT).await?,
-        Err(Error::Draining) => db::jobs::give_back(&mut *app.db.conn().await?, &job).await?,
-        Err(error) => fail(app, &job, &reason(&error)).await?,
+        Ok(Made::ByAnother) => db::jobs::wait(&mut *app.db.conn().await?, job, WAIT).await,
+        Err(Error::Draining) => db::jobs::give_back(&mut *app.db.conn().await?, job).await,
+        Err(error) => fail(app, job, &reason(&error)).await,
     }
-    Ok(true)
 }
 
 /// Puts a job that failed back for later, or sets it aside after the last attempt.
@@ -116,7 +122,7 @@ async fn draw(app: &App, job: &ClaimedJob, file: FileId, kind: ThumbnailSize) ->
 
 /// The last attempt failed: the file's owner sees why, and the job stays for an operator.
 async fn set_aside(app: &App, job: &ClaimedJob, reason: &str) -> Result<()> {
-    once_more(|| async {
+    retrying(|| async {
         let mut ledger = app.db.ledger(&job.user_id).await?;
         if let Task::Derive { file, kind } = &job.task {
             let name = derivative::name(&job.user_id, *file, *kind);
@@ -138,7 +144,7 @@ async fn set_aside(app: &App, job: &ClaimedJob, reason: &str) -> Result<()> {
 pub async fn revive(db: &Db, only: Option<JobId>) -> Result<usize> {
     let mut revived = 0;
     for job in db::jobs::dead(&mut *db.conn().await?, only).await? {
-        revived += usize::from(once_more(|| revive_one(db, &job)).await?);
+        revived += usize::from(retrying(|| revive_one(db, &job)).await?);
     }
     Ok(revived)
 }

@@ -5,7 +5,7 @@
 use super::{can_have, give_up, name, request};
 use crate::db::derivatives::Candidate;
 use crate::db::jobs::Task;
-use crate::db::{self, Db, Ledger, once_more};
+use crate::db::{self, Db, Ledger, retrying};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::{DerivativeKind, DerivativeState};
@@ -101,7 +101,7 @@ async fn of_user(
     let mut after = None;
     while !stop.is_cancelled() {
         let which = (kind, name(user, FileId::default(), kind).mime_type);
-        let (page, queued) = once_more(|| async {
+        let (page, queued) = retrying(|| async {
             let mut ledger = db.ledger(user).await?;
             let page = db::derivatives::candidates(&mut ledger, user, which, after, FILES).await?;
             let mut queued = 0;

@@ -8,7 +8,7 @@ use crate::blob::{BlobKey, Staged, Writer};
 use crate::crash;
 use crate::db::sessions::{Open, Session};
 use crate::db::uploads::Reason;
-use crate::db::{self, once_more};
+use crate::db::{self, retrying};
 use crate::error::{Error, Result};
 use crate::media;
 use std::fs::File;
@@ -59,7 +59,7 @@ async fn publish(app: &App, session: &Session, open: &Open, staged: Staged) -> R
     }
     crash::point("finish.renamed");
     let file = content.into_file((user.clone(), open.file_id), &key, file_type, session.metadata.clone());
-    once_more(|| content::record_session(app, session.id, &file)).await?;
+    retrying(|| content::record_session(app, session.id, &file)).await?;
     crash::point("finish.done");
     tracing::info!(user.id = %user, upload.id = %id, file.id = %file.id, size_bytes = file.size.bytes(), "an upload became a file");
     Ok(())

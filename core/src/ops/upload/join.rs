@@ -9,7 +9,7 @@ use crate::blob::{BlobKey, Writer};
 use crate::crash;
 use crate::db::sessions::{self, Open, Session};
 use crate::db::uploads::Reason;
-use crate::db::{self, once_more};
+use crate::db::{self, retrying};
 use crate::error::{Error, Result};
 use crate::ids::UploadId;
 use crate::model::{ByteSize, UploadRole};
@@ -40,7 +40,7 @@ enum Begun {
 }
 
 async fn join_to_the_end(app: &App, new: New, ids: &[UploadId]) -> Result<Session> {
-    let (id, paths, length) = match once_more(|| begin(app, &new, ids)).await? {
+    let (id, paths, length) = match retrying(|| begin(app, &new, ids)).await? {
         Begun::Known(known) => return session::repeat(app, known, &new, ids).await,
         Begun::New(id, paths, length) => (id, paths, length),
     };

@@ -10,7 +10,7 @@ use crate::blob::{BlobKey, Folder};
 use crate::crash;
 use crate::db::files::NewFile;
 use crate::db::sessions::{self, Open, Session};
-use crate::db::{self, once_more};
+use crate::db::{self, retrying};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId};
 use crate::media;
@@ -139,7 +139,7 @@ async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, stor
         needs_playback: stored.needs_playback,
         metadata: session.metadata.clone(),
     };
-    once_more(|| record_session(app, id, &file)).await?;
+    retrying(|| record_session(app, id, &file)).await?;
     crash::point("proof.done");
     Ok(())
 }

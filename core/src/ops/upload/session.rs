@@ -8,7 +8,7 @@ use crate::blob::{BlobKey, Folder};
 use crate::crash;
 use crate::db::sessions::{self, NewSession, Session};
 use crate::db::uploads::{NewUpload, Reason};
-use crate::db::{self, once_more};
+use crate::db::{self, retrying};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::model::{ByteSize, FileMetadata, FileName, FileType, Sha256Digest, UploadRole};
@@ -72,7 +72,7 @@ async fn create_to_the_end(app: &App, new: New) -> Result<Session> {
     let want = new.length.unwrap_or(LAST_STEP.min(limits.max_file));
     app.volume.require_room(want).await?;
     app.rates.upload(&new.user)?;
-    let (id, paths) = match once_more(|| begin(app, &new, want)).await? {
+    let (id, paths) = match retrying(|| begin(app, &new, want)).await? {
         Begun::Known(known) => return repeat(app, known, &new, &[]).await,
         Begun::New(id, paths) => (id, paths),
     };

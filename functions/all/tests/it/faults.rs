@@ -4,7 +4,7 @@
 use crate::app::media::{bytes, sha256};
 use crate::app::postgres::Postgres;
 use crate::app::process::Site;
-use crate::app::{ANN, As, Form, Raw, TestApp, eventually, rows};
+use crate::app::{ANN, As, Form, Raw, TestApp, eventually, rows, send, tus};
 use jam_core::app::App;
 use jam_core::config::Config;
 use jam_core::db::Db;
@@ -101,6 +101,45 @@ async fn a_database_that_stands_still_is_503_in_time_and_over_when_it_goes_on(po
     })
     .await;
     assert_eq!(app.ann().file(&id).await["originalName"], "a.txt");
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn an_upload_ends_in_time_when_the_database_stands_still_and_goes_on_with_every_byte(pool: PgPool) {
+    let postgres = Postgres::beside(&pool).await;
+    let quick = |config: &mut Config| config.limits.answer = Duration::from_millis(500);
+    let app = TestApp::with(postgres.pool().await, quick).await;
+    let ann = app.ann();
+    let url = ann.create("a.txt", 6).await;
+    // The client may take longer than the service.
+    let bytes = futures_util::stream::unfold(0, async |sent| {
+        let piece = ["ab", "cd"].get(sent)?;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        Some((Ok::<_, std::io::Error>(*piece), sent + 1))
+    });
+    let slow = ann.piece(&url, 0, b"").body(reqwest::Body::wrap_stream(bytes));
+    send(slow).await.expect(204);
+
+    postgres.freeze();
+    let started = Instant::now();
+    let form = Form::new().file("b.txt", b"b");
+    let (piece, form) = tokio::join!(ann.append(&url, 4, b"ef"), ann.upload(form));
+    assert_eq!(piece.refused(503, "unavailable")["part"], "database");
+    assert_eq!(form.refused(503, "unavailable")["part"], "database");
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    postgres.thaw();
+
+    let offset = eventually("the upload goes on", async || {
+        let answer = ann.look_up(&url).await;
+        (answer.status == 200).then(|| tus::offset(&answer))
+    })
+    .await;
+    if offset < 6 {
+        ann.append(&url, offset, &b"abcdef"[offset..]).await.expect(204);
+    }
+    let list = ann.get("/api/files?q=a.txt").await.expect(200).json();
+    let id = list["files"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(ann.get(&format!("/api/files/{id}/download")).await.body, "abcdef");
     app.finish().await;
 }
 

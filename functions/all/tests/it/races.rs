@@ -278,3 +278,18 @@ async fn hang_up_once_waiting(app: &TestApp, request: reqwest::RequestBuilder) {
         () = crate::app::eventually("the request waits", waits) => {}
     }
 }
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_change_that_loses_against_others_is_tried_again_and_at_last_503(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let ann = app.ann();
+    let id = ann.store_id("a.txt", b"a").await;
+    let favorite = format!("/api/files/{id}/favorite");
+    rows::lose_races(&mut app.app.db.conn().await.unwrap(), 3).await;
+    ann.post(&favorite, json!({ "favorite": true })).await.expect(200);
+    rows::lose_races(&mut app.app.db.conn().await.unwrap(), 4).await;
+    ann.post(&favorite, json!({ "favorite": false })).await.refused(503, "unavailable");
+    assert_eq!(ann.file(&id).await["isFavorite"], true);
+    ann.post(&favorite, json!({ "favorite": false })).await.expect(200);
+    app.finish().await;
+}

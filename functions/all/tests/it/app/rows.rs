@@ -320,3 +320,23 @@ pub(crate) async fn set_read_only(conn: &mut PgConnection, reads_only: bool) {
     );
     sqlx::query(sqlx::AssertSqlSafe(statement)).execute(conn).await.unwrap();
 }
+
+/// Lets the next `count` changes of files lose against another transaction, as a deadlock does.
+pub(crate) async fn lose_races(conn: &mut PgConnection, count: i32) {
+    for statement in [
+        "DROP TRIGGER IF EXISTS lose_races ON user_files",
+        "DROP SEQUENCE IF EXISTS races",
+        // What a sequence has counted stays when its transaction ends.
+        "CREATE SEQUENCE races",
+        &format!(
+            "CREATE OR REPLACE FUNCTION lose_races() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN
+                 IF nextval('races') <= {count} THEN RAISE EXCEPTION 'lost' USING ERRCODE = '40P01'; END IF;
+                 RETURN NEW;
+             END $$"
+        ),
+        "CREATE TRIGGER lose_races BEFORE UPDATE ON user_files FOR EACH ROW EXECUTE FUNCTION lose_races()",
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut *conn).await.unwrap();
+    }
+}
