@@ -251,6 +251,7 @@ CREATE TABLE public.user_files (
     deleted_at timestamp with time zone,
     needs_playback boolean,
     thumbhash bytea,
+    scan_state text,
     CONSTRAINT user_files_asset_category_check CHECK ((asset_category = ANY (ARRAY['character'::text, 'object'::text, 'scene'::text, 'greenscreen'::text, 'background'::text, 'full_video'::text, 'clip'::text, 'template'::text, 'audio'::text]))),
     CONSTRAINT user_files_audio_category_check CHECK ((audio_category = ANY (ARRAY['jingle'::text, 'commercial_song'::text, 'radio_song'::text, 'voiceover'::text, 'sfx'::text, 'background_music'::text]))),
     CONSTRAINT user_files_bucket_check CHECK ((bucket = 'volume'::text)),

@@ -15,6 +15,7 @@ pub mod media;
 pub mod model;
 pub mod ops;
 pub mod rates;
+mod scanner;
 pub mod upkeep;
 pub mod writers;
 

@@ -18,6 +18,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("model", &["ids"]),
     ("error", &["model"]),
     ("clock", &[]),
+    ("scanner", &["config", "error"]),
     ("crash", &[]),
     ("config", &["ids", "model"]),
     ("blob", &["error", "ids", "model"]),
@@ -28,7 +29,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("writers", &["ids"]),
     ("upkeep", &[]),
     ("app", &["auth", "blob", "clock", "config", "db", "error", "media", "rates", "upkeep", "writers"]),
-    ("ops", &["app", "blob", "crash", "db", "error", "ids", "media", "model", "writers"]),
+    ("ops", &["app", "blob", "crash", "db", "error", "ids", "media", "model", "scanner", "writers"]),
     ("edge", &["app", "auth", "blob", "config", "db", "error", "ids", "media", "model"]),
 ];
 

@@ -170,8 +170,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Cancels the `playback` derivative while it waits or is being made, and removes it when it is ready. Pictures are made
-         *     whenever they are asked for, so they cannot be cancelled.
+         * Cancels the `playback` derivative while it waits or is being made, and removes it when it is ready. Thumbnails are
+         *     made whenever they are asked for, so they cannot be cancelled.
          */
         delete: operations["delete_derivative"];
         options?: never;
@@ -256,8 +256,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The same bytes, to be shown in place. Only for pictures, sound and film. With `derivative=playback` the film that was
-         *     made of it for browsers.
+         * The same bytes, to be shown in place. Only for images, audio and video. With `derivative=playback` the video that
+         *     was made of it for browsers.
          */
         get: operations["stream"];
         put?: never;
@@ -293,7 +293,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A picture of a file: 400x225, cropped to fill; other sizes by name. WebP, or JPEG when `Accept` allows no WebP. */
+        /** The thumbnail of a file: 400x225, cropped to fill; other sizes by name. WebP, or JPEG when `Accept` allows no WebP. */
         get: operations["thumbnail"];
         put?: never;
         post?: never;
@@ -494,7 +494,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The film that was made of a file for browsers, by a signed URL. */
+        /** The video that was made of a file for browsers, by a signed URL. */
         get: operations["playback_signed"];
         put?: never;
         post?: never;
@@ -530,7 +530,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A picture by a signed URL; the variant is `thumbnail`, `thumbnail-small`, `thumbnail-medium` or `thumbnail-large`. */
+        /** A thumbnail by a signed URL; the variant is `thumbnail`, `thumbnail-small`, `thumbnail-medium` or `thumbnail-large`. */
         get: operations["thumbnail_signed"];
         put?: never;
         post?: never;
@@ -798,8 +798,8 @@ export interface components {
         /** @description How the service is. */
         Health: {
             /**
-             * @description `volume`: the disk failed, files are served and none are taken. `clock`: this machine's clock and the database's
-             *     differ, nothing is cleaned up. `trash`: more is due in it than is removed without an operator's word.
+             * @description `volume`: the disk failed, files are served and none are accepted. `clock`: this machine's clock and the
+             *     database's differ, nothing is cleaned up. `trash`: more is due in it than is removed without an operator's word.
              */
             degraded: string[];
             /** @description `healthy`, or `degraded` by what `degraded` names. What does not answer at all is a 503 with an error. */
@@ -833,15 +833,10 @@ export interface components {
             success: boolean;
         };
         /**
-         * @description A named size of the pictures of a file.
-         * @enum {string}
-         */
-        PictureKind: "default" | "small" | "medium" | "large";
-        /**
          * @description Every failure's body, with the numbers that explain it.
          * @example {
          *       "code": "not_found",
-         *       "error": "There is nothing here.",
+         *       "error": "Not found.",
          *       "requestId": "0198f3a2-7c1e-7d3b-9a4f-2b6c8d0e1f24",
          *       "success": false
          *     }
@@ -880,6 +875,11 @@ export interface components {
         Revoked: {
             success: boolean;
         };
+        /**
+         * @description The result of a file's scan. A file that came when no scanner was configured has none.
+         * @enum {string}
+         */
+        ScanState: "pending" | "clean" | "infected" | "skipped";
         /**
          * @description Whether a file is a favourite; without it the mark is toggled.
          * @example {
@@ -969,6 +969,11 @@ export interface components {
         Subject: {
             id?: string | null;
         };
+        /**
+         * @description A named size of a file's thumbnails.
+         * @enum {string}
+         */
+        ThumbnailSize: "default" | "small" | "medium" | "large";
         /** @description Bytes and files of one type. */
         TypeUsage: {
             /** @description Bytes of these files. */
@@ -1136,7 +1141,7 @@ export interface components {
              */
             expiresIn?: number | null;
             purpose: components["schemas"]["Purpose"];
-            size?: components["schemas"]["PictureKind"] | null;
+            size?: components["schemas"]["ThumbnailSize"] | null;
         };
         /** @description A file in an answer. */
         UserFile: components["schemas"]["AssetDetails"] & {
@@ -1178,6 +1183,7 @@ export interface components {
             purgeAt: string | null;
             /** @description As displayed, such as `1920x1080`. */
             resolution: string | null;
+            scan: components["schemas"]["ScanState"] | null;
             /** @description Hex. */
             sha256: string;
             /**
@@ -1186,7 +1192,7 @@ export interface components {
              */
             streamUrl: string | null;
             tags: string[];
-            /** @description Base64 of the picture in about 25 bytes (ThumbHash), to be shown until the picture is there. */
+            /** @description Base64 of a blurred preview of about 25 bytes (ThumbHash), to show until the thumbnail has loaded. */
             thumbhash: string | null;
             /** @description Relative to the storage root; for information. */
             thumbnailPath: string | null;
@@ -2174,8 +2180,8 @@ export interface operations {
         requestBody?: never;
         responses: {
             /**
-             * @description Cancels the `playback` derivative while it waits or is being made, and removes it when it is ready. Pictures are made
-             *     whenever they are asked for, so they cannot be cancelled.
+             * @description Cancels the `playback` derivative while it waits or is being made, and removes it when it is ready. Thumbnails are
+             *     made whenever they are asked for, so they cannot be cancelled.
              */
             200: {
                 headers: {
@@ -2207,7 +2213,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A picture */
+            /** @description A thumbnail */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3071,7 +3077,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description `small`, `medium` or `large` */
-                size?: components["schemas"]["PictureKind"];
+                size?: components["schemas"]["ThumbnailSize"];
             };
             header?: {
                 /** @description Only these bytes, such as `bytes=0-1023`. */
@@ -3094,7 +3100,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The picture */
+            /** @description The thumbnail */
             200: {
                 headers: {
                     "Accept-Ranges": components["headers"]["Accept-Ranges"];
@@ -3150,7 +3156,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No such file, or no picture of it (`thumbnail_unavailable`) */
+            /** @description No such file, or it has no thumbnail (`thumbnail_unavailable`) */
             404: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3209,7 +3215,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description `small`, `medium` or `large` */
-                size?: components["schemas"]["PictureKind"];
+                size?: components["schemas"]["ThumbnailSize"];
             };
             header?: {
                 /** @description 304 if it has not changed since. */
@@ -3228,7 +3234,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The picture */
+            /** @description The thumbnail */
             200: {
                 headers: {
                     "Accept-Ranges": components["headers"]["Accept-Ranges"];
@@ -3277,7 +3283,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description No such file, or no picture of it (`thumbnail_unavailable`) */
+            /** @description No such file, or it has no thumbnail (`thumbnail_unavailable`) */
             404: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3370,6 +3376,16 @@ export interface operations {
             };
             /** @description No such file */
             404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The file is not scanned for viruses yet, or one was found in it */
+            409: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -5093,7 +5109,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The whole film */
+            /** @description The whole video */
             200: {
                 headers: {
                     "Accept-Ranges": components["headers"]["Accept-Ranges"];
@@ -5233,7 +5249,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The whole film */
+            /** @description The whole video */
             200: {
                 headers: {
                     "Accept-Ranges": components["headers"]["Accept-Ranges"];
@@ -5630,7 +5646,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The picture */
+            /** @description The thumbnail */
             200: {
                 headers: {
                     "Accept-Ranges": components["headers"]["Accept-Ranges"];
@@ -5685,7 +5701,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Gone, revoked, or no picture */
+            /** @description The file is gone or has no thumbnail, or the URL was revoked */
             404: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -5772,7 +5788,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The picture */
+            /** @description The thumbnail */
             200: {
                 headers: {
                     "Accept-Ranges": components["headers"]["Accept-Ranges"];
@@ -5820,7 +5836,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Gone, revoked, or no picture */
+            /** @description The file is gone or has no thumbnail, or the URL was revoked */
             404: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];

@@ -195,7 +195,7 @@ impl Open {
         if is_due {
             let file = self.file.try_clone()?;
             self.started = self.at.clone();
-            self.syncing = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+            self.syncing = Some(tokio::task::spawn_blocking(move || sync_data(&file)));
         }
         Ok(())
     }
@@ -230,9 +230,17 @@ impl Open {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()?;
+        sync_data(&self.file)?;
         self.started = self.at.clone();
         self.synced = self.at.clone();
         Ok(())
     }
+}
+
+/// Forces a file's bytes to disk.
+fn sync_data(file: &File) -> io::Result<()> {
+    let started = Instant::now();
+    file.sync_data()?;
+    metrics::histogram!("jam_sync_seconds").record(started.elapsed().as_secs_f64());
+    Ok(())
 }

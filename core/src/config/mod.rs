@@ -1,12 +1,14 @@
 //! The configuration: the only reader of the environment. Everything is parsed and bounded here, once, at start.
 //! Never decides anything with the values, never keeps a secret where `Debug` would print it.
 
+mod fault;
 mod parse;
+mod places;
 mod reader;
 mod secrets;
 mod settings;
 
-pub use reader::ConfigError;
+pub use fault::ConfigError;
 pub use settings::{Effective, SETTINGS, Setting, configuration, effective, env_example};
 
 use crate::ids::UserId;
@@ -239,6 +241,8 @@ pub struct Config {
     pub accel: bool,
     /// Origins that may call from a browser.
     pub cors_origins: Vec<String>,
+    /// Where ClamAV's daemon scans new files; unset: they are not scanned.
+    pub scanner: Option<ListenAddress>,
     /// ffmpeg may run where the kernel has no Landlock.
     pub may_be_unconfined: bool,
     /// Jobs at once.
@@ -318,6 +322,7 @@ impl Config {
                 Some(_) => return Err(env.fault("JAM_ACCEL", "is not nginx")),
             },
             cors_origins: parse::origins(&env, "CORS_ORIGIN", production)?,
+            scanner: env.listen("JAM_CLAMD")?,
             may_be_unconfined: match env.text("JAM_SANDBOX")?.as_str() {
                 "required" => false,
                 "best-effort" => true,

@@ -1,7 +1,8 @@
 //! The settings that take more than one step to read: limits, session tokens, URL keys, proxies, origins.
 //! Never looks at a name that is not in the list of settings.
 
-use super::reader::{ConfigError, Reader};
+use super::fault::ConfigError;
+use super::reader::Reader;
 use super::{
     AuthConfig, KeySource, LambdaAnswers, LambdaConfig, Limits, SecretBytes, TrustedProxies, UrlKey,
     is_loopback_url,

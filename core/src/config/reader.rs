@@ -1,26 +1,11 @@
 //! One variable at a time: present or not, text, number, flag, list, address. Every fault names variable and default.
 //! Never knows what a value is for.
 
-use super::secrets::is_place;
-use super::{ListenAddress, SETTINGS};
+use super::ListenAddress;
+use super::fault::ConfigError;
+use super::settings::{SETTINGS, is_place};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-
-/// A setting that stops the start: its name, what is wrong, its default.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{name}: {fault}{}", default_hint(.default))]
-pub struct ConfigError {
-    /// The variable.
-    pub name: String,
-    /// What is wrong with its value.
-    pub fault: String,
-    /// What it would be when unset.
-    pub default: &'static str,
-}
-
-fn default_hint(default: &str) -> String {
-    if default.is_empty() { String::new() } else { format!(" (default: {default})") }
-}
 
 /// The environment's variables, read by name with bounds.
 pub(super) struct Reader<'a> {

@@ -2,57 +2,14 @@
 //! mounted secrets), or, with the feature `aws`, Parameter Store or Secrets Manager.
 //! Never asks anybody for a secret that no variable names.
 
-use super::reader::ConfigError;
-use super::settings::{SETTINGS, Setting};
+use super::fault::ConfigError;
+use super::places::{Place, place_of};
+use super::settings::SETTINGS;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
 /// A secret is far shorter; a wrong path may be anything.
 const MAX_BYTES: u64 = 64 * 1024;
-
-/// A place that a variable can name, in the order in which they are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    File,
-    Parameter,
-    Secret,
-}
-
-impl Place {
-    pub(super) const ALL: [Self; 3] = [Self::File, Self::Parameter, Self::Secret];
-
-    /// What is added to a setting's name.
-    pub(super) const fn suffix(self) -> &'static str {
-        match self {
-            Self::File => "_FILE",
-            Self::Parameter => "_SSM",
-            Self::Secret => "_SECRET_ARN",
-        }
-    }
-}
-
-/// The variable that names a setting's place, and what it says, if the setting is a secret without a value.
-pub(super) fn place_of<'a>(
-    variables: &'a BTreeMap<String, String>,
-    setting: &Setting,
-) -> Option<(Place, String, &'a str)> {
-    let given = |name: &str| variables.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-    if !setting.secret || given(setting.name).is_some() {
-        return None;
-    }
-    Place::ALL.into_iter().find_map(|place| {
-        let variable = format!("{}{}", setting.name, place.suffix());
-        let says = given(&variable)?;
-        Some((place, variable, says))
-    })
-}
-
-/// Whether a name is that of a secret's place.
-pub(super) fn is_place(name: &str) -> bool {
-    let secrets = SETTINGS.iter().filter(|setting| setting.secret);
-    let mut suffixes = secrets.filter_map(|setting| name.strip_prefix(setting.name));
-    suffixes.any(|suffix| Place::ALL.iter().any(|place| place.suffix() == suffix))
-}
 
 /// Puts the secrets that are somewhere else into the variables.
 ///
@@ -62,7 +19,11 @@ pub(super) fn resolve(
     mut variables: BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, ConfigError> {
     for setting in SETTINGS {
-        let Some((place, variable, says)) = place_of(&variables, setting) else { continue };
+        let Some((place, variable, says)) =
+            setting.secret.then(|| place_of(&variables, setting.name)).flatten()
+        else {
+            continue;
+        };
         let secret = match place {
             Place::File => read(says),
             Place::Parameter | Place::Secret => fetch(place, says.to_owned()),
@@ -115,7 +76,8 @@ async fn fetch_from_aws(place: Place, id: String) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_place, resolve};
+    use super::resolve;
+    use crate::config::settings::is_place;
     use std::collections::BTreeMap;
 
     fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -1,7 +1,7 @@
 //! Every name of the environment that this service reads, with its meaning and default.
 //! Never decides whether a value holds.
 
-use super::secrets::{Place, place_of};
+use super::places::{Place, place_of};
 use std::collections::BTreeMap;
 
 /// One name of the environment: what it does, what it is when unset.
@@ -175,6 +175,11 @@ pub const SETTINGS: &[Setting] = &[
         "PostgreSQL connection string of the legacy service; only read by `jam-admin adopt`.",
     ),
     plain(
+        "JAM_CLAMD",
+        "",
+        "Where ClamAV's daemon listens (`unix:/run/clamav/clamd.ctl` or `127.0.0.1:3310`): new files are scanned before a link to them works without a token. Empty: they are not scanned.",
+    ),
+    plain(
         "JAM_SANDBOX",
         "required",
         "required: ffmpeg runs only where the kernel has Landlock (5.13 and later) to keep it from all files but its own; best-effort: elsewhere too, with a warning in the log.",
@@ -207,7 +212,11 @@ pub fn effective(variables: &BTreeMap<String, String>) -> Vec<Effective> {
     let settings = SETTINGS.iter().map(|setting| {
         let given = variables.get(setting.name).map(|value| value.trim()).filter(|value| !value.is_empty());
         let default = (!setting.default.is_empty()).then_some(setting.default);
-        let place = place_of(variables, setting).map(|(_, variable, says)| format!("[{variable}={says}]"));
+        let place = setting
+            .secret
+            .then(|| place_of(variables, setting.name))
+            .flatten()
+            .map(|(_, variable, says)| format!("[{variable}={says}]"));
         let is_default = given.is_none() && place.is_none();
         let value = match given {
             Some(_) if setting.secret => Some("[secret]".to_owned()),
@@ -251,6 +260,13 @@ pub fn configuration() -> String {
         text.push_str(&format!("| `{}` | {default} | {doc} |\n", setting.name));
     }
     text
+}
+
+/// Whether a name is that of a secret's place.
+pub(super) fn is_place(name: &str) -> bool {
+    let secrets = SETTINGS.iter().filter(|setting| setting.secret);
+    let mut suffixes = secrets.filter_map(|setting| name.strip_prefix(setting.name));
+    suffixes.any(|suffix| Place::ALL.iter().any(|place| place.suffix() == suffix))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ mod facts;
 mod removal;
 
 pub use content::{Content, content, owner};
-pub use facts::{complete_facts, set_needs_playback, set_thumbhash};
+pub use facts::{complete_facts, set_needs_playback, set_scan_state, set_thumbhash};
 pub use removal::{Removable, delete, lock_removable, trash_due, trashed};
 
 use super::Ledger;
@@ -14,8 +14,8 @@ use super::row_enum::{self, Known};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::{
-    AssetCategory, AudioCategory, ByteSize, Derivative, File, FileMetadata, FileName, FileType, Sha256Digest,
-    Tags, UrlEpochs,
+    AssetCategory, AudioCategory, ByteSize, Derivative, File, FileMetadata, FileName, FileType, ScanState,
+    Sha256Digest, Tags, UrlEpochs,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,6 +40,7 @@ pub(super) struct FileRow {
     height: Option<i32>,
     duration_seconds: Option<f64>,
     needs_playback: Option<bool>,
+    scan_state: Option<Known<ScanState>>,
     thumbhash: Option<Vec<u8>>,
     package_name: Option<String>,
     tags: Tags,
@@ -105,6 +106,7 @@ impl TryFrom<FileRow> for File {
             height: row.height,
             duration_seconds: row.duration_seconds,
             needs_playback: row.needs_playback,
+            scan: row.scan_state.map(scan),
             thumbhash: row.thumbhash,
             metadata: FileMetadata {
                 package_name: row.package_name,
@@ -137,7 +139,7 @@ pub async fn get(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<O
         r#"SELECT f.id AS "id: FileId", f.user_id AS "user_id: UserId", f.file_name
                 , f.original_name AS "original_name: FileName", f.file_type AS "file_type: Known<FileType>", f.mime_type
                 , f.file_size AS "file_size: ByteSize", f.file_path, f.sha256, f.width, f.height, f.duration_seconds
-                , f.needs_playback, f.thumbhash
+                , f.needs_playback, f.scan_state AS "scan_state: Known<ScanState>", f.thumbhash
                 , f.package_name, f.tags AS "tags: Tags", f.is_favorite
                 , f.asset_category AS "asset_category: Known<AssetCategory>", f.usage_tags AS "usage_tags: Tags"
                 , f.character_names AS "character_names: Tags", f.audio_category AS "audio_category: Known<AudioCategory>"
@@ -155,6 +157,11 @@ pub async fn get(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<O
     .fetch_optional(conn)
     .await?;
     row.map(File::try_from).transpose()
+}
+
+/// What a newer release says and this one does not know is no permission.
+pub(super) fn scan(state: Known<ScanState>) -> ScanState {
+    state.0.unwrap_or(ScanState::Pending)
 }
 
 pub(super) fn digest(id: FileId, bytes: Vec<u8>) -> Result<Sha256Digest> {
@@ -207,6 +214,8 @@ pub struct NewFile {
     pub duration_seconds: Option<f64>,
     /// Whether browsers need a derivative to play it; `None` when nobody has looked.
     pub needs_playback: Option<bool>,
+    /// Whether it waits for the virus scanner.
+    pub scan: Option<ScanState>,
     /// What the user says about it.
     pub metadata: FileMetadata,
 }
@@ -221,8 +230,8 @@ pub async fn insert(ledger: &mut Ledger, file: &NewFile) -> Result<()> {
         "INSERT INTO user_files (
              user_id, id, file_name, original_name, file_type, mime_type, file_size, file_path, sha256, width, height
            , duration_seconds, package_name, tags, asset_category, usage_tags, character_names, audio_category, asset_details
-           , needs_playback)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+           , needs_playback, scan_state)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
          ON CONFLICT (user_id, id) DO NOTHING",
         file.user_id.as_str(),
         file.id as FileId,
@@ -244,6 +253,7 @@ pub async fn insert(ledger: &mut Ledger, file: &NewFile) -> Result<()> {
         metadata.audio_category as Option<AudioCategory>,
         Json(&metadata.details) as _,
         file.needs_playback,
+        file.scan as Option<ScanState>,
     )
     .execute(&mut **ledger)
     .await?;

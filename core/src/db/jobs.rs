@@ -25,6 +25,11 @@ pub enum Task {
         /// Which derivative.
         kind: DerivativeKind,
     },
+    /// Scan a new file for viruses.
+    Scan {
+        /// The file.
+        file: FileId,
+    },
     /// Remove blobs whose rows are gone. Until it is done, this job is the row that names them.
     RemoveBlobs {
         /// Their keys.
@@ -42,13 +47,14 @@ impl Task {
     }
 
     /// Every task's name: workers claim no others, which newer releases may have.
-    const NAMES: [&'static str; 3] = ["derive", "remove_blobs", "remove_user"];
+    const NAMES: [&'static str; 4] = ["derive", "scan", "remove_blobs", "remove_user"];
 
     /// The task's name in logs and in the database.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Derive { .. } => "derive",
+            Self::Scan { .. } => "scan",
             Self::RemoveBlobs { .. } => "remove_blobs",
             Self::RemoveUser => "remove_user",
         }

@@ -292,7 +292,7 @@ fn select(user: &UserId, request: &Request) -> QueryBuilder<Postgres> {
 fn push_select(query: &mut QueryBuilder<Postgres>, user: &UserId, request: &Request) {
     query.push(
         "SELECT f.id, f.user_id, f.file_name, f.original_name, f.file_type, f.mime_type, f.file_size, f.file_path, f.sha256
-              , f.width, f.height, f.duration_seconds, f.needs_playback, f.thumbhash, f.package_name, f.tags, f.is_favorite, f.asset_category, f.usage_tags
+              , f.width, f.height, f.duration_seconds, f.needs_playback, f.scan_state, f.thumbhash, f.package_name, f.tags, f.is_favorite, f.asset_category, f.usage_tags
               , f.character_names, f.audio_category, f.upload_date, f.created_at, f.updated_at, f.deleted_at
               , f.url_epoch, (SELECT s.url_epoch FROM user_storage s WHERE s.user_id = ",
     );

@@ -29,6 +29,7 @@ use quick_cache::sync::Cache;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgConnection, PgPool, Postgres, Transaction};
+use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -81,6 +82,14 @@ impl DerefMut for Scan {
     }
 }
 
+/// Measures how long a caller waits for a connection.
+async fn waited<T>(connecting: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let connected = connecting.await;
+    metrics::histogram!("jam_database_wait_seconds").record(started.elapsed().as_secs_f64());
+    connected
+}
+
 impl Db {
     /// A pool that connects when it is first used: a request that needs no row never touches Postgres.
     ///
@@ -127,7 +136,7 @@ impl Db {
     /// # Errors
     /// [`crate::Error::Unavailable`] when none is free in time.
     pub async fn conn(&self) -> Result<PoolConnection<Postgres>> {
-        Ok(self.pool.acquire().await?)
+        Ok(waited(self.pool.acquire()).await?)
     }
 
     /// A transaction; rolled back unless committed.
@@ -135,7 +144,7 @@ impl Db {
     /// # Errors
     /// [`crate::Error::Unavailable`] when no connection is free in time.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
-        Ok(self.pool.begin().await?)
+        Ok(waited(self.pool.begin()).await?)
     }
 
     /// A look at many rows. At most half of the connections are used for those at once.

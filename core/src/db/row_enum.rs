@@ -3,7 +3,8 @@
 //! Invariant: such a value never fails a read, is logged once, and is overwritten only when a user changes it.
 
 use crate::model::{
-    AssetCategory, AssetDetails, AudioCategory, DerivativeKind, DerivativeState, FileType, UploadRole,
+    AssetCategory, AssetDetails, AudioCategory, DerivativeKind, DerivativeState, FileType, ScanState,
+    UploadRole,
 };
 use serde::Deserialize as _;
 use serde::de::{DeserializeOwned, IntoDeserializer as _};
@@ -45,6 +46,10 @@ impl Listed for DerivativeKind {
 
 impl Listed for DerivativeState {
     const WHAT: &'static str = "derivative state";
+}
+
+impl Listed for ScanState {
+    const WHAT: &'static str = "scan state";
 }
 
 impl Listed for UploadRole {

@@ -69,11 +69,17 @@ pub(super) async fn count_anyone(parts: &mut Parts, app: &App) -> Result<()> {
 /// else leaves a line. Counts nothing.
 pub(super) async fn verified_caller(parts: &Parts, app: &App) -> Result<Caller, Refused> {
     let caller = app.verifier.identify(bearer_token(&parts.headers)?).await?;
+    name_user(&caller.user);
     if let Some(actor) = &caller.impersonator {
         let path = without_secret(parts.uri.path());
         tracing::info!(user.id = %caller.user, actor, session = %caller.session, method = %parts.method, path, "impersonated access");
     }
     Ok(caller)
+}
+
+/// The log lines of a request name its user.
+fn name_user(user: &UserId) {
+    tracing::Span::current().record("user.id", user.as_str());
 }
 
 /// An upload's URL without what makes it a capability.
@@ -140,6 +146,7 @@ impl FromRequestParts<App> for SignedBy {
         let variant = parts.uri.path().rsplit('/').next().unwrap_or_default();
         match app.signer.verify(file, variant, parts.uri.query().unwrap_or_default()) {
             Ok(signed) => {
+                name_user(&signed.user);
                 app.rates.request(&signed.user)?;
                 Ok(Self(signed))
             }

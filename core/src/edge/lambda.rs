@@ -3,7 +3,7 @@
 //! tells. Never knows a route.
 
 use super::Background;
-use super::layers::Peer;
+use super::peer::Peer;
 use crate::app::App;
 use crate::config::{LambdaAnswers, LambdaConfig};
 use crate::error::{Error, Result, chain};

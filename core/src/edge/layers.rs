@@ -5,6 +5,7 @@ use super::allow;
 use super::body::{GuardedBody, Unread};
 use super::deadline::{self, Waiting};
 use super::lambda::Invocation;
+use super::peer::Peer;
 use super::problem::{self, Failure};
 use crate::app::App;
 use crate::error::{Error, chain};
@@ -41,15 +42,6 @@ const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const ALLOWED_HEADERS: &str = "Authorization, Cache-Control, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Pragma, Prefer, Range, Repr-Digest, Tus-Resumable, Upload-Checksum, Upload-Concat, Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, Upload-Proof, X-Client-Info, X-CSRF-Token, X-HTTP-Method-Override, X-Request-Id, X-Requested-With, X-XSRF-Token, b3, baggage, Correlation-Context, elastic-apm-traceparent, newrelic, Request-Context, Request-Id, sentry-trace, traceparent, tracestate, uber-trace-id, X-Amzn-Trace-Id, X-B3-Flags, X-B3-ParentSpanId, X-B3-Sampled, X-B3-SpanId, X-B3-TraceId, X-Cloud-Trace-Context, X-Correlation-Id, X-Datadog-Origin, X-Datadog-Parent-Id, X-Datadog-Sampled, X-Datadog-Sampling-Priority, X-Datadog-Tags, X-Datadog-Trace-Id, X-dtpc, X-dtReferer, X-Highlight-Request, X-Honeycomb-Trace, X-Instana-L, X-Instana-S, X-Instana-T, X-NewRelic-ID, X-NewRelic-Transaction, X-OpenReplay-Session-Id, X-PostHog-Distinct-Id, X-PostHog-Session-Id, X-PostHog-Window-Id";
 const EXPOSED_HEADERS: &str = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, Location, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-File-Id, Upload-Known, Upload-Length, Upload-Limit, Upload-Metadata, Upload-Offset, X-File-Size, X-Request-Id";
 
-/// Who is at the other end of the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peer {
-    /// A TCP peer.
-    Address(IpAddr),
-    /// Somebody on this machine, over a unix socket.
-    Unix,
-}
-
 /// The client's address as far as it can be believed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ClientAddress(pub(super) Option<IpAddr>);
@@ -64,7 +56,12 @@ pub(super) async fn envelope(State(app): State<App>, request: Request, next: Nex
     let address = client_address(&app, peer, request.headers());
     // The raw path is never logged: signed and capability URLs carry secrets.
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let span = tracing::info_span!("request", request.id = %request_id);
+    let span = tracing::info_span!(
+        "request",
+        request.id = %request_id,
+        user.id = tracing::field::Empty,
+        error.code = tracing::field::Empty,
+    );
     let response = respond(&app, request, address, next).instrument(span.clone()).await;
     let route = route.as_deref().unwrap_or("(none)");
     let mut response = render(response, &request_id, route, &span);
@@ -123,6 +120,7 @@ async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Nex
 fn render(mut response: Response, request_id: &str, route: &str, span: &tracing::Span) -> Response {
     let failure = response.extensions_mut().remove::<Failure>().or_else(|| bare_failure(&response));
     let Some(Failure(error)) = failure else { return response };
+    span.record("error.code", error.code());
     if let Error::Internal(cause) = &*error {
         span.in_scope(|| tracing::error!(error = %chain(cause.as_ref()), "request failed"));
     }

@@ -3,8 +3,8 @@
 
 use super::body::Unread;
 use super::compress;
-use super::layers::Peer;
 use super::linger::Lingering;
+use super::peer::Peer;
 use crate::config::{Limits, ListenAddress};
 use crate::error::chain;
 use axum::Router;

@@ -8,7 +8,7 @@ use crate::ids::{FileId, UserId};
 use crate::media::{self, ThumbnailFormat};
 use crate::model::{
     AssetCategory, AudioCategory, ByteSize, Derivative, DerivativeKind, DerivativeState, File, FileName,
-    FileType, Tags, ThumbnailSize,
+    FileType, ScanState, Tags, ThumbnailSize,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -86,6 +86,10 @@ pub struct UserFile {
     /// Base64 of a blurred preview of about 25 bytes (ThumbHash), to show until the thumbnail has loaded.
     #[schema(required)]
     thumbhash: Option<String>,
+    /// What the virus scanner said; null for files that came when none was configured. Until it is `clean` or `skipped`
+    /// (too large for the scanner), `downloadUrl` and `streamUrl` need a token.
+    #[schema(required)]
+    scan: Option<ScanState>,
     /// Ready for `<img>`; null in the trash, like every URL.
     #[schema(required)]
     thumbnail_url: Option<String>,
@@ -147,6 +151,7 @@ impl UserFile {
             purge_at: file.deleted_at.map(|at| at + app.config.limits.trash_keep),
             derivatives,
             truncated_fields: file.truncated_fields,
+            scan: file.scan,
             thumbhash: file.thumbhash.map(|hash| STANDARD.encode(hash)),
             id: file.id,
             user_id: file.user_id,
@@ -205,10 +210,13 @@ fn shown(file: &File) -> impl Iterator<Item = &Derivative> {
     })
 }
 
-/// A signed URL; without signing keys the path that needs a token.
+/// A signed URL; without signing keys, and for bytes that no scanner has passed yet, the path that needs a token.
 fn url(file: &File, variant: Variant, signer: &Signer) -> String {
-    signer
-        .sign(&file.user_id, file.id, variant, file.url_epochs, None)
+    let is_original = matches!(variant, Variant::Download | Variant::Stream);
+    let may_sign = !is_original || file.scan.is_none_or(ScanState::allows_links);
+    may_sign
+        .then(|| signer.sign(&file.user_id, file.id, variant, file.url_epochs, None))
+        .flatten()
         .map_or_else(|| format!("/api/files/{}/{}", file.id, variant.api_path()), |signed| signed.url)
 }
 

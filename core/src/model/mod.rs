@@ -4,11 +4,13 @@
 mod asset;
 mod derivative;
 mod file_name;
+mod scan;
 mod wire;
 
 pub use asset::{AssetCategory, AssetDetails, AudioCategory, FileMetadata, Tags, VoiceoverType};
 pub use derivative::{Derivative, DerivativeKind, DerivativeState, ThumbnailSize};
 pub use file_name::FileName;
+pub use scan::ScanState;
 pub use wire::{Document, List, Number, OUR_WORDS, Text, nfc};
 
 use serde::{Deserialize, Serialize};
@@ -182,6 +184,8 @@ pub struct File {
     pub duration_seconds: Option<f64>,
     /// Whether browsers need a derivative to play it; `None` when nobody has looked.
     pub needs_playback: Option<bool>,
+    /// What the virus scanner said; `None` when there was none.
+    pub scan: Option<ScanState>,
     /// A blurred preview of about 25 bytes (ThumbHash), made with its first thumbnail.
     pub thumbhash: Option<Vec<u8>>,
     /// What the user says about it.

@@ -10,6 +10,7 @@ pub mod janitor;
 pub mod organize;
 pub mod playback;
 pub mod reconcile;
+mod scan;
 pub mod thumbnail;
 pub mod trash;
 pub mod upload;

@@ -251,7 +251,9 @@ async fn draw(
 ) -> Result<std::result::Result<media::Thumbnail, MediaError>> {
     let Wanted { kind, format, .. } = *wanted;
     // Waiting here bounds memory and processor time, however many thumbnails are asked for.
+    let asked = Instant::now();
     let permit = app.decoders.clone().acquire_owned().await.map_err(|_| Error::Draining)?;
+    metrics::histogram!("jam_decoder_wait_seconds").record(asked.elapsed().as_secs_f64());
     let source = app.volume.open_blob(&BlobKey::parse(&file.file_path)?).await?;
     let (mime_type, limits) = (file.mime_type.clone(), app.media_limits.clone());
     if !mime_type.starts_with("image/") {

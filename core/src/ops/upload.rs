@@ -12,6 +12,7 @@ mod listener;
 mod lock;
 pub mod proof;
 pub mod session;
+mod stored;
 
 use crate::app::App;
 use crate::blob::{BlobKey, Folder, Staged, Writer};
@@ -23,6 +24,7 @@ use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Sniffed};
 use crate::model::{ByteSize, File, FileMetadata, FileName, FileType, Usage};
+use crate::ops::scan;
 use bytes::Bytes;
 use content::{Content, file_type, final_key, record};
 use sqlx::PgConnection;
@@ -287,7 +289,8 @@ async fn complete_to_the_end(
             return Err(cancelled());
         }
         let ids = (one.held.user.clone(), one.held.file_id);
-        let file = one.content.into_file(ids, &one.held.final_key, file_type, metadata);
+        let mut file = one.content.into_file(ids, &one.held.final_key, file_type, metadata);
+        file.scan = scan::initial(app);
         arrived.push((file, one.held));
     }
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.

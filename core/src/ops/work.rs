@@ -9,7 +9,7 @@ use crate::ids::{FileId, JobId};
 use crate::media::ThumbnailFormat;
 use crate::model::ThumbnailSize;
 use crate::ops::thumbnail::{Made, Wanted};
-use crate::ops::{derivative, facts, playback, thumbnail, trash};
+use crate::ops::{derivative, facts, playback, scan, thumbnail, trash};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,9 @@ async fn run_one(app: &App, is_long: bool, stop: &CancellationToken) -> Result<b
     }
     let started = tokio::time::Instant::now();
     let ended = run(app, &job, stop).await;
+    let result = if ended.is_ok() { "done" } else { "failed" };
+    metrics::histogram!("jam_job_seconds", "task" => job.task.name(), "result" => result)
+        .record(started.elapsed().as_secs_f64());
     within(record_end(app, &job, ended, started.elapsed())).await?;
     Ok(true)
 }
@@ -101,6 +104,10 @@ async fn run(app: &App, job: &ClaimedJob, stop: &CancellationToken) -> Result<Ma
                 made => made,
             }
         }
+        Task::Scan { file } => match scan::run(app, &job.user_id, *file).await {
+            Err(Error::NotFound) => Ok(Made::Settled),
+            scanned => scanned.map(|()| Made::Settled),
+        },
         Task::RemoveBlobs { paths } => {
             let keys = paths.iter().map(|path| BlobKey::parse(path)).collect::<Result<Vec<_>>>()?;
             app.volume.remove(keys).await?;

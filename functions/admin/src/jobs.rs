@@ -88,6 +88,7 @@ pub(crate) async fn jobs(output: &Output, db: &Db, options: JobsOptions) -> Resu
 fn about(task: &Value) -> String {
     match Task::deserialize(task) {
         Ok(Task::Derive { file, kind }) => format!("derive {} of {file}", kind.as_str()),
+        Ok(Task::Scan { file }) => format!("scan {file}"),
         Ok(Task::RemoveBlobs { paths }) => format!("remove_blobs ({})", paths.len()),
         Ok(task @ Task::RemoveUser) => task.name().to_owned(),
         // A newer release's.

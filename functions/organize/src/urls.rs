@@ -8,7 +8,7 @@ use jam_core::db;
 use jam_core::edge::{JsonBody, PathFile};
 use jam_core::ids::{FileId, UserId};
 use jam_core::media;
-use jam_core::model::{DerivativeState, ThumbnailSize};
+use jam_core::model::{DerivativeState, ScanState, ThumbnailSize};
 use jam_core::{Error, Result, ops};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -51,6 +51,7 @@ pub(crate) struct UrlAnswer {
         (status = 200, body = UrlAnswer),
         (status = 400, description = "A browser must not show this type in place"),
         (status = 404, description = "No such file"),
+        (status = 409, description = "The file is not scanned for viruses yet, or one was found in it"),
         (status = 503, description = "No signing key is configured")))]
 pub(crate) async fn make_url(
     State(app): State<App>,
@@ -67,12 +68,24 @@ pub(crate) async fn make_url(
         Purpose::Stream => Variant::Stream,
         Purpose::Thumbnail => Variant::Thumbnail(request.size.unwrap_or(ThumbnailSize::Default)),
     };
+    let is_original = matches!(variant, Variant::Download | Variant::Stream);
+    match content.scan {
+        Some(ScanState::Infected) if is_original => return Err(conflict("A virus was found in the file")),
+        Some(state) if is_original && !state.allows_links() => {
+            return Err(conflict("The file is still being scanned for viruses: try again in a moment"));
+        }
+        _ => {}
+    }
     let lifetime = request.expires_in.map(Duration::from_secs);
     let signed = app
         .signer
         .sign(&caller.user, id, variant, content.url_epochs, lifetime)
         .ok_or(Error::Unavailable { part: "signed URLs" })?;
     Ok(Json(UrlAnswer { success: true, url: signed.url, expires_at: signed.expires_at }))
+}
+
+fn conflict(reason: &str) -> Error {
+    Error::Conflict { reason: reason.to_owned() }
 }
 
 /// Whether there is a video for browsers.

@@ -1,10 +1,11 @@
 //! What sending a file's bytes needs to know, and whose file it is.
 //! Never tells of the content of files in the trash.
 
-use super::digest;
+use super::{digest, scan};
+use crate::db::row_enum::Known;
 use crate::error::Result;
 use crate::ids::{FileId, UserId};
-use crate::model::{ByteSize, FileName, Sha256Digest, UrlEpochs};
+use crate::model::{ByteSize, FileName, ScanState, Sha256Digest, UrlEpochs};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -23,6 +24,8 @@ pub struct Content {
     pub sha256: Sha256Digest,
     /// When its upload was complete.
     pub upload_date: OffsetDateTime,
+    /// What the virus scanner said; `None` when there was none.
+    pub scan: Option<ScanState>,
     /// Epochs that a signed URL must carry.
     pub url_epochs: UrlEpochs,
 }
@@ -34,7 +37,7 @@ pub struct Content {
 pub async fn content(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<Option<Content>> {
     let row = sqlx::query!(
         r#"SELECT f.original_name AS "original_name: FileName", f.mime_type, f.file_size AS "size: ByteSize", f.file_path
-                , f.sha256, f.upload_date, f.url_epoch, s.url_epoch AS user_url_epoch
+                , f.sha256, f.upload_date, f.scan_state AS "scan_state: Known<ScanState>", f.url_epoch, s.url_epoch AS user_url_epoch
              FROM user_files f
              JOIN user_storage s ON s.user_id = f.user_id
             WHERE f.user_id = $1 AND f.id = $2 AND f.deleted_at IS NULL"#,
@@ -51,6 +54,7 @@ pub async fn content(conn: &mut PgConnection, user: &UserId, id: FileId) -> Resu
             file_path: row.file_path,
             sha256: digest(id, row.sha256)?,
             upload_date: row.upload_date,
+            scan: row.scan_state.map(scan),
             url_epochs: UrlEpochs { user: row.user_url_epoch, file: row.url_epoch },
         })
     })

@@ -3,6 +3,7 @@
 use super::Ledger;
 use crate::error::Result;
 use crate::ids::FileId;
+use crate::model::ScanState;
 
 /// Records whether browsers need a derivative to play a file.
 ///
@@ -58,6 +59,22 @@ pub async fn set_thumbhash(ledger: &mut Ledger, id: FileId, thumbhash: &[u8]) ->
         ledger.user().as_str(),
         id as FileId,
         thumbhash,
+    )
+    .execute(&mut **ledger)
+    .await?;
+    Ok(())
+}
+
+/// Records what the virus scanner said about a file.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn set_scan_state(ledger: &mut Ledger, id: FileId, state: ScanState) -> Result<()> {
+    sqlx::query!(
+        "UPDATE user_files SET scan_state = $3 WHERE user_id = $1 AND id = $2",
+        ledger.user().as_str(),
+        id as FileId,
+        state as ScanState,
     )
     .execute(&mut **ledger)
     .await?;

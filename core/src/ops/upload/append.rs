@@ -4,6 +4,7 @@
 //! earlier one.
 
 use super::lock::{self, Acquired, Persistence};
+use super::stored;
 use super::{HEAD_BYTES, LAST_STEP, content, finish, listener, quota_exceeded};
 use crate::app::App;
 use crate::blob::{Checkpoint, Writer};
@@ -142,7 +143,7 @@ async fn run(
         return finish::finish(app, session, open, writer).await;
     }
     drop(writer);
-    lock::load(app, session.id).await
+    stored::load(app, session.id).await
 }
 
 /// Tells early what would not fit.
@@ -366,10 +367,12 @@ impl<'a> Appending<'a> {
             life: self.app.config.limits.upload_life,
         };
         crash::point("append.synced");
+        let started = Instant::now();
         if !db::sessions::checkpoint(&mut *self.app.db.conn().await?, &checkpoint).await? {
             return Err(self.why_not_latest().await);
         }
         crash::point("append.recorded");
+        metrics::histogram!("jam_checkpoint_seconds").record(started.elapsed().as_secs_f64());
         self.recorded = at.offset();
         self.recorded_at = Instant::now();
         Ok(())
@@ -377,7 +380,7 @@ impl<'a> Appending<'a> {
 
     /// Somebody took over, or the upload was cancelled.
     async fn why_not_latest(&self) -> Error {
-        match lock::load(self.app, self.session.id).await {
+        match stored::load(self.app, self.session.id).await {
             Ok(session) if session.open.is_some() => Error::UploadLocked,
             Ok(_) | Err(Error::NotFound) => Error::Gone,
             Err(error) => error,

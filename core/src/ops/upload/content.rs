@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Class, Facts, Sniffed};
 use crate::model::{ByteSize, FileMetadata, FileName, FileType, Sha256Digest};
-use crate::ops::derivative;
+use crate::ops::{derivative, scan};
 
 /// What arrived.
 pub(in crate::ops) struct Content {
@@ -51,6 +51,7 @@ impl Content {
                 .duration_seconds
                 .filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
             needs_playback: Some(needs_playback),
+            scan: None,
             metadata,
         }
     }
@@ -87,6 +88,7 @@ pub(super) async fn record(
     }
     db::files::insert(ledger, file).await?;
     derivative::queue(ledger, file).await?;
+    scan::queue(ledger, file).await?;
     Ok(true)
 }
 

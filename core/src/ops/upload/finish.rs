@@ -2,7 +2,7 @@
 //! Invariant: the lock on the bytes is held until the file's row is there.
 
 use super::content::{self, Content};
-use super::{HEAD_BYTES, lock};
+use super::{HEAD_BYTES, stored};
 use crate::app::App;
 use crate::blob::{BlobKey, Staged, Writer};
 use crate::crash;
@@ -11,6 +11,7 @@ use crate::db::uploads::Reason;
 use crate::db::{self, retrying};
 use crate::error::{Error, Result};
 use crate::media;
+use crate::ops::scan;
 use std::fs::File;
 
 /// Makes the upload a file: 1 settle the final path, 2 rename and sync the directories, 3 in one transaction end the
@@ -36,7 +37,7 @@ pub(super) async fn finish(app: &App, session: Session, open: Open, writer: Writ
             Err(error)
         }
         Err(error) => Err(error),
-        Ok(()) => lock::load(app, session.id).await,
+        Ok(()) => stored::load(app, session.id).await,
     }
 }
 
@@ -58,7 +59,8 @@ async fn publish(app: &App, session: &Session, open: &Open, staged: Staged) -> R
         return Err(Error::Gone);
     }
     crash::point("finish.renamed");
-    let file = content.into_file((user.clone(), open.file_id), &key, file_type, session.metadata.clone());
+    let mut file = content.into_file((user.clone(), open.file_id), &key, file_type, session.metadata.clone());
+    file.scan = scan::initial(app);
     retrying(|| content::record_session(app, session.id, &file)).await?;
     crash::point("finish.done");
     tracing::info!(user.id = %user, upload.id = %id, file.id = %file.id, size_bytes = file.size.bytes(), "an upload became a file");

@@ -2,7 +2,7 @@
 //! requests, and it may go on writing whenever it is called again.
 //! Invariant: what that writer writes then goes to a file that is no longer the upload's, and it can record nothing.
 
-use super::lock;
+use super::stored;
 use crate::app::App;
 use crate::blob::{BlobKey, Folder};
 use crate::db;
@@ -31,9 +31,9 @@ pub(super) async fn start(app: &App, session: &Session, open: &Open) -> Result<(
     let job = db::jobs::enqueue_later(&mut *app.db.conn().await?, user, &removal, COPYING).await?;
     if !app.volume.copy_staged(&open.staging, &copy, session.durable.clone()).await? {
         // It may have been finished or cancelled, or moved by somebody else.
-        let now = lock::load(app, id).await?;
+        let now = stored::load(app, id).await?;
         let is_same = now.open.is_some_and(|now| now.staging == open.staging && !now.is_finalizing);
-        return if is_same { Err(lock::lost(session)) } else { Ok(()) };
+        return if is_same { Err(stored::lost(session)) } else { Ok(()) };
     }
     let mut ledger = app.db.ledger(user).await?;
     if db::jobs::withdraw(&mut ledger, user, job).await?

@@ -3,7 +3,7 @@
 
 use super::append::{Appending, Chunks};
 use super::session::{self, New, Paths};
-use super::{cancel, finish, lock};
+use super::{cancel, finish, lock, stored};
 use crate::app::App;
 use crate::blob::{BlobKey, Writer};
 use crate::crash;
@@ -54,7 +54,7 @@ async fn join_to_the_end(app: &App, new: New, ids: &[UploadId]) -> Result<Sessio
         return Err(error);
     }
     crash::point("join.file");
-    session::refresh(app, lock::load(app, id).await?).await
+    session::refresh(app, stored::load(app, id).await?).await
 }
 
 /// Takes the parts under the owner's row, so that no two joins have the same.

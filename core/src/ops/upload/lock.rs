@@ -2,6 +2,7 @@
 //! Invariant: what a session says under its lock stays so until the lock is dropped, unless the upload is cancelled.
 
 use super::fork;
+use super::stored::{load, lost};
 use crate::app::App;
 use crate::blob::{Lock, Locked, Recovered, Writer};
 use crate::db;
@@ -101,28 +102,12 @@ pub(super) async fn acquire(app: &App, id: UploadId, persistence: Persistence) -
     }
 }
 
-/// The session as its rows say.
-///
-/// # Errors
-/// [`Error::NotFound`].
-pub(super) async fn load(app: &App, id: UploadId) -> Result<Session> {
-    db::sessions::get(&mut *app.db.conn().await?, id).await?.ok_or(Error::NotFound)
-}
-
 /// Once its final path is settled, the bytes may have either name.
 async fn lock(app: &App, open: &Open) -> Result<Lock> {
     match app.volume.lock_staged(&open.staging).await? {
         Lock::Missing if open.is_finalizing => app.volume.lock_staged(&open.final_key).await,
         found => Ok(found),
     }
-}
-
-/// Bytes that were acknowledged are not there.
-pub(super) fn lost(session: &Session) -> Error {
-    if session.durable.offset().bytes() > 0 {
-        tracing::error!(user.id = %session.user_id, upload.id = %session.id, "the bytes of an upload are gone from the volume");
-    }
-    Error::Gone
 }
 
 impl Held {

@@ -5,6 +5,7 @@
 use super::content::record_session;
 use super::finish;
 use super::lock::{self, Acquired, Persistence};
+use super::stored;
 use crate::app::App;
 use crate::blob::{BlobKey, Folder};
 use crate::crash;
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId};
 use crate::media;
 use crate::model::{ByteSize, File, Sha256Digest, UploadRole};
+use crate::ops::scan;
 use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 use std::ops::Range;
@@ -96,7 +98,7 @@ async fn prove_to_the_end(app: &App, id: UploadId, proof: Sha256Digest) -> Resul
         return Err(Error::ChecksumMismatch);
     }
     share(app, &session, &open, &source, stored).await?;
-    lock::load(app, session.id).await
+    stored::load(app, session.id).await
 }
 
 async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, stored: File) -> Result<()> {
@@ -137,6 +139,7 @@ async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, stor
         height: stored.height,
         duration_seconds: stored.duration_seconds,
         needs_playback: stored.needs_playback,
+        scan: scan::initial(app),
         metadata: session.metadata.clone(),
     };
     retrying(|| record_session(app, id, &file)).await?;

@@ -2,6 +2,7 @@
 //! Invariant: all state of a session is in Postgres and on the volume: any process can answer the next request.
 
 use super::lock::{self, Acquired, Persistence};
+use super::stored;
 use super::{LAST_STEP, cancel, finish, join, no_room};
 use crate::app::App;
 use crate::blob::{BlobKey, Folder};
@@ -82,7 +83,7 @@ async fn create_to_the_end(app: &App, new: New) -> Result<Session> {
         return Err(error);
     }
     crash::point("create.file");
-    let session = lock::load(app, id).await?;
+    let session = stored::load(app, id).await?;
     // Nothing more will come for an empty file.
     if new.length == Some(ByteSize::ZERO) { refresh(app, session).await } else { Ok(session) }
 }
@@ -139,7 +140,7 @@ pub(super) async fn find_by_key(
 
 /// The same creation again: its answer was lost.
 pub(super) async fn repeat(app: &App, id: UploadId, new: &New, part_ids: &[UploadId]) -> Result<Session> {
-    let session = lock::load(app, id).await?;
+    let session = stored::load(app, id).await?;
     let is_same = (session.length == new.length || new.role == UploadRole::Joined)
         && session.role == new.role
         && session.part_ids == part_ids
@@ -240,7 +241,7 @@ pub async fn find(
     secret_hash: Option<Sha256Digest>,
     caller: Option<&UserId>,
 ) -> Result<Session> {
-    let session = lock::load(app, id).await?;
+    let session = stored::load(app, id).await?;
     let is_known = secret_hash == Some(session.secret_hash) || caller == Some(&session.user_id);
     if is_known { Ok(session) } else { Err(Error::NotFound) }
 }

@@ -44,6 +44,7 @@ mod resumable_limits;
 mod resumable_model;
 mod resumable_protocol;
 mod running;
+mod scans;
 mod slow;
 mod sockets;
 mod thumbnail;

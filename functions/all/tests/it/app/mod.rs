@@ -3,6 +3,7 @@
 
 mod answer;
 mod caller;
+pub(crate) mod clamd;
 mod contract;
 pub(crate) mod disk;
 mod doors;
