@@ -3,7 +3,7 @@
 "use client";
 
 import { formatBytes, JamError } from "@jam-storage/client";
-import type { FileError } from "./file-uploader.js";
+import type { FileError } from "./file-error.js";
 
 /** What a page takes. The service has limits of its own beside these. */
 export interface FileRules {

@@ -2,10 +2,11 @@
 
 "use client";
 
-import { formatBytes, type JamError, type UploadMetadata, type UserFile } from "@jam-storage/client";
+import { formatBytes, type UploadMetadata, type UserFile } from "@jam-storage/client";
 import { FolderUp, Plus, Upload, X } from "lucide-react";
 import { useEffect, useId, useRef, useState } from "react";
 import { useDropzone } from "react-dropzone";
+import type { FileError } from "./file-error.js";
 import { choose, type FileRules } from "./file-rules.js";
 import { MetadataFields } from "./metadata-fields.js";
 import { useStorageContext } from "./provider.js";
@@ -26,12 +27,6 @@ export interface FileUploaderProps extends FileRules {
   onError?: (errors: FileError[]) => void;
   /** Takes no files. */
   disabled?: boolean;
-}
-
-/** A file that is not stored, and why. */
-export interface FileError {
-  name: string;
-  error: JamError;
 }
 
 interface Staged {

@@ -2,8 +2,9 @@
 
 "use client";
 
+export type { FileError } from "./file-error.js";
 export type { FileRules } from "./file-rules.js";
-export { type FileError, FileUploader, type FileUploaderProps } from "./file-uploader.js";
+export { FileUploader, type FileUploaderProps } from "./file-uploader.js";
 export { MediaCard, type MediaCardProps, Thumbnail } from "./media-card.js";
 export { MediaGrid, type MediaGridProps } from "./media-grid.js";
 export { MediaPreview, type MediaPreviewProps } from "./media-preview.js";

@@ -4,7 +4,7 @@
 
 import { JamError, type UserFile } from "@jam-storage/client";
 import type { UploadItem, UploadQueue } from "@jam-storage/client/upload";
-import type { FileError } from "./file-uploader.js";
+import type { FileError } from "./file-error.js";
 
 /** Called when uploads are settled. */
 export interface UploadListeners {

@@ -1,6 +1,6 @@
 // The client: one method a use, named as the live front end names them, and the newer ones beside.
 
-import { type FormOptions, metadataTexts, sendForm, type Uploadable } from "./form.js";
+import { metadataTexts, sendForm, type Uploadable, type UploadFilesOptions } from "./form.js";
 import type {
   BatchAction,
   BatchResult,
@@ -17,7 +17,6 @@ import type {
   StorageInfo,
   ThumbnailSize,
   Uploaded,
-  UploadMetadata,
   UserFile,
   UserView,
 } from "./model.js";
@@ -32,11 +31,6 @@ export interface ClientOptions {
   baseUrl?: string;
   /** Returns a session token. Without it, the one of `window.Clerk`. */
   getToken?: GetToken;
-}
-
-/** How files are sent, and what is said about them. */
-export interface UploadFilesOptions extends FormOptions {
-  metadata?: UploadMetadata | undefined;
 }
 
 /** A file, or its id. */

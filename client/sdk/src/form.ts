@@ -11,6 +11,11 @@ export interface FormOptions extends RequestOptions {
   onProgress?: ((sent: number, total: number) => void) | undefined;
 }
 
+/** How files are sent, and what is said about them. */
+export interface UploadFilesOptions extends FormOptions {
+  metadata?: UploadMetadata | undefined;
+}
+
 /** What can be uploaded. A `Blob` has no name of its own. */
 export type Uploadable = File | { name: string; data: Blob };
 

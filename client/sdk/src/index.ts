@@ -1,14 +1,8 @@
 // `@jam-storage/client`: what a page imports. The upload engine is `@jam-storage/client/upload`.
 
-export {
-  type ClientOptions,
-  createClient,
-  type FileRef,
-  type JamClient,
-  type UploadFilesOptions,
-} from "./client.js";
+export { type ClientOptions, createClient, type FileRef, type JamClient } from "./client.js";
 export { ERROR_CODES, isAbort, isJamError, JamError, type JamErrorCode } from "./errors.js";
-export type { Uploadable } from "./form.js";
+export type { Uploadable, UploadFilesOptions } from "./form.js";
 export { formatBytes, formatDuration } from "./format.js";
 export type * from "./model.js";
 export type { GetToken } from "./token.js";

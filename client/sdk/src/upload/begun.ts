@@ -1,7 +1,6 @@
 // Uploads that the service keeps: those that files of this page go on with, and those of earlier visits that wait for
 // their file. Owns what is remembered of them and who goes on with which. Never sends a byte.
 
-import type { JamClient } from "../client.js";
 import { isJamError } from "../errors.js";
 import type { Uploadable } from "../form.js";
 import type { UploadMetadata } from "../model.js";
@@ -16,6 +15,7 @@ import {
   remembered,
   uploadIdOf,
 } from "./memory.js";
+import type { UploadService } from "./service.js";
 
 /** An upload that a file of this page goes on with. */
 export interface Begun {
@@ -28,12 +28,12 @@ export interface Begun {
 
 /** The uploads that one queue knows of. */
 export class BegunUploads {
-  readonly #client: JamClient;
+  readonly #service: UploadService;
   readonly #changed: () => void;
   #unfinished: readonly UnfinishedUpload[] = [];
 
-  constructor(client: JamClient, changed: () => void) {
-    this.#client = client;
+  constructor(service: UploadService, changed: () => void) {
+    this.#service = service;
     this.#changed = changed;
   }
 
@@ -45,9 +45,9 @@ export class BegunUploads {
   /** Looks for what waits: remembered here, kept by the service, and sent by no page. */
   async find(): Promise<void> {
     if (remembered().length === 0) return;
-    const { userId } = await this.#client.getStorageUsage();
+    const { userId } = await this.#service.getStorageUsage();
     const begun = remembered().filter((upload) => upload.userId === userId);
-    const open = new Map((await this.#client.listUploads()).map((upload) => [upload.id, upload]));
+    const open = new Map((await this.#service.listUploads()).map((upload) => [upload.id, upload]));
     const unfinished: UnfinishedUpload[] = [];
     for (const { url, name, size, lastModified } of begun) {
       const release = await claim(url);
@@ -98,7 +98,7 @@ export class BegunUploads {
   }
 
   async #end(uploadId: string): Promise<void> {
-    await this.#client.discardUpload(uploadId).catch((error: unknown) => {
+    await this.#service.discardUpload(uploadId).catch((error: unknown) => {
       if (!isJamError(error, "not_found") && !isJamError(error, "gone")) throw error;
     });
     forget(uploadId);

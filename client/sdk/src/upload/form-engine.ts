@@ -1,14 +1,14 @@
 // One file in one multipart request: for services without resumable uploads, and for other users' storage.
 
-import type { JamClient } from "../client.js";
 import { isJamError, JamError } from "../errors.js";
 import { metadataTexts, partsOf, sendForm } from "../form.js";
 import type { Engine, Sending } from "./engine.js";
+import type { UploadService } from "./service.js";
 
 /** Sends in a form; an attempt that fails starts from zero. */
-export function formEngine(client: JamClient): Engine {
+export function formEngine(service: UploadService): Engine {
   return async (sending) => {
-    const { files, errors } = await sendOne(client, sending).catch((error: unknown) => {
+    const { files, errors } = await sendOne(service, sending).catch((error: unknown) => {
       if (!isJamError(error, "network_error")) throw error;
       // Not sent again without being asked: it would be there twice if only the answer was lost.
       throw new JamError("The connection broke off. Look whether the file is stored before you retry.", {
@@ -25,7 +25,7 @@ export function formEngine(client: JamClient): Engine {
   };
 }
 
-function sendOne(client: JamClient, { source, metadata, targetUserId, signal, onProgress }: Sending) {
+function sendOne(service: UploadService, { source, metadata, targetUserId, signal, onProgress }: Sending) {
   const { size } = partsOf(source).data;
   const options = {
     signal,
@@ -33,6 +33,6 @@ function sendOne(client: JamClient, { source, metadata, targetUserId, signal, on
     onProgress: (sent: number) => onProgress(Math.min(sent, size)),
   };
   return targetUserId === null
-    ? sendForm(client.transport, "/api/files/upload", [source], metadataTexts(metadata), options)
-    : client.adminUploadFiles(targetUserId, [source], { ...options, metadata });
+    ? sendForm(service.transport, "/api/files/upload", [source], metadataTexts(metadata), options)
+    : service.adminUploadFiles(targetUserId, [source], { ...options, metadata });
 }

@@ -1,7 +1,6 @@
 // Files on their way: several at a time, each until it is stored, refused or cancelled. Owns every decision about
 // order, repetition and quota; how bytes travel is the engine's, which is loaded when the first upload starts.
 
-import type { JamClient } from "../client.js";
 import { isAbort, JamError, networkError } from "../errors.js";
 import { partsOf, type Uploadable } from "../form.js";
 import { formatBytes } from "../format.js";
@@ -11,6 +10,7 @@ import type { Engine } from "./engine.js";
 import { formEngine } from "./form-engine.js";
 import { isSettled, type UploadItem, type UploadProgress } from "./item.js";
 import { Rate } from "./rate.js";
+import type { UploadService } from "./service.js";
 import { whenWorthTrying, worthWaiting } from "./waiting.js";
 
 /** How a queue works. */
@@ -49,7 +49,7 @@ const CONCURRENCY = 3;
 
 /** A queue of uploads. Made once for a page; `subscribe` and `snapshot` fit `useSyncExternalStore`. */
 export class UploadQueue {
-  readonly #client: JamClient;
+  readonly #service: UploadService;
   readonly #form: Engine;
   readonly #begun: BegunUploads;
   readonly #concurrency: number;
@@ -62,10 +62,10 @@ export class UploadQueue {
   #notice: ReturnType<typeof setTimeout> | null = null;
   #nextId = 1;
 
-  constructor(client: JamClient, { concurrency = CONCURRENCY, instant = false }: QueueOptions = {}) {
-    this.#client = client;
-    this.#form = formEngine(client);
-    this.#begun = new BegunUploads(client, () => this.#changed());
+  constructor(service: UploadService, { concurrency = CONCURRENCY, instant = false }: QueueOptions = {}) {
+    this.#service = service;
+    this.#form = formEngine(service);
+    this.#begun = new BegunUploads(service, () => this.#changed());
     this.#concurrency = concurrency;
     this.#instant = instant;
   }
@@ -207,8 +207,8 @@ export class UploadQueue {
   async #openSession(): Promise<Session> {
     const known = await this.#session?.catch(() => null);
     const [storage, resumable] = await Promise.all([
-      this.#client.getStorageUsage(),
-      known?.resumable ?? resumableEngine(this.#client),
+      this.#service.getStorageUsage(),
+      known?.resumable ?? resumableEngine(this.#service),
     ]);
     return { storage, resumable };
   }
@@ -269,7 +269,7 @@ export class UploadQueue {
         if (entry.item.state !== "cancelled") {
           this.#set(entry, { state: "done", sent: entry.item.size, file });
         } else {
-          await this.#client.deleteFile(file, { permanent: true });
+          await this.#service.deleteFile(file, { permanent: true });
         }
         return;
       } catch (error) {
@@ -353,11 +353,11 @@ export class UploadQueue {
 }
 
 /** The engine of resumable uploads, loaded when the first upload starts; null when the service has none. */
-async function resumableEngine(client: JamClient): Promise<Engine | null> {
+async function resumableEngine(service: UploadService): Promise<Engine | null> {
   const { speaksTus, tusEngine } = await import("./tus-engine.js").catch((cause: unknown) => {
     throw networkError(cause);
   });
-  return (await speaksTus(client)) ? tusEngine(client) : null;
+  return (await speaksTus(service)) ? tusEngine(service) : null;
 }
 
 function empty(): UploadProgress {

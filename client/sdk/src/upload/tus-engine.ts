@@ -2,13 +2,13 @@
 // which upload a file goes on with.
 
 import { DetailedError, Upload, type UploadOptions } from "tus-js-client";
-import type { JamClient } from "../client.js";
 import { answeredError, JamError, networkError } from "../errors.js";
 import { metadataTexts, partsOf } from "../form.js";
 import { UPLOADS } from "../tus.js";
 import { blobReader, PIECE_BYTES } from "./blob-reader.js";
 import type { Engine, Sending } from "./engine.js";
 import { begin, encodeMetadata } from "./instant.js";
+import type { UploadService } from "./service.js";
 
 /** A file up to this size travels in the request that creates its upload: hashing it first would take longer. */
 const SMALL_BYTES = 1 << 20;
@@ -17,9 +17,9 @@ const SMALL_BYTES = 1 << 20;
 const METADATA_BYTES_MAX = 4096;
 
 /** Whether the service speaks tus. */
-export async function speaksTus(client: JamClient, signal?: AbortSignal): Promise<boolean> {
+export async function speaksTus(service: UploadService, signal?: AbortSignal): Promise<boolean> {
   try {
-    const response = await client.transport.fetch("OPTIONS", UPLOADS, { signal });
+    const response = await service.transport.fetch("OPTIONS", UPLOADS, { signal });
     return response.headers.has("Tus-Version");
   } catch (error) {
     if (error instanceof JamError && error.status >= 400 && error.status < 500) return false;
@@ -28,18 +28,22 @@ export async function speaksTus(client: JamClient, signal?: AbortSignal): Promis
 }
 
 /** Sends by `/api/uploads`, going on where an earlier attempt ended. */
-export function tusEngine(client: JamClient): Engine {
+export function tusEngine(service: UploadService): Engine {
   return async (sending) => {
     const { metadata, isTakenUp } = sending;
     const said = metadataOf(sending);
-    const id = await store(client, sending, said.inHeader);
+    const id = await store(service, sending, said.inHeader);
     const isSaid = said.isComplete && !(isTakenUp && Object.keys(metadata).length > 0);
-    return isSaid ? client.getFile(id) : client.patchFile(id, metadata);
+    return isSaid ? service.getFile(id) : service.patchFile(id, metadata);
   };
 }
 
 /** Resolves with the stored file's id. */
-async function store(client: JamClient, sending: Sending, metadata: Record<string, string>): Promise<string> {
+async function store(
+  service: UploadService,
+  sending: Sending,
+  metadata: Record<string, string>,
+): Promise<string> {
   const { data } = partsOf(sending.source);
   let { uploadUrl } = sending;
   if (sending.instant && uploadUrl === null && data.size > SMALL_BYTES) {
@@ -47,10 +51,10 @@ async function store(client: JamClient, sending: Sending, metadata: Record<strin
       uploadUrl = url;
       sending.onUploadUrl(url);
     };
-    const fileId = await begin(client.transport, data, metadata, { ...sending, onUploadUrl });
+    const fileId = await begin(service.transport, data, metadata, { ...sending, onUploadUrl });
     if (fileId !== null) return fileId;
   }
-  const transfer = (fresh: boolean) => send(client, { ...sending, uploadUrl }, metadata, fresh);
+  const transfer = (fresh: boolean) => send(service, { ...sending, uploadUrl }, metadata, fresh);
   return transfer(false).catch((error: unknown) => {
     if (error instanceof JamError && error.status === 401) return transfer(true);
     throw error;
@@ -68,7 +72,7 @@ function metadataOf({ source, metadata }: Sending) {
 }
 
 function send(
-  client: JamClient,
+  service: UploadService,
   sending: Sending,
   metadata: Record<string, string>,
   fresh: boolean,
@@ -78,10 +82,10 @@ function send(
     signal.throwIfAborted();
     let fileId: string | undefined;
     const upload = new Upload(partsOf(source).data, {
-      ...options(client, sending),
+      ...options(service, sending),
       metadata,
       onBeforeRequest: async (request) => {
-        const token = await client.transport.token(fresh);
+        const token = await service.transport.token(fresh);
         if (token !== null) request.setHeader("Authorization", `Bearer ${token}`);
         if (request.getMethod() === "POST") request.setHeader("Idempotency-Key", creationKey);
       },
@@ -97,7 +101,7 @@ function send(
         else
           reject(new JamError("The service does not say which file it stored.", { code: "invalid_answer" }));
       },
-      onError: (error) => reject(jamError(error, client.transport.baseUrl)),
+      onError: (error) => reject(jamError(error, service.transport.baseUrl)),
     });
     const stop = () => {
       // A creation under way is waited for: ended now, what it reserved could not be found again.
@@ -111,11 +115,11 @@ function send(
 }
 
 function options(
-  client: JamClient,
+  service: UploadService,
   { source, uploadUrl, maxAppendBytes, onProgress }: Sending,
 ): UploadOptions {
   const { data } = partsOf(source);
-  const endpoint = `${client.transport.baseUrl}${UPLOADS}`;
+  const endpoint = `${service.transport.baseUrl}${UPLOADS}`;
   return {
     endpoint: globalThis.location === undefined ? endpoint : new URL(endpoint, location.href).href,
     uploadUrl,

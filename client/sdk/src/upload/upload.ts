@@ -1,12 +1,12 @@
 // `client.upload`: files in, stored files and failures out.
 
-import type { JamClient, UploadFilesOptions } from "../client.js";
 import type { JamError } from "../errors.js";
-import type { Uploadable } from "../form.js";
+import type { Uploadable, UploadFilesOptions } from "../form.js";
 import type { Uploaded, UploadMetadata, UserFile } from "../model.js";
 import { isSettled, type UploadItem, type UploadProgress } from "./item.js";
 import { isSameFile, markOf, remembered } from "./memory.js";
 import { refusalOf, UploadQueue } from "./queue.js";
+import type { UploadService } from "./service.js";
 
 export type { UploadProgress } from "./item.js";
 
@@ -37,14 +37,14 @@ export interface UploadOutcome {
  * Rejects before a byte is sent when the files together do not fit the quota, and when the signal fires.
  */
 export async function upload(
-  client: JamClient,
+  service: UploadService,
   files: Iterable<Uploadable>,
   { signal, onProgress, metadata, targetUserId, concurrency, instant }: UploadOptions = {},
 ): Promise<UploadOutcome> {
   const sources = [...files];
   signal?.throwIfAborted();
-  if (targetUserId === undefined) await refuseTooMuch(client, sources, signal);
-  const queue = new UploadQueue(client, { concurrency, instant });
+  if (targetUserId === undefined) await refuseTooMuch(service, sources, signal);
+  const queue = new UploadQueue(service, { concurrency, instant });
   const cancel = () => queue.cancel();
   signal?.addEventListener("abort", cancel, { once: true });
   const settled = whenSettled(queue, onProgress);
@@ -60,11 +60,11 @@ export async function upload(
 
 /** `upload` as the live front end knows it: its arguments, its answer. */
 export async function uploadFiles(
-  client: JamClient,
+  service: UploadService,
   files: Iterable<Uploadable>,
   { metadata, signal, onProgress }: UploadFilesOptions,
 ): Promise<Uploaded> {
-  const { files: stored, errors } = await upload(client, files, {
+  const { files: stored, errors } = await upload(service, files, {
     metadata,
     signal,
     onProgress: ({ sent, total }) => onProgress?.(sent, total),
@@ -79,8 +79,8 @@ export async function uploadFiles(
   return { success: true, files: stored, errors: notStored };
 }
 
-async function refuseTooMuch(client: JamClient, sources: Uploadable[], signal: AbortSignal | undefined) {
-  const storage = await client.getStorageUsage({ signal });
+async function refuseTooMuch(service: UploadService, sources: Uploadable[], signal: AbortSignal | undefined) {
+  const storage = await service.getStorageUsage({ signal });
   // What an earlier visit has begun has its room already.
   const begun = remembered().filter(({ userId }) => userId === storage.userId);
   const fresh = sources.map(markOf).filter((mark) => !begun.some((upload) => isSameFile(upload, mark)));
