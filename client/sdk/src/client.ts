@@ -102,7 +102,7 @@ function storageMethods(transport: Transport) {
 
 function listingMethods(transport: Transport) {
   const list = (path: string, query: FileQuery, options: RequestOptions) =>
-    transport.json<FileList>("GET", path, { ...options, query: { ...query } as QueryOf<FileQuery> });
+    transport.json<FileList>("GET", path, { ...options, query: { ...query } });
 
   async function* pages(path: string, query: FileQuery, options: RequestOptions) {
     let cursor = query.cursor;
@@ -145,8 +145,6 @@ function listingMethods(transport: Transport) {
     },
   };
 }
-
-type QueryOf<Query> = { [Name in keyof Query]: string | number | boolean | readonly string[] | undefined };
 
 function contentMethods(transport: Transport) {
   const url = (file: FileRef, action: string) => `${transport.baseUrl}${pathOf(file, action)}`;

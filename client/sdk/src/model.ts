@@ -40,32 +40,10 @@ export type DerivativeKind = Schemas["DerivativeKind"];
 export type ThumbnailSize = Schemas["ThumbnailSize"];
 
 type ListQuery = NonNullable<operations["list_files"]["parameters"]["query"]>;
-type Listed<Name extends keyof ListQuery> = NonNullable<ListQuery[Name]>;
+type Given<Value> = Value extends readonly (infer Entry)[] ? readonly Entry[] : Value;
 
 /** Which files, in which order. Lists mean "any of". */
-export interface FileQuery {
-  type?: FileType | undefined;
-  favorite?: boolean | undefined;
-  package?: string | undefined;
-  tags?: readonly string[] | undefined;
-  assetCategory?: AssetCategory | undefined;
-  usageTags?: readonly string[] | undefined;
-  audioCategory?: AudioCategory | undefined;
-  characterNames?: readonly string[] | undefined;
-  /** Part of the name, in any case. */
-  q?: string | undefined;
-  /** What is in the trash instead of what is not. */
-  trash?: boolean | undefined;
-  /** 1 to 200; 50 without it. */
-  limit?: number | undefined;
-  offset?: number | undefined;
-  /** `nextCursor` of the page before. */
-  cursor?: string | undefined;
-  sortBy?: Listed<"sortBy"> | undefined;
-  sortOrder?: "ASC" | "DESC" | undefined;
-  /** Adds `total`, the number of files that the filter finds. */
-  includeTotal?: boolean | undefined;
-}
+export type FileQuery = { [Name in keyof ListQuery]?: Given<ListQuery[Name]> | undefined };
 
 /** What the client says about files that it uploads. */
 export type UploadMetadata = Pick<
