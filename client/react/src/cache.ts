@@ -4,6 +4,7 @@
 
 import type { FileList, FileQuery, JamClient, UserFile } from "@jam-storage/client";
 import type { InfiniteData, QueryClient } from "@tanstack/react-query";
+import { belongs } from "./filters.js";
 
 /** Keys of the cache. */
 export const keys = {
@@ -68,18 +69,6 @@ function changePages(data: Pages, query: FileQuery, change: (file: UserFile) => 
 
 function lessTotal(page: FileList, removed: number): FileList {
   return typeof page.total === "number" ? { ...page, total: page.total - removed } : page;
-}
-
-/** Whether a file that was in a list still is, as far as a page can tell. */
-export function belongs(file: UserFile, query: FileQuery): boolean {
-  const inTrash = file.deletedAt !== null;
-  if (inTrash !== (query.trash ?? false)) return false;
-  if (query.favorite !== undefined && file.isFavorite !== query.favorite) return false;
-  if (query.type !== undefined && file.fileType !== query.type) return false;
-  if (query.package !== undefined && file.packageName !== query.package) return false;
-  if (query.assetCategory !== undefined && file.assetCategory !== query.assetCategory) return false;
-  if (query.tags?.length && !query.tags.some((tag) => file.tags.includes(tag))) return false;
-  return query.q === undefined || file.originalName.toLowerCase().includes(query.q.toLowerCase());
 }
 
 /** Lists that are not shown are fetched again once they are. */
