@@ -39,8 +39,8 @@ export type FileRef = string | Pick<UserFile, "id">;
 /** Files that one batch request may name. */
 const BATCH_MAX = 500;
 
-const idOf = (file: FileRef) => encodeURIComponent(typeof file === "string" ? file : file.id);
-const pathOf = (file: FileRef, action = "") => `/api/files/${idOf(file)}${action}`;
+const idOf = (file: FileRef) => (typeof file === "string" ? file : file.id);
+const pathOf = (file: FileRef, action = "") => `/api/files/${encodeURIComponent(idOf(file))}${action}`;
 
 /** Makes a client. It keeps no state: make one for the page and use it everywhere. */
 export function createClient({ baseUrl = "", getToken = clerkToken }: ClientOptions = {}) {
@@ -250,9 +250,7 @@ function changeMethods(transport: Transport) {
     ) {
       const results: BatchResult[] = [];
       for (let start = 0; start < files.length; start += BATCH_MAX) {
-        const ids = files
-          .slice(start, start + BATCH_MAX)
-          .map((file) => (typeof file === "string" ? file : file.id));
+        const ids = files.slice(start, start + BATCH_MAX).map(idOf);
         const json = { action, ids, tags, packageName };
         const answer = await transport.json<{ results: BatchResult[] }>("POST", "/api/files/batch", {
           ...options,

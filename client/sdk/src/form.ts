@@ -1,8 +1,8 @@
 // Multipart uploads: the form's fields, and its way out with progress where the platform tells it (XMLHttpRequest).
 
-import { answeredError, JamError, networkError } from "./errors.js";
+import { answeredError, networkError } from "./errors.js";
 import type { Uploaded, UploadMetadata } from "./model.js";
-import { delayBefore, mayRepeat, sleep } from "./retry.js";
+import { repeated } from "./retry.js";
 import type { RequestOptions, Transport } from "./transport.js";
 
 /** How files are uploaded. */
@@ -53,23 +53,10 @@ export async function sendForm(
     form.append("files", data, name);
   }
   const send = typeof XMLHttpRequest === "undefined" ? sendByFetch : sendByXhr;
-  let refreshed = false;
-  for (let failures = 0; ; ) {
-    const token = await transport.token(refreshed);
-    try {
-      return JSON.parse(await send(`${transport.baseUrl}${path}`, form, token, options)) as Uploaded;
-    } catch (error) {
-      if (!(error instanceof JamError)) throw error;
-      if (error.status === 401 && !refreshed) {
-        refreshed = true;
-      } else if (failures < 3 && mayRepeat("POST", error)) {
-        await sleep(delayBefore(failures, error), options.signal);
-        failures += 1;
-      } else {
-        throw error;
-      }
-    }
-  }
+  const text = await repeated("POST", options.signal, async (fresh) =>
+    send(`${transport.baseUrl}${path}`, form, await transport.token(fresh), options),
+  );
+  return JSON.parse(text) as Uploaded;
 }
 
 async function sendByFetch(url: string, body: FormData, token: string | null, { signal }: FormOptions) {

@@ -1,6 +1,6 @@
 // When a request may be sent again, and after how long.
 
-import type { JamError } from "./errors.js";
+import { JamError } from "./errors.js";
 
 const FIRST_DELAY_MS = 300;
 const LONGEST_DELAY_MS = 30_000;
@@ -11,8 +11,34 @@ const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"])
 /** Refused before anything was done, whatever the method. */
 const REFUSED_UNDONE = new Set(["too_many_requests", "draining"]);
 
+const REPETITIONS_MAX = 3;
+
+/** Makes a request until it succeeds or its failure is not worth repeating; once more when its token is refused. */
+export async function repeated<Answer>(
+  method: string,
+  signal: AbortSignal | undefined,
+  attempt: (freshToken: boolean) => Promise<Answer>,
+): Promise<Answer> {
+  let refreshed = false;
+  for (let failures = 0; ; ) {
+    try {
+      return await attempt(refreshed);
+    } catch (error) {
+      if (!(error instanceof JamError)) throw error;
+      if (error.status === 401 && !refreshed) {
+        refreshed = true;
+      } else if (failures < REPETITIONS_MAX && mayRepeat(method, error)) {
+        await sleep(delayBefore(failures, error), signal);
+        failures += 1;
+      } else {
+        throw error;
+      }
+    }
+  }
+}
+
 /** Whether a failed request is worth repeating, and safe to. */
-export function mayRepeat(method: string, error: JamError): boolean {
+function mayRepeat(method: string, error: JamError): boolean {
   if (REFUSED_UNDONE.has(error.code)) return true;
   if (error.status === 0) return method === "GET" || method === "HEAD" || method === "OPTIONS";
   const passing = [502, 503, 504, 507].includes(error.status);

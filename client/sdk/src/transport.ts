@@ -1,7 +1,7 @@
 // One request: its token, its repetitions, its failure as a `JamError`. Never knows what a path means.
 
 import { answeredError, isAbort, JamError, networkError } from "./errors.js";
-import { delayBefore, mayRepeat, sleep } from "./retry.js";
+import { repeated } from "./retry.js";
 import type { GetToken } from "./token.js";
 
 /** What every method takes. */
@@ -30,8 +30,6 @@ export interface Transport {
   json<Answer>(method: string, path: string, input?: RequestInput): Promise<Answer>;
 }
 
-const REPETITIONS_MAX = 3;
-
 /** Makes the transport of a client. */
 export function createTransport(baseUrl: string, getToken: GetToken): Transport {
   // The paths begin with `/api`: who writes it into the base means the same service.
@@ -53,24 +51,9 @@ export function createTransport(baseUrl: string, getToken: GetToken): Transport 
     throw answeredError(response.status, await response.text(), (name) => response.headers.get(name));
   }
 
-  async function send(method: string, path: string, input: RequestInput = {}): Promise<Response> {
+  function send(method: string, path: string, input: RequestInput = {}): Promise<Response> {
     const url = `${base}${path}${queryString(input.query)}`;
-    let refreshed = false;
-    for (let failures = 0; ; ) {
-      try {
-        return await attempt(method, url, input, refreshed);
-      } catch (error) {
-        if (!(error instanceof JamError)) throw error;
-        if (error.status === 401 && !refreshed) {
-          refreshed = true;
-        } else if (failures < REPETITIONS_MAX && mayRepeat(method, error)) {
-          await sleep(delayBefore(failures, error), input.signal);
-          failures += 1;
-        } else {
-          throw error;
-        }
-      }
-    }
+    return repeated(method, input.signal, (fresh) => attempt(method, url, input, fresh));
   }
 
   return {

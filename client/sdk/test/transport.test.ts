@@ -80,6 +80,20 @@ test("a change that was refused undone is repeated", async () => {
   expect(received.map((request) => request.body)).toEqual(['{"favorite":true}', '{"favorite":true}']);
 });
 
+test("a form is sent again with a fresh token, and after it was refused undone, but not when its outcome is unknown", async () => {
+  const busy = { ...problem(429, "too_many_requests"), headers: { "Retry-After": "0" } };
+  const stored = { status: 200, body: { success: true, files: [] } };
+  const { baseUrl, received } = await scriptedServer(problem(401, "unauthenticated"), busy, stored, "reset");
+  const client = createClient({ baseUrl, getToken: ({ skipCache }) => (skipCache ? "fresh" : "stale") });
+  const send = () => client.adminUploadFiles("ann", [{ name: "a.txt", data: new Blob(["text"]) }]);
+  await expect(send()).resolves.toMatchObject({ success: true });
+  const bearers = received.map((request) => request.headers.authorization);
+  expect(bearers).toEqual(["Bearer stale", "Bearer fresh", "Bearer fresh"]);
+  for (const { body } of received) expect(body).toContain('filename="a.txt"');
+  await expect(send()).rejects.toMatchObject({ code: "network_error", status: 0 });
+  expect(received).toHaveLength(4);
+});
+
 test("an abort ends a request under way and a wait between two", async () => {
   for (const answer of ["hang", "reset"] as const) {
     const { baseUrl } = await scriptedServer(answer);
