@@ -3,7 +3,7 @@
 "use client";
 
 import type { FileList, FileQuery, JamClient, UserFile } from "@jam-storage/client";
-import type { InfiniteData, QueryClient } from "@tanstack/react-query";
+import type { InfiniteData, QueryClient, QueryState } from "@tanstack/react-query";
 import { belongs } from "./filters.js";
 
 /** Keys of the cache. */
@@ -41,15 +41,32 @@ export function fetchPage(
     : client.listAdminUserFiles(userId, asked, { signal });
 }
 
-/** Applies a change to every list: null takes the file out, and so does a change after which it does not belong. */
-export function changeFiles(queries: QueryClient, change: (file: UserFile) => UserFile | null): void {
-  for (const cached of queries.getQueryCache().findAll({ queryKey: keys.files })) {
-    const query = cached.queryKey[2] as FileQuery;
-    queries.setQueryData<Pages>(cached.queryKey, (data) => data && changePages(data, query, change));
+/**
+ * Applies a change to every list: null takes the file out, and so does a change after which it does not belong.
+ * Returns whether a list lost a file: only the service knows where it would be put back.
+ */
+export function changeFiles(queries: QueryClient, change: (file: UserFile) => UserFile | null): boolean {
+  let isLost = false;
+  for (const list of queries.getQueryCache().findAll({ queryKey: keys.files })) {
+    const { isInvalidated, data } = list.state as QueryState<Pages>;
+    if (data === undefined) continue;
+    const { pages, removed } = changePages(data, list.queryKey[2] as FileQuery, change);
+    if (pages === data) continue;
+    queries.setQueryData<Pages>(list.queryKey, pages);
+    // What a list does not show yet, it still has to ask for.
+    if (isInvalidated) list.invalidate();
+    isLost ||= removed > 0;
   }
+  return isLost;
 }
 
-function changePages(data: Pages, query: FileQuery, change: (file: UserFile) => UserFile | null): Pages {
+/** Fetches a file again and shows it in every list. */
+export async function refreshFile({ client, queries }: Source, file: UserFile): Promise<void> {
+  const fresh = await client.getFile(file);
+  changeFiles(queries, (shown) => (shown.id === fresh.id ? fresh : shown));
+}
+
+function changePages(data: Pages, query: FileQuery, change: (file: UserFile) => UserFile | null) {
   let removed = 0;
   let touched = false;
   const pages = data.pages.map((page) => {
@@ -63,8 +80,8 @@ function changePages(data: Pages, query: FileQuery, change: (file: UserFile) => 
     });
     return { ...page, files };
   });
-  if (!touched) return data;
-  return { ...data, pages: pages.map((page) => lessTotal(page, removed)) };
+  if (!touched) return { pages: data, removed };
+  return { pages: { ...data, pages: pages.map((page) => lessTotal(page, removed)) }, removed };
 }
 
 function lessTotal(page: FileList, removed: number): FileList {

@@ -4,7 +4,7 @@
 
 import type { UserFile } from "@jam-storage/client";
 import { useEffect } from "react";
-import { changeFiles } from "./cache.js";
+import { refreshFile } from "./cache.js";
 import { useStorageContext } from "./provider.js";
 
 /** How often files are fetched again while derivatives of them are made. */
@@ -22,20 +22,16 @@ export function processingOf({ derivatives }: UserFile): string | null {
 
 /** Keeps what is shown of files up to date while something is made of them. */
 export function useProcessing(files: readonly UserFile[]): void {
-  const { client, queries } = useStorageContext();
+  const storage = useStorageContext();
   useEffect(() => {
     const pending = files.filter(isPending).slice(0, ASKED_MAX);
     if (pending.length === 0) return;
-    const ask = async (file: UserFile) => {
-      const fresh = await client.getFile(file);
-      changeFiles(queries, (shown) => (shown.id === fresh.id ? fresh : shown));
-    };
     const timer = setInterval(() => {
       // What cannot be asked for now is asked for the next time.
-      for (const file of pending) ask(file).catch(() => {});
+      for (const file of pending) refreshFile(storage, file).catch(() => {});
     }, ASK_MS);
     return () => clearInterval(timer);
-  }, [files, client, queries]);
+  }, [files, storage]);
 }
 
 function isPending({ derivatives }: UserFile): boolean {

@@ -4,7 +4,7 @@
 
 import type { BatchAction, BatchResult, FilePatch, UserFile } from "@jam-storage/client";
 import { useMemo } from "react";
-import { changeFiles, forgetHiddenLists, keys } from "./cache.js";
+import { changeFiles, forgetHiddenLists, keys, refreshFile } from "./cache.js";
 import { type Storage, useStorageContext } from "./provider.js";
 
 /** What can be done to files. Every promise rejects with a `JamError` when the service refuses. */
@@ -33,7 +33,8 @@ export function useFileActions(): FileActions {
   return useMemo(() => makeActions(storage), [storage]);
 }
 
-function makeActions({ client, queries }: Storage): FileActions {
+function makeActions(storage: Storage): FileActions {
+  const { client, queries } = storage;
   const show = (shown: UserFile) => changeFiles(queries, (file) => (file.id === shown.id ? shown : file));
   const settle = (countsChanged: boolean) => {
     forgetHiddenLists(queries);
@@ -42,16 +43,16 @@ function makeActions({ client, queries }: Storage): FileActions {
 
   /** Shows `expected` until the service has answered. */
   async function change(file: UserFile, expected: Partial<UserFile>, send: () => Promise<UserFile>) {
-    show({ ...file, ...expected });
+    const isLost = show({ ...file, ...expected });
     try {
       const changed = await send();
       show(changed);
       settle("deletedAt" in expected || "fileType" in expected);
       return changed;
     } catch (error) {
+      show(file);
       // A list that took the file out has to ask where it was.
-      if ("deletedAt" in expected) void queries.invalidateQueries({ queryKey: keys.files });
-      else show(file);
+      if (isLost) void queries.invalidateQueries({ queryKey: keys.files });
       throw error;
     }
   }
@@ -88,10 +89,7 @@ function makeActions({ client, queries }: Storage): FileActions {
       settle(true);
       return results.filter((result) => !result.success);
     },
-    async refresh(file) {
-      const fresh = await client.getFile(file);
-      changeFiles(queries, (shown) => (shown.id === fresh.id ? fresh : shown));
-    },
+    refresh: (file) => refreshFile(storage, file),
   };
 }
 

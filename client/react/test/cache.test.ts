@@ -3,7 +3,7 @@
 import type { FileList, FileQuery, UserFile } from "@jam-storage/client";
 import { QueryClient } from "@tanstack/react-query";
 import { expect, test } from "vitest";
-import { changeFiles, keys, mergeFirst, type Pages } from "../src/cache.js";
+import { changeFiles, forgetHiddenLists, keys, mergeFirst, type Pages } from "../src/cache.js";
 import { belongs, type FilterName } from "../src/filters.js";
 
 function file(id: string, change: Partial<UserFile> = {}): UserFile {
@@ -49,6 +49,18 @@ test("a list that a change does not concern stays the same object, so that nothi
   const before = queries.getQueryData(keys.list({}, undefined));
   changeFiles(queries, (shown) => shown);
   expect(queries.getQueryData(keys.list({}, undefined))).toBe(before);
+});
+
+test("a hidden list that has to be fetched again still has to after a change of its files", () => {
+  const queries = new QueryClient();
+  const key = keys.list({}, undefined);
+  queries.setQueryData(key, pagesOf(page(["a"])));
+  forgetHiddenLists(queries);
+  changeFiles(queries, (shown) => shown);
+  expect(queries.getQueryState(key)?.isInvalidated).toBe(true);
+  changeFiles(queries, (shown) => ({ ...shown, isFavorite: true }));
+  expect(queries.getQueryData<Pages>(key)?.pages[0]?.files[0]?.isFavorite).toBe(true);
+  expect(queries.getQueryState(key)?.isInvalidated).toBe(true);
 });
 
 interface Case {
