@@ -3,7 +3,7 @@
 "use client";
 
 import type { UserFile } from "@jam-storage/client";
-import { ChevronLeft, ChevronRight } from "lucide-react";
+import { ChevronLeft, ChevronRight, type LucideIcon } from "lucide-react";
 import { type KeyboardEvent, lazy, type ReactNode, Suspense } from "react";
 import { Thumbnail } from "./media-card.js";
 import { Modal } from "./modal.js";
@@ -59,31 +59,26 @@ export function MediaPreview({
         <Suspense fallback={<Thumbnail file={file} />}>
           <Content key={file.id} file={file} onStale={onStale} />
         </Suspense>
-        {onPrevious && (
-          <button
-            type="button"
-            className="jam-preview-step"
-            data-side="left"
-            aria-label="Previous"
-            onClick={onPrevious}
-          >
-            <ChevronLeft aria-hidden size={24} />
-          </button>
-        )}
-        {onNext && (
-          <button
-            type="button"
-            className="jam-preview-step"
-            data-side="right"
-            aria-label="Next"
-            onClick={onNext}
-          >
-            <ChevronRight aria-hidden size={24} />
-          </button>
-        )}
+        {onPrevious && <Step side="left" label="Previous" icon={ChevronLeft} onClick={onPrevious} />}
+        {onNext && <Step side="right" label="Next" icon={ChevronRight} onClick={onNext} />}
       </div>
       {children && <aside className="jam-preview-aside">{children}</aside>}
     </Modal>
+  );
+}
+
+interface StepProps {
+  side: "left" | "right";
+  label: string;
+  icon: LucideIcon;
+  onClick: () => void;
+}
+
+function Step({ side, label, icon: Icon, onClick }: StepProps) {
+  return (
+    <button type="button" className="jam-preview-step" data-side={side} aria-label={label} onClick={onClick}>
+      <Icon aria-hidden size={24} />
+    </button>
   );
 }
 

@@ -70,16 +70,9 @@ export type UploadMetadata = Pick<
 >;
 
 /** A URL that works without a token until it expires. */
-export interface SignedUrl {
-  url: string;
-  expiresAt: string;
-}
+export type SignedUrl = Pick<Schemas["UrlAnswer"], "url" | "expiresAt">;
 
-/** What a signed URL is for. */
-export interface SignedUrlRequest {
-  purpose: "download" | "stream" | "thumbnail";
-  /** Seconds; the service rounds up to a quarter of an hour. */
-  expiresIn?: number;
-  /** Of a thumbnail. */
-  size?: ThumbnailSize;
-}
+type UrlRequest = Schemas["UrlRequest"];
+
+/** What a signed URL is for; `size` is of a thumbnail. */
+export type SignedUrlRequest = { [Name in keyof UrlRequest]: NonNullable<UrlRequest[Name]> };

@@ -3,7 +3,7 @@
 "use client";
 
 import type { UserFile } from "@jam-storage/client";
-import { Maximize, ZoomIn, ZoomOut } from "lucide-react";
+import { type LucideIcon, Maximize, ZoomIn, ZoomOut } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { type ReactZoomPanPinchContentRef, TransformComponent, TransformWrapper } from "react-zoom-pan-pinch";
 import { useStorageContext } from "../provider.js";
@@ -40,32 +40,25 @@ export default function ImagePreview({ file, onStale }: ImagePreviewProps) {
         />
       </TransformComponent>
       <div className="jam-zoom-buttons">
-        <button
-          type="button"
-          className="jam-icon-button"
-          aria-label="Zoom out"
-          onClick={() => zoom.current?.zoomOut()}
-        >
-          <ZoomOut aria-hidden size={18} />
-        </button>
-        <button
-          type="button"
-          className="jam-icon-button"
-          aria-label="Zoom in"
-          onClick={() => zoom.current?.zoomIn()}
-        >
-          <ZoomIn aria-hidden size={18} />
-        </button>
-        <button
-          type="button"
-          className="jam-icon-button"
-          aria-label="Fit to window"
-          onClick={() => zoom.current?.resetTransform()}
-        >
-          <Maximize aria-hidden size={18} />
-        </button>
+        <ZoomButton label="Zoom out" icon={ZoomOut} onClick={() => zoom.current?.zoomOut()} />
+        <ZoomButton label="Zoom in" icon={ZoomIn} onClick={() => zoom.current?.zoomIn()} />
+        <ZoomButton label="Fit to window" icon={Maximize} onClick={() => zoom.current?.resetTransform()} />
       </div>
     </TransformWrapper>
+  );
+}
+
+interface ZoomButtonProps {
+  label: string;
+  icon: LucideIcon;
+  onClick: () => void;
+}
+
+function ZoomButton({ label, icon: Icon, onClick }: ZoomButtonProps) {
+  return (
+    <button type="button" className="jam-icon-button" aria-label={label} onClick={onClick}>
+      <Icon aria-hidden size={18} />
+    </button>
   );
 }
 
