@@ -43,9 +43,9 @@ function passes<Name extends FilterName>(name: Name, file: UserFile, query: File
   return asked === undefined || asked === "" || RULES[name](file, asked);
 }
 
-/** A list travels with commas between its entries and is cleaned by the service; one without entries asks nothing. */
+/** The service cleans the entries of a list; one without entries asks nothing. */
 function hasAny(labels: readonly string[], asked: readonly string[]): boolean {
-  const entries = asked.flatMap((entry) => entry.normalize().split(",")).map((entry) => entry.trim());
+  const entries = asked.map((entry) => entry.normalize().trim());
   const said = entries.filter((entry) => entry !== "");
   return said.length === 0 || said.some((entry) => labels.includes(entry));
 }

@@ -140,7 +140,7 @@ test("texts are compared as the service reads them", () => {
   const stored = file("a", {
     originalName: "CAF\u00c9.png",
     packageName: "caf\u00e9",
-    tags: ["caf\u00e9", "b"],
+    tags: ["caf\u00e9", "x,b"],
   });
   for (const query of [
     { q: "cafe\u0301" },
@@ -150,4 +150,5 @@ test("texts are compared as the service reads them", () => {
   ])
     expect(belongs(stored, query), JSON.stringify(query)).toBe(true);
   expect(belongs(stored, { package: "CAF\u00c9" })).toBe(false);
+  expect(belongs(stored, { tags: ["x", "b"] }), "a comma is part of a label").toBe(false);
 });

@@ -80,7 +80,9 @@ function queryString(query: Record<string, QueryValue> = {}): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value === undefined || value === "" || (Array.isArray(value) && value.length === 0)) continue;
-    parameters.set(name, Array.isArray(value) ? value.join(",") : String(value));
+    // Each entry for itself: a label may hold a comma.
+    if (Array.isArray(value)) for (const entry of value) parameters.append(`${name}[]`, entry);
+    else parameters.set(name, String(value));
   }
   const text = parameters.toString();
   return text === "" ? "" : `?${text}`;
