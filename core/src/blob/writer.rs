@@ -10,6 +10,7 @@ use bytes::Bytes;
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::unix::fs::FileExt as _;
+use std::time::Instant;
 use tokio::task::JoinHandle;
 
 /// Bytes that are gathered before a blocking thread is asked to write them.
