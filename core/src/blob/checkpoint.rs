@@ -6,7 +6,9 @@ use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
-/// Version of the stored digest state: that of sha2 0.11.
+/// Version of the stored digest state: that of sha2 0.11. It is read by this release and written by the next, because
+/// the release before this one reads a state without a version and nothing else, and may go on with an upload that this
+/// one began.
 const VERSION: u8 = 1;
 
 /// An offset within a file from which it can be continued without reading the bytes before.
@@ -28,7 +30,7 @@ impl Checkpoint {
     pub fn parse(bytes: ByteSize, state: &[u8]) -> Option<Self> {
         let size = SerializedState::<Sha256>::default().len();
         let state = match state.split_first() {
-            // As rows had it before there were versions.
+            // As rows have it without a version.
             _ if state.len() == size => state,
             Some((&VERSION, state)) => state,
             _ => return None,
@@ -38,10 +40,10 @@ impl Checkpoint {
         Some(Self { bytes: bytes.bytes(), digest })
     }
 
-    /// The digest state for a row: the version, then the serialized state of `sha2`, whose form may change.
+    /// The digest state for a row: the serialized state of `sha2`, in the form that the release before this one reads.
     #[must_use]
     pub fn state(&self) -> Vec<u8> {
-        [&[VERSION][..], &self.digest.serialize()[..]].concat()
+        self.digest.serialize().to_vec()
     }
 
     /// How many bytes are before it.
@@ -71,7 +73,8 @@ impl fmt::Debug for Checkpoint {
 
 #[cfg(test)]
 mod tests {
-    use super::Checkpoint;
+    use super::{Checkpoint, VERSION};
+    use sha2::digest::common::hazmat::{SerializableState as _, SerializedState};
     use sha2::{Digest as _, Sha256};
 
     #[test]
@@ -90,17 +93,25 @@ mod tests {
     #[test]
     fn what_is_no_state_is_refused() {
         let state = Checkpoint::start().state();
-        let newer = [&[2][..], &state[1..]].concat();
-        for wrong in [&state[2..], &[][..], &[0xFF; 105][..], &newer[..]] {
+        let newer = [&[2][..], &state[..]].concat();
+        for wrong in [&state[1..], &[][..], &[0xFF; 105][..], &newer[..]] {
             assert!(Checkpoint::parse(Checkpoint::start().offset(), wrong).is_none());
         }
     }
 
     #[test]
-    fn a_state_from_before_there_were_versions_is_read() {
+    fn a_state_with_a_version_is_read_before_it_is_written() {
         let mut before = Checkpoint::start();
         before.pass(b"some bytes");
-        let read = Checkpoint::parse(before.offset(), &before.state()[1..]).unwrap();
+        let versioned = [&[VERSION][..], &before.state()[..]].concat();
+        let read = Checkpoint::parse(before.offset(), &versioned).unwrap();
         assert_eq!(read.sha256(), before.sha256());
+    }
+
+    #[test]
+    fn a_state_is_written_as_the_release_before_reads_it() {
+        let state = Checkpoint::start().state();
+        let read = SerializedState::<Sha256>::try_from(state.as_slice()).unwrap();
+        assert!(Sha256::deserialize(&read).is_ok());
     }
 }
