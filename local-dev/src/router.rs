@@ -147,9 +147,14 @@ async fn forward(
 fn prepare_request(request: &mut Request, client: SocketAddr) {
     // RFC 9112, 3.2.2: the authority of an absolute-form target replaces Host.
     let authority = request.uri().authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok());
+    let is_without_host =
+        request.version() < Version::HTTP_11 && !request.headers().contains_key(header::HOST);
     let headers = request.headers_mut();
     if let Some(authority) = authority {
         headers.insert(header::HOST, authority);
+    } else if is_without_host {
+        // HTTP/1.0 knows no Host, and HTTP/1.1, in which the request goes on, needs one.
+        headers.insert(header::HOST, HeaderValue::from_static("localhost"));
     }
     remove_hop_by_hop(headers);
     // The server side of this proxy has answered 100-continue itself by the time the body is read.
@@ -251,6 +256,12 @@ mod tests {
             exchange(address, "GET / HTTP/1.1\r\nConnection: close\r\n\r\n", b"")
         });
         assert!(!answer.contains("host:"), "{answer}");
+    }
+
+    #[test]
+    fn a_request_of_http_1_0_needs_no_host() {
+        let answer = with_router("http10", |address| exchange(address, "GET /health HTTP/1.0\r\n\r\n", b""));
+        assert!(answer.starts_with("HTTP/1.0 200") && answer.contains("host: localhost\n"), "{answer}");
     }
 
     #[test]

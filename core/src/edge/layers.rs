@@ -4,6 +4,7 @@
 use super::allow;
 use super::body::{GuardedBody, Unread};
 use super::deadline::{self, Waiting};
+use super::extract::count_anyone;
 use super::lambda::Invocation;
 use super::peer::Peer;
 use super::problem::{self, Failure};
@@ -99,6 +100,7 @@ async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Nex
         return error.into_response();
     }
     parts.extensions.insert(ClientAddress(address));
+    let asked = asked(&parts);
     let route = parts.extensions.get::<MatchedPath>();
     let deadline = deadline::of(&parts.method, route.map(MatchedPath::as_str), &app.config.limits);
     let handling = AssertUnwindSafe(next.run(Request::from_parts(parts, body))).catch_unwind();
@@ -110,10 +112,34 @@ async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Nex
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
         Error::Internal(anyhow::anyhow!("a handler panicked: {text}")).into_response()
     });
+    if is_unknown_method(&response)
+        && let Err(error) = count_anyone(&mut asked.into_parts().0, app).await
+    {
+        return error.into_response();
+    }
     match invocation.map(|how| how.admit_answer(&response)) {
         Some(Err(error)) => error.into_response(),
         _ => response,
     }
+}
+
+/// Of a request, what tells who sent it.
+fn asked(parts: &Parts) -> axum::http::Request<()> {
+    let mut asked = axum::http::Request::new(());
+    *asked.method_mut() = parts.method.clone();
+    *asked.uri_mut() = parts.uri.clone();
+    if let Some(credentials) = parts.headers.get(header::AUTHORIZATION) {
+        asked.headers_mut().insert(header::AUTHORIZATION, credentials.clone());
+    }
+    if let Some(address) = parts.extensions.get::<ClientAddress>() {
+        asked.extensions_mut().insert(*address);
+    }
+    asked
+}
+
+/// Whether the router had no such method. Guesses at methods count as those at paths do.
+fn is_unknown_method(response: &Response) -> bool {
+    response.status() == StatusCode::METHOD_NOT_ALLOWED && response.extensions().get::<Failure>().is_none()
 }
 
 /// A failed handler left its error in the response: make the answer from it, and log it, once.

@@ -1,5 +1,6 @@
 //! Requests that no library would send, senders that stall, and too many of them: each has its answer and costs nothing.
 
+use crate::app::tus::UPLOADS;
 use crate::app::{ANN, Answer, Form, Raw, TestApp, eventually, media, send, token};
 use jam_core::model::ByteSize;
 use reqwest::Method;
@@ -236,6 +237,8 @@ async fn guesses_count_and_what_is_known_does_not(pool: PgPool) {
         ("192.0.2.2", Method::POST, "/.env", 404),
         ("192.0.2.3", Method::HEAD, guess.as_str(), 404),
         ("192.0.2.4", Method::GET, "/health", 200),
+        ("192.0.2.5", Method::PUT, "/api/files", 405),
+        ("192.0.2.6", Method::from_bytes(b"BREW").unwrap(), UPLOADS, 405),
     ] {
         for _ in 0..3 {
             assert_eq!(ask(address, method.clone(), target).await, status, "{target}");
@@ -248,6 +251,8 @@ async fn guesses_count_and_what_is_known_does_not(pool: PgPool) {
         assert_eq!(ask("10.0.0.5", Method::GET, "/health").await, 200);
         let known = app.ann().request(Method::GET, "/nowhere").header("x-forwarded-for", "192.0.2.1");
         send(known).await.refused(404, "not_found");
+        let known = app.ann().request(Method::PUT, "/api/files").header("x-forwarded-for", "192.0.2.5");
+        send(known).await.refused(405, "method_not_allowed");
     }
     app.ann().cancel(&url).await.expect(204);
     app.finish().await;

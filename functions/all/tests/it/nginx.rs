@@ -3,7 +3,7 @@
 
 use crate::app::media::{bytes, png};
 use crate::app::nginx::Nginx;
-use crate::app::process::Site;
+use crate::app::process::{Site, session_token};
 use crate::app::{ANN, Answer, As, BOB, Form, eventually, send};
 use reqwest::Method;
 use serde_json::json;
@@ -269,6 +269,56 @@ async fn nginx_compresses_json_and_never_a_file(pool: PgPool) {
     let change = ann.request(Method::PATCH, &path).header("if-match", tag);
     send(change.json(&json!({ "originalName": "b.json" }))).await.expect(200);
     drop(ann);
+    nginx.stop().await;
+    site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn every_answer_tells_browsers_to_stay_with_https(pool: PgPool) {
+    let site = Site::new(pool);
+    let nginx = Nginx::start(&site).await;
+    let ann = nginx.user(ANN);
+    let file = ann.store("a.png", &png(30, 20)).await;
+    let path = format!("/api/files/{}", file["id"].as_str().unwrap());
+    let signed = file["streamUrl"].as_str().unwrap().to_owned();
+    let (download, thumbnail) = (format!("{path}/download"), format!("{path}/thumbnail"));
+    for (target, status) in [
+        ("/health", 200),
+        ("/nowhere", 404),
+        ("/_volume/x", 404),
+        ("/api/files", 200),
+        (download.as_str(), 200),
+        (&thumbnail, 200),
+        (&signed, 200),
+    ] {
+        let answer = ann.get(target).await.expect(status);
+        assert_eq!(answer.header_values("strict-transport-security"), ["max-age=31536000"], "{target}");
+    }
+    let refused = nginx.nobody().get("/api/files").await.expect(401);
+    assert_eq!(refused.header_values("strict-transport-security"), ["max-age=31536000"]);
+    drop(ann);
+    nginx.stop().await;
+    run_jobs(&site).await;
+    site.assert_clean().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn what_is_sent_without_tls_is_refused_and_reaches_nobody(pool: PgPool) {
+    let site = Site::new(pool);
+    let nginx = Nginx::start(&site).await;
+    let unsafe_port = nginx.port_80();
+    let ann = As::new(&unsafe_port, Some(session_token(ANN)));
+    for target in ["/api/files", "/api/files/upload", "/api/uploads", "/f/a/download?s=secret"] {
+        for method in [Method::GET, Method::POST, Method::PATCH, Method::OPTIONS] {
+            let answer = send(ann.request(method.clone(), target).body("x")).await.expect(403);
+            assert_eq!(answer.json()["code"], "https_required", "{method} {target}");
+            assert_eq!(answer.header("location"), None);
+        }
+    }
+    let page = ann.get("/").await.expect(308);
+    assert_eq!(page.header("location"), Some("https://files.example.com/"));
+    drop(ann);
+    assert_eq!(nginx.user(ANN).counters().await, json!([0, 0, 0, 0]));
     nginx.stop().await;
     site.assert_clean().await;
 }

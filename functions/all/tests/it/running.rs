@@ -91,6 +91,26 @@ async fn what_is_counted_is_read_on_a_socket_of_its_own(pool: PgPool) {
     site.assert_clean().await;
 }
 
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn invented_methods_are_counted_as_one(pool: PgPool) {
+    let site = Site::new(pool);
+    let socket = site.path("metrics.sock");
+    let listen = format!("unix:{}", socket.display());
+    let process = site.start("jam-all", &[("JAM_METRICS_LISTEN", &listen)]).await;
+    let ann = process.user(ANN);
+    for number in 0..50 {
+        let method = Method::from_bytes(format!("INVENTED{number}").as_bytes()).unwrap();
+        send(ann.request(method, "/api/files")).await.refused(405, "method_not_allowed");
+    }
+    drop(ann);
+    let text = scrape(&socket).await;
+    assert!(!text.contains("INVENTED"), "{text}");
+    let line = "jam_http_requests_total{method=\"other\",route=\"/api/files\",status=\"405\"} 50";
+    assert!(text.lines().any(|found| found == line), "{text}");
+    process.stop().await;
+    site.assert_clean().await;
+}
+
 /// Everything that a process counts.
 async fn scrape(socket: &Path) -> String {
     let scraped = client_over(socket).get("http://localhost/metrics").send().await.unwrap();

@@ -7,6 +7,15 @@ use reqwest::{Method, RequestBuilder};
 use std::path::{Path, PathBuf};
 use tokio::process::{Child, Command};
 
+/// The port without TLS of the nginx of a test.
+pub(crate) struct Port80(reqwest::Client);
+
+impl Service for Port80 {
+    fn request(&self, method: Method, target: &str) -> RequestBuilder {
+        self.0.request(method, format!("http://files.example.com{target}"))
+    }
+}
+
 /// One test asks as often as a hundred people, from one address.
 const MANY: &str = "rate=100000r/s";
 
@@ -91,6 +100,12 @@ impl Nginx {
         As::new(self, None)
     }
 
+    /// What answers where there is no TLS.
+    pub(crate) fn port_80(&self) -> Port80 {
+        let builder = reqwest::Client::builder().unix_socket(self.home.join("80.sock"));
+        Port80(builder.redirect(reqwest::redirect::Policy::none()).build().unwrap())
+    }
+
     /// One of the functions, without nginx.
     pub(crate) fn function(&self, name: &str) -> &Process {
         &self.functions.iter().find(|(function, _)| *function == name).unwrap().1
@@ -128,7 +143,14 @@ fn configuration(
     }
     assert!(!routes.contains("/run/jam-storage/"), "a function is not started: {routes}");
     let service = read("service.conf.in").replace("@STORAGE_ROOT@", site.root().to_str().unwrap());
+    let site_file = read("site.conf.in");
+    let first = site_file.split("\nserver {").nth(1).expect("the server without TLS comes first");
     let (home, socket) = (home.display(), socket.display());
+    let without_tls = first
+        .replace("listen 80;", &format!("listen unix:{home}/80.sock;"))
+        .replace("listen [::]:80;", "")
+        .replace("@DOMAIN@", "files.example.com")
+        .replace("/var/log/nginx/", &format!("{home}/"));
     let service = service.replace("/var/log/nginx/", &format!("{home}/"));
     let service = if rate == MANY { service } else { service.replace("burst=200", "burst=30") };
     let (limits, log) = (read("limits.conf").replace("rate=50r/s", rate), read("log.conf"));
@@ -138,6 +160,6 @@ fn configuration(
         "daemon off;\nmaster_process off;\npid {home}/nginx.pid;\nevents {{}}\nhttp {{\n\
          client_body_temp_path {home}/body;\nproxy_temp_path {home}/proxy;\n\
          fastcgi_temp_path {home}/fastcgi;\nuwsgi_temp_path {home}/uwsgi;\nscgi_temp_path {home}/scgi;\n\
-         {routes}\n{limits}\n{log}\nserver {{\nlisten unix:{socket};\nserver_tokens off;\n{service}\n}}\n}}\n"
+         {routes}\n{limits}\n{log}\nserver {{{without_tls}\nserver {{\nlisten unix:{socket};\nserver_tokens off;\n{service}\n}}\n}}\n"
     )
 }
