@@ -39,7 +39,7 @@ pub use lambda::serve as serve_lambda;
 pub use layers::X_REQUEST_ID;
 pub use listener::{Listener, serve_connections};
 pub use multipart::{Multipart, PartHead};
-pub use params::Params;
+pub use params::{Params, shown};
 pub use peer::Peer;
 pub use problem::{catalogue, explanations, status};
 pub use readable::ReadableFile;

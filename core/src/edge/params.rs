@@ -150,7 +150,8 @@ impl Params {
 }
 
 /// A text as it was sent, fit to be shown.
-fn shown(text: &str) -> String {
+#[must_use]
+pub fn shown(text: &str) -> String {
     let mut shown: String = text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_CHARS).collect();
     if shown.len() < text.len() {
         shown.push_str("...");

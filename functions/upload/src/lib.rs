@@ -4,6 +4,8 @@
 mod form;
 mod tus;
 
+pub use tus::{MAX_KEY_CHARS, VERSION as TUS_VERSION};
+
 use axum::Json;
 use axum::extract::{Request, State};
 use jam_core::app::App;

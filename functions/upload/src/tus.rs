@@ -13,8 +13,9 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse as _, Response};
 use headers::{
     CHECKSUM_ALGORITHMS, TUS_CHECKSUM_ALGORITHM, TUS_EXTENSION, TUS_MAX_SIZE, TUS_RESUMABLE, TUS_VERSION,
-    UPLOAD_LIMIT, VERSION,
+    UPLOAD_LIMIT,
 };
+pub use headers::{MAX_KEY_CHARS, VERSION};
 use jam_core::app::App;
 use jam_core::edge::MaxAppend;
 use utoipa_axum::router::OpenApiRouter;

@@ -163,15 +163,17 @@ fn require_fit(app: &App, session: &Session, piece: &Piece) -> Result<()> {
 
 /// The client knows only now how long the upload is: exactly that is reserved from here on.
 async fn set_length(app: &App, session: &mut Session, at: &Checkpoint, length: ByteSize) -> Result<()> {
-    if session.length == Some(length) {
-        return Ok(());
-    }
-    let wrong = |reason: &str| Error::invalid_parameter("Upload-Length", reason);
-    if session.length.is_some() {
-        return Err(wrong("the length is known and cannot change"));
-    }
-    if length < at.offset() {
-        return Err(wrong("there are more bytes already"));
+    let wrong = |expected: String| {
+        let reason = format!("\"{length}\" was sent, expected {expected}");
+        Error::invalid_parameter("Upload-Length", reason)
+    };
+    match session.length {
+        Some(known) if known == length => return Ok(()),
+        Some(known) => return Err(wrong(format!("{known}, which was said before and cannot change"))),
+        None if length < at.offset() => {
+            return Err(wrong(format!("at least the {} bytes that are here", at.offset())));
+        }
+        None => {}
     }
     let max_bytes = app.config.limits.max_file;
     if length > max_bytes {

@@ -40,6 +40,7 @@ mod releases;
 mod resumable;
 mod resumable_crashes;
 mod resumable_faults;
+mod resumable_headers;
 mod resumable_limits;
 mod resumable_model;
 mod resumable_protocol;

@@ -98,7 +98,7 @@ async fn a_creation_that_cannot_be_read_is_refused_without_a_url(pool: PgPool) {
     let request = app.ann().creation(5).header("upload-metadata", endless);
     assert_eq!(send(request).await.refused(400, "invalid_parameter")["parameter"], "Upload-Metadata");
     let car = app.ann().creation(5).header("upload-metadata", metadata(&[("fileType", "car")]));
-    assert_eq!(send(car).await.refused(400, "invalid_parameter")["parameter"], "fileType");
+    assert_eq!(send(car).await.refused(400, "invalid_parameter")["parameter"], "Upload-Metadata");
     let typed = app.ann().creation(5).header("content-type", "text/plain").body("12345");
     send(typed).await.refused(415, "unsupported_content_type");
     assert_eq!(app.ann().counters().await, json!([0, 0, 0, 0]));

@@ -96,8 +96,10 @@ pub(super) async fn create_upload(
 
 fn read_new(limits: &Limits, headers: &HeaderMap, caller: &Caller, secret: &UploadSecret) -> Result<New> {
     let sent = headers::text(headers, "Upload-Metadata")?;
-    if sent.is_some_and(|sent| sent.len() as u64 > limits.max_upload_metadata.bytes()) {
-        return Err(Error::invalid_parameter("Upload-Metadata", "expected at most 4 KiB"));
+    let (sent_bytes, most) = (sent.map_or(0, str::len), limits.max_upload_metadata.bytes());
+    if sent_bytes as u64 > most {
+        let reason = format!("it has {sent_bytes} bytes, expected at most {most}");
+        return Err(Error::invalid_parameter("Upload-Metadata", reason));
     }
     Ok(New {
         user: caller.user.clone(),
@@ -112,18 +114,24 @@ fn read_new(limits: &Limits, headers: &HeaderMap, caller: &Caller, secret: &Uplo
 
 fn read_concat(max_append: MaxAppend, headers: &HeaderMap) -> Result<Concat<'_>> {
     let Some(text) = headers::text(headers, "Upload-Concat")? else { return Ok(Concat::None) };
-    let wrong = |reason: &str| Err(Error::invalid_parameter("Upload-Concat", reason));
+    let wrong = |reason: String| Err(Error::invalid_parameter("Upload-Concat", reason));
     if !headers::can_join(max_append) {
-        return wrong("parts are not joined here");
+        return wrong("it was sent, expected none: parts are not joined here".to_owned());
     }
     if text == "partial" {
         return Ok(Concat::Partial);
     }
-    let Some(urls) = text.strip_prefix("final;") else { return wrong("expected partial or final") };
+    let Some(urls) = text.strip_prefix("final;") else {
+        // What follows may be URLs, which are secrets.
+        let kind = text.split([';', ' ', '/']).next().unwrap_or_default();
+        return Err(headers::not("Upload-Concat", kind, "partial, or final; and the URLs of parts"));
+    };
     let urls: Vec<&str> = urls.split_ascii_whitespace().collect();
-    let has_doubles = urls.iter().enumerate().any(|(at, url)| urls[..at].contains(url));
-    if has_doubles || !(1..=MAX_PARTS).contains(&urls.len()) {
-        return wrong("expected the URLs of 1 to 100 parts, each once");
+    if !(1..=MAX_PARTS).contains(&urls.len()) {
+        return wrong(format!("it names {} parts, expected 1 to {MAX_PARTS}", urls.len()));
+    }
+    if let Some(at) = (1..urls.len()).find(|at| urls[..*at].contains(&urls[*at])) {
+        return wrong(format!("part {} is named before, expected each once", at + 1));
     }
     Ok(Concat::Final(urls))
 }
@@ -135,14 +143,19 @@ async fn join_parts(
     headers: &HeaderMap,
     urls: &[&str],
 ) -> Result<Session> {
-    if headers.contains_key("upload-length") || headers.contains_key("upload-defer-length") {
-        return Err(Error::invalid_parameter("Upload-Length", "it follows from the parts"));
+    for name in ["Upload-Length", "Upload-Defer-Length"] {
+        if headers.contains_key(name) {
+            let reason = "it was sent, expected none: the length follows from the parts";
+            return Err(Error::invalid_parameter(name, reason));
+        }
     }
     let mut parts = Vec::new();
-    for url in urls {
+    for (at, url) in urls.iter().enumerate() {
         let named = url.rsplit('/').next().and_then(UploadUrl::parse);
-        let (id, _) =
-            named.ok_or_else(|| Error::invalid_parameter("Upload-Concat", "expected URLs of parts"))?;
+        let (id, _) = named.ok_or_else(|| {
+            let reason = format!("part {} is another text, expected the Location of a part", at + 1);
+            Error::invalid_parameter("Upload-Concat", reason)
+        })?;
         // A join takes its owner's token, as every creation does.
         parts.push(session::find(app, id, None, Some(&caller.user)).await?);
     }

@@ -1,11 +1,12 @@
 //! The protocol's headers: their names, and how each is read.
-//! Invariant: a header that comes twice is refused, because two readers could disagree on which one counts.
+//! Invariant: a header that comes twice is refused, because two readers could disagree on which one counts; each refusal
+//! names the header, what was sent in kind, and what is allowed.
 
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jam_core::config::Limits;
-use jam_core::edge::MaxAppend;
+use jam_core::edge::{MaxAppend, shown};
 use jam_core::model::{ByteSize, Sha256Digest};
 use jam_core::ops::upload::append::Checksum;
 use jam_core::ops::upload::proof::Challenge;
@@ -13,13 +14,13 @@ use jam_core::{Error, Result};
 use std::ops::Range;
 
 /// The version that is spoken.
-pub(super) const VERSION: &str = "1.0.0";
+pub const VERSION: &str = "1.0.0";
 /// What a piece may be checked by.
 pub(super) const CHECKSUM_ALGORITHMS: &str = "sha1,sha256";
 /// The media type of bytes that belong to an upload.
 pub(super) const BYTES: &str = "application/offset+octet-stream";
 /// Longest idempotency key.
-const MAX_KEY_CHARS: usize = 255;
+pub const MAX_KEY_CHARS: usize = 255;
 
 pub(super) const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 pub(super) const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
@@ -63,9 +64,11 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Opt
         (None, _) => Ok(None),
         (Some(value), None) => match value.to_str() {
             Ok(text) => Ok(Some(text.trim())),
-            Err(_) => Err(Error::invalid_parameter(name, "expected visible ASCII")),
+            Err(_) => {
+                Err(Error::invalid_parameter(name, "it holds other characters, expected visible ASCII"))
+            }
         },
-        _ => Err(Error::invalid_parameter(name, "it is given twice")),
+        _ => Err(Error::invalid_parameter(name, "it is given more than once, expected one value")),
     }
 }
 
@@ -79,8 +82,14 @@ pub(super) fn bytes(headers: &HeaderMap, name: &'static str) -> Result<Option<By
     let number = text.parse::<u64>().ok().filter(|number| is_plain && i64::try_from(*number).is_ok());
     match number {
         Some(number) => Ok(Some(ByteSize::new(number))),
-        None => Err(Error::invalid_parameter(name, "expected a whole number of bytes")),
+        None => Err(not(name, text, &format!("a whole number of bytes from 0 to {}", i64::MAX))),
     }
+}
+
+/// The refusal of a value that is short and no secret.
+pub(super) fn not(name: &'static str, sent: &str, expected: &str) -> Error {
+    let sent = if sent.is_empty() { "nothing".to_owned() } else { format!("\"{}\"", shown(sent)) };
+    Error::invalid_parameter(name, format!("{sent} was sent, expected {expected}"))
 }
 
 /// How many bytes the body has, if that is known before they come.
@@ -99,10 +108,14 @@ pub(super) fn new_length(headers: &HeaderMap) -> Result<Option<ByteSize>> {
     match (bytes(headers, "Upload-Length")?, text(headers, "Upload-Defer-Length")?) {
         (Some(length), None) => Ok(Some(length)),
         (None, Some("1")) => Ok(None),
-        (None, Some(_)) => Err(Error::invalid_parameter("Upload-Defer-Length", "expected 1")),
-        (None, None) => Err(Error::invalid_parameter("Upload-Length", "it is missing")),
+        (None, Some(sent)) => Err(not("Upload-Defer-Length", sent, "1")),
+        (None, None) => {
+            let reason = "it is missing, expected the bytes in all, or Upload-Defer-Length: 1";
+            Err(Error::invalid_parameter("Upload-Length", reason))
+        }
         (Some(_), Some(_)) => {
-            Err(Error::invalid_parameter("Upload-Defer-Length", "the length is there as well"))
+            let reason = "it was sent beside Upload-Length, expected one of the two";
+            Err(Error::invalid_parameter("Upload-Defer-Length", reason))
         }
     }
 }
@@ -112,15 +125,15 @@ pub(super) fn new_length(headers: &HeaderMap) -> Result<Option<ByteSize>> {
 /// # Errors
 /// [`Error::InvalidParameter`] for an unknown algorithm or a digest that is none.
 pub(super) fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>> {
-    let Some(text) = text(headers, "Upload-Checksum")? else { return Ok(None) };
-    let wrong =
-        || Error::invalid_parameter("Upload-Checksum", "expected sha1 or sha256 and a digest in base64");
-    let (algorithm, encoded) = text.split_once(' ').ok_or_else(wrong)?;
-    let digest = STANDARD.decode(encoded.trim()).map_err(|_| wrong())?;
+    const NAME: &str = "Upload-Checksum";
+    let Some(text) = text(headers, NAME)? else { return Ok(None) };
+    let Some((algorithm, encoded)) = text.split_once(' ') else {
+        return Err(not(NAME, text, "sha1 or sha256, a space and the digest in base64"));
+    };
     let checksum = match algorithm {
-        "sha1" => Checksum::Sha1(digest.try_into().map_err(|_| wrong())?),
-        "sha256" => Checksum::Sha256(digest.try_into().map_err(|_| wrong())?),
-        _ => return Err(wrong()),
+        "sha1" => Checksum::Sha1(digest(NAME, encoded.trim())?),
+        "sha256" => Checksum::Sha256(digest(NAME, encoded.trim())?),
+        _ => return Err(not(NAME, algorithm, "sha1 or sha256 as its algorithm")),
     };
     Ok(Some(checksum))
 }
@@ -143,17 +156,27 @@ pub(super) fn proof(headers: &HeaderMap) -> Result<Option<Sha256Digest>> {
 
 fn sha256_of(headers: &HeaderMap, name: &'static str) -> Result<Option<Sha256Digest>> {
     let Some(text) = text(headers, name)? else { return Ok(None) };
-    let wrong = || Error::invalid_parameter(name, "expected sha-256=:base64:");
-    for entry in text.split(',') {
-        let (algorithm, value) = entry.trim().split_once('=').ok_or_else(wrong)?;
+    for entry in text.split(',').map(str::trim) {
+        let wrong = || not(name, entry, "sha-256=: and the digest in base64 and :");
+        let (algorithm, value) = entry.split_once('=').ok_or_else(wrong)?;
         if algorithm == "sha-256" {
             let encoded =
                 value.strip_prefix(':').and_then(|rest| rest.strip_suffix(':')).ok_or_else(wrong)?;
-            let digest = STANDARD.decode(encoded).map_err(|_| wrong())?;
-            return Ok(Some(Sha256Digest(digest.try_into().map_err(|_| wrong())?)));
+            return Ok(Some(Sha256Digest(digest(name, encoded)?)));
         }
     }
     Ok(None)
+}
+
+/// A digest of `BYTES` bytes in base64.
+fn digest<const BYTES: usize>(name: &'static str, encoded: &str) -> Result<[u8; BYTES]> {
+    let Ok(bytes) = STANDARD.decode(encoded) else {
+        return Err(not(name, encoded, &format!("a digest of {BYTES} bytes in base64")));
+    };
+    bytes.try_into().map_err(|bytes: Vec<u8>| {
+        let reason = format!("its digest has {} bytes, expected {BYTES}", bytes.len());
+        Error::invalid_parameter(name, reason)
+    })
 }
 
 /// What can be proven instead of sending the bytes.
@@ -171,7 +194,8 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
     if (1..=MAX_KEY_CHARS).contains(&key.len()) {
         Ok(Some(key.to_owned()))
     } else {
-        Err(Error::invalid_parameter("Idempotency-Key", "expected 1 to 255 characters"))
+        let reason = format!("it has {} characters, expected 1 to {MAX_KEY_CHARS}", key.len());
+        Err(Error::invalid_parameter("Idempotency-Key", reason))
     }
 }
 

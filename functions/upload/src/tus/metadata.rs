@@ -3,11 +3,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jam_core::edge::FilePatch;
+use jam_core::edge::{FilePatch, shown};
 use jam_core::model::{FileMetadata, FileName, FileType};
 use jam_core::ops::upload::session::Description;
 use jam_core::{Error, Result};
 use std::collections::BTreeMap;
+
+const NAME: &str = "Upload-Metadata";
 
 /// What clients call the name of a file: tus-js-client's examples and tuspy say `filename`, Uppy says `name` as well.
 const NAMES: [&str; 2] = ["filename", "name"];
@@ -15,7 +17,7 @@ const NAMES: [&str; 2] = ["filename", "name"];
 /// Reads what is said about a file.
 ///
 /// # Errors
-/// [`Error::InvalidParameter`] for pairs that are none, a name twice, or a field whose value does not fit.
+/// [`Error::InvalidParameter`] of the header for pairs that are none, a name twice, or a field whose value does not fit.
 pub(super) fn describe(sent: Option<&str>) -> Result<Description> {
     let pairs = parse(sent.unwrap_or_default())?;
     let name = NAMES.iter().find_map(|name| pairs.get(*name)).map_or("", |bytes| text_or_empty(bytes));
@@ -31,11 +33,14 @@ pub(super) fn describe(sent: Option<&str>) -> Result<Description> {
     let declared = pairs.get("fileType").map(|bytes| text_or_empty(bytes)).filter(|text| !text.is_empty());
     let declared = declared.map(|text| {
         FileType::parse(text).ok_or_else(|| {
-            Error::invalid_parameter("fileType", "expected video, image, scene, project or audio")
+            let expected = "expected video, image, scene, project or audio";
+            wrong(format!("its fileType is \"{}\", {expected}", shown(text)))
         })
     });
     let mut metadata = FileMetadata::default();
-    FilePatch::from_fields(fields)?.apply_metadata(&mut metadata)?;
+    FilePatch::from_fields(fields)
+        .and_then(|patch| patch.apply_metadata(&mut metadata))
+        .map_err(of_the_header)?;
     Ok(Description {
         name: FileName::sanitize(name),
         declared: declared.transpose()?,
@@ -45,16 +50,31 @@ pub(super) fn describe(sent: Option<&str>) -> Result<Description> {
 }
 
 fn parse(sent: &str) -> Result<BTreeMap<&str, Vec<u8>>> {
-    let wrong = |reason: &str| Error::invalid_parameter("Upload-Metadata", reason);
     let mut pairs = BTreeMap::new();
     for pair in sent.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
         let (name, encoded) = pair.split_once(' ').unwrap_or((pair, ""));
-        let value = STANDARD.decode(encoded.trim()).map_err(|_| wrong("a value is not base64"))?;
+        let value = STANDARD.decode(encoded.trim()).map_err(|_| {
+            let form = "pairs of a name, a space and the value in base64, with a comma between them";
+            wrong(format!("the value of {} is not base64, expected {form}", shown(name)))
+        })?;
         if pairs.insert(name, value).is_some() {
-            return Err(wrong("a name is given twice"));
+            return Err(wrong(format!("{} is given more than once, expected each name once", shown(name))));
         }
     }
     Ok(pairs)
+}
+
+fn wrong(reason: String) -> Error {
+    Error::invalid_parameter(NAME, reason)
+}
+
+/// What is wrong with a field is wrong with the header that it came in.
+fn of_the_header(error: Error) -> Error {
+    match error {
+        Error::InvalidParameter { parameter, reason } => wrong(format!("its {parameter}: {reason}")),
+        Error::InvalidBody { reason, .. } => wrong(reason),
+        other => other,
+    }
 }
 
 fn text_or_empty(bytes: &[u8]) -> &str {

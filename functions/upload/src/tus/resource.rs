@@ -147,7 +147,12 @@ async fn append(app: &App, url: &UploadUrl, request: Request) -> Result<Response
     }
     let offset = headers::bytes(&parts.headers, "Upload-Offset")?;
     let piece = Piece {
-        offset: offset.ok_or_else(|| Error::invalid_parameter("Upload-Offset", "it is missing"))?,
+        offset: offset.ok_or_else(|| {
+            Error::invalid_parameter(
+                "Upload-Offset",
+                "it is missing, expected how far the upload is, in bytes",
+            )
+        })?,
         size: headers::body_size(&parts.headers, body.is_end_stream()),
         length: headers::bytes(&parts.headers, "Upload-Length")?,
         checksum: headers::checksum(&parts.headers)?,
@@ -158,7 +163,8 @@ async fn append(app: &App, url: &UploadUrl, request: Request) -> Result<Response
     }
     let session = match headers::proof(&parts.headers)? {
         Some(_) if piece.offset != ByteSize::ZERO || piece.size != Some(ByteSize::ZERO) => {
-            return Err(Error::invalid_parameter("Upload-Proof", "expected no bytes, at offset 0"));
+            let reason = "bytes or another offset were sent with it, expected no bytes, at offset 0";
+            return Err(Error::invalid_parameter("Upload-Proof", reason));
         }
         Some(proof) => proof::prove(app, &session, proof).await?,
         None => append::append(app, &session, piece, edge::chunks(body)).await?,
