@@ -5,12 +5,13 @@ use axum::extract::Request;
 use bytes::Bytes;
 use jam_core::app::App;
 use jam_core::config::Limits;
-use jam_core::edge::{FilePatch, Multipart, PartHead};
+use jam_core::edge::{FilePatch, Multipart, PartHead, shown};
 use jam_core::ids::UserId;
 use jam_core::media;
 use jam_core::model::{ByteSize, File, FileMetadata, FileName, FileType};
 use jam_core::ops::upload::{self, HEAD_BYTES, Incoming, Owner, Received, Receiving};
 use jam_core::{Error, Result};
+use std::collections::BTreeMap;
 
 /// When the first file cannot be stored and more than this is still to come, the form is refused at once.
 const WORTH_READING_BYTES: u64 = 16 * 1024 * 1024;
@@ -41,6 +42,9 @@ pub(crate) struct Form {
 
 /// What a form says about one of its files.
 type Description = (Option<FileType>, FileMetadata);
+
+/// The values of each field in their order, by its name.
+type Values<'a> = BTreeMap<&'a str, Vec<&'a str>>;
 
 /// What has been read of a form so far.
 #[derive(Default)]
@@ -177,14 +181,41 @@ impl Parts {
     fn describe(&self, target: Target) -> Result<(UserId, Vec<Description>)> {
         let user = match target {
             Target::Own(user) => user,
-            Target::Named { .. } => self
-                .target_user()?
-                .ok_or_else(|| Error::invalid_parameter("targetUserId", "the field is missing"))?,
+            Target::Named { .. } => self.target_user()?.ok_or_else(|| {
+                Error::invalid_parameter("targetUserId", "it is missing, expected a user id")
+            })?,
         };
+        if self.received.is_empty() {
+            return Ok((user, Vec::new()));
+        }
+        let (shared, own) = self.values();
+        let mut common = FileMetadata::default();
+        FilePatch::from_fields(shared)?.apply_metadata(&mut common)?;
         let positions = self.received.iter().map(|(position, _)| *position);
-        let descriptions =
-            positions.map(|position| Ok((self.file_type(position)?, self.metadata(position)?)));
+        let descriptions = positions.map(|position| {
+            let values =
+                own.iter().filter_map(|(name, values)| Some((*name, values.get(position).copied()?)));
+            let mut metadata = common.clone();
+            FilePatch::from_fields(values)?.apply_metadata(&mut metadata)?;
+            Ok((self.file_type(position)?, metadata))
+        });
         Ok((user, descriptions.collect::<Result<_>>()?))
+    }
+
+    /// What every file has, which is read once however many they are, and what each has for itself.
+    fn values(&self) -> (BTreeMap<&str, &str>, Values<'_>) {
+        let (mut shared, mut own) = (BTreeMap::new(), Values::new());
+        for (name, text) in &self.fields {
+            own.entry(name.as_str()).or_default().push(text.as_str());
+        }
+        own.retain(|name, values| match values.as_slice() {
+            [.., last] if values.len() == 1 || *name == "tags" => {
+                shared.insert(*name, *last);
+                false
+            }
+            _ => true,
+        });
+        (shared, own)
     }
 
     /// Makes the staged files the user's.
@@ -218,18 +249,15 @@ impl Parts {
     /// A field's value for the file at `position`: given once it is every file's, given more often it goes by position.
     fn value(&self, name: &str, position: usize) -> Option<&str> {
         let mut values = self.fields.iter().filter(|(known, _)| known == name).map(|(_, text)| text.as_str());
-        match (values.clone().count(), name) {
-            (1, _) => values.next(),
-            (_, "tags") => values.next_back(),
-            _ => values.nth(position),
-        }
+        if values.clone().count() == 1 { values.next() } else { values.nth(position) }
     }
 
     fn file_type(&self, position: usize) -> Result<Option<FileType>> {
         let text = self.value("fileType", position).filter(|text| !text.is_empty());
         text.map(|text| {
             FileType::parse(text).ok_or_else(|| {
-                Error::invalid_parameter("fileType", "expected video, image, scene, project or audio")
+                let expected = "expected video, image, scene, project or audio";
+                Error::invalid_parameter("fileType", format!("\"{}\" was sent, {expected}", shown(text)))
             })
         })
         .transpose()
@@ -238,19 +266,12 @@ impl Parts {
     fn target_user(&self) -> Result<Option<UserId>> {
         let text = self.value("targetUserId", 0).map(str::trim);
         text.map(|text| {
-            UserId::parse(text).ok_or_else(|| Error::invalid_parameter("targetUserId", "expected a user id"))
+            UserId::parse(text).ok_or_else(|| {
+                let reason = format!("\"{}\" was sent, expected a user id", shown(text));
+                Error::invalid_parameter("targetUserId", reason)
+            })
         })
         .transpose()
-    }
-
-    fn metadata(&self, position: usize) -> Result<FileMetadata> {
-        let mut names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let values = names.into_iter().filter_map(|name| Some((name, self.value(name, position)?)));
-        let mut metadata = FileMetadata::default();
-        FilePatch::from_fields(values)?.apply_metadata(&mut metadata)?;
-        Ok(metadata)
     }
 }
 

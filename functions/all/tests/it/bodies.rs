@@ -1,10 +1,12 @@
 //! JSON bodies: what is misspelt, missing or of another kind is named and changes nothing, and no body costs more than
 //! its size.
 
-use crate::app::{OPERATIONS, Operation, TestApp, send};
+use crate::app::{Form, OPERATIONS, Operation, TestApp, send};
+use jam_core::config::Limits;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 /// A body as large as a body may be, less what stands around it.
 const LARGEST: usize = (1 << 20) - 64;
@@ -73,6 +75,61 @@ fn worst_values() -> [String; 4] {
         format!("{}{}", "[".repeat(LARGEST / 2), "]".repeat(LARGEST / 2)),
         format!("{{{}}}", fields.join(",")),
     ]
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn the_largest_form_is_answered_at_once_and_so_is_everybody_meanwhile(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let (is_over, ann) = (CancellationToken::new(), app.ann());
+    // The files take their time as well: each is a name and a row, and on the disk before the answer.
+    let count = app.app.config.limits.max_files_per_upload;
+    let plain = (0..count).fold(Form::new(), |form, number| form.file(&format!("{number}.txt"), b"text"));
+    let started = Instant::now();
+    ann.upload(plain).await.expect(200);
+    let plain_elapsed = started.elapsed();
+    let upload = async {
+        let started = Instant::now();
+        let answer = ann.upload(worst_form(&app.app.config.limits)).await.expect(200);
+        is_over.cancel();
+        (answer.json(), started.elapsed())
+    };
+    let watch = async {
+        let mut slowest = Duration::ZERO;
+        while !is_over.is_cancelled() {
+            let started = Instant::now();
+            app.nobody().get("/health").await.expect(200);
+            slowest = slowest.max(started.elapsed());
+        }
+        slowest
+    };
+    let ((answer, elapsed), slowest) = tokio::join!(upload, watch);
+    let files = answer["files"].as_array().unwrap();
+    assert_eq!(files.len(), count);
+    assert!(files.iter().all(|file| file["tags"].as_array().unwrap().len() == 64));
+    assert!(elapsed < 2 * plain_elapsed + PATIENCE, "{elapsed:?}, without fields {plain_elapsed:?}");
+    assert!(slowest < PATIENCE, "/health took {slowest:?}");
+    app.finish().await;
+}
+
+/// As many files, fields and labels as a form may have, and all the text: labels that are compared with 64 others, a
+/// document of many small values, a name for each file, fields that nobody reads.
+fn worst_form(limits: &Limits) -> Form {
+    let labels: Vec<String> = (0..1024).map(|n| format!("\"{:060}\"", n % 64)).collect();
+    let labels = format!("[{}]", labels[..limits.max_field.bytes() as usize / 64].join(","));
+    let document: Vec<String> = (0..1400).map(|n| format!("\"{n:04}\":0")).collect();
+    let mut form = Form::new().field("aiMetadata", &format!("{{{}}}", document.join(",")));
+    for name in ["tags", "usageTags", "characterNames"] {
+        form = form.field(name, &labels);
+    }
+    for number in 0..limits.max_files_per_upload {
+        form = form.field("packageName", &format!("package {number}"));
+    }
+    let left = limits.max_fields - limits.max_files_per_upload - 4;
+    let rest_bytes = limits.max_form_text.bytes() as usize - 3 * labels.len() - (32 << 10);
+    for number in 0..left {
+        form = form.field(&format!("unknown{number}"), &"x".repeat(rest_bytes / left - 16));
+    }
+    (0..limits.max_files_per_upload).fold(form, |form, number| form.file(&format!("{number}.txt"), b"text"))
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]

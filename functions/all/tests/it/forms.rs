@@ -8,6 +8,36 @@ use serde_json::json;
 use sqlx::PgPool;
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_field_once_is_every_files_and_more_often_goes_by_position(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let form = Form::new()
+        .field("audioStyle", "jazz")
+        .field("packageName", "first")
+        .field("tags", r#"["old"]"#)
+        .file("a.txt", b"a")
+        .field("packageName", "")
+        .field("tags", r#"["new"]"#)
+        .file("b.txt", b"b")
+        .field("packageName", "third")
+        .file("c.txt", b"c")
+        .file("d.txt", b"d");
+    let answer = app.ann().upload(form).await.expect(200).json();
+    let said: Vec<_> = answer["files"].as_array().unwrap().iter().map(|file| &file["packageName"]).collect();
+    assert_eq!(said, [&json!("first"), &json!(null), &json!("third"), &json!(null)]);
+    for file in answer["files"].as_array().unwrap() {
+        assert_eq!((&file["tags"], &file["audioStyle"]), (&json!(["new"]), &json!("jazz")));
+    }
+    let wrong = Form::new().field("audioTempo", "1").field("audioTempo", "fast").file("a.txt", b"a");
+    app.ann().upload(wrong.clone()).await.expect(200);
+    let refused = app.ann().upload(wrong.file("b.txt", b"b")).await.refused(400, "invalid_parameter");
+    assert_eq!(refused["parameter"], "audioTempo");
+    let car = Form::new().field("fileType", "car").file("a.txt", b"a");
+    let refused = app.ann().upload(car).await.refused(400, "invalid_parameter");
+    assert!(refused["error"].as_str().unwrap().contains("\"car\" was sent, expected video"), "{refused}");
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn a_form_without_a_file_is_no_upload(pool: PgPool) {
     let app = TestApp::new(pool).await;
     app.ann().upload(Form::new()).await.refused(400, "no_files");
