@@ -27,7 +27,7 @@ export function UploadList() {
   const hidden = items.length - rows.length;
   return (
     <div className="jam-uploads">
-      <UploadTotal />
+      {items.length > 0 && <UploadTotal />}
       <ul>
         {rows.map((item) => (
           <Row key={item.id} item={item} />
