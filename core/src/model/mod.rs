@@ -11,7 +11,7 @@ pub use asset::{AssetCategory, AssetDetails, AudioCategory, FileMetadata, Tags, 
 pub use derivative::{Derivative, DerivativeKind, DerivativeState, ThumbnailSize};
 pub use file_name::FileName;
 pub use scan::ScanState;
-pub use wire::{Document, List, Number, OUR_WORDS, Text, nfc};
+pub use wire::{Document, List, Number, OUR_WORDS, Text, Whole, nfc};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

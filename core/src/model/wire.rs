@@ -2,7 +2,7 @@
 //! request costs more than its size.
 //! Invariant: what has been read holds no NUL and is within its bound; a person's text is in NFC.
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -166,6 +166,43 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
+/// A whole number from 0 on. Of JSON `60.0` is one as well (JSON Schema 2020-12, 4.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whole(pub u64);
+
+impl Whole {
+    /// From here on not every whole number is a `f64`.
+    const EXACT: f64 = (1_u64 << 53) as f64;
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading;
+
+        impl Visitor<'_> for Reading {
+            type Value = Whole;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number from 0 on")
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Whole, E> {
+                Ok(Whole(number))
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Whole, E> {
+                if number.fract() == 0.0 && (0.0..=Whole::EXACT).contains(&number) {
+                    Ok(Whole(number as u64))
+                } else {
+                    Err(E::invalid_value(Unexpected::Float(number), &self))
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Reading)
+    }
+}
+
 /// A JSON object of any fields, at most `MAX` bytes in all and 32 levels deep.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(transparent)]
@@ -309,7 +346,7 @@ impl Node<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Document, List, Number, Text};
+    use super::{Document, List, Number, Text, Whole};
 
     fn read<'de, T: serde::Deserialize<'de>>(json: &'de str) -> Result<T, String> {
         serde_json::from_str(json).map_err(|fault| fault.to_string())
@@ -328,6 +365,18 @@ mod tests {
         assert_eq!(read::<List<u8, 3>>("[1, 2, 3]").unwrap().0, [1, 2, 3]);
         // What comes after the bound is not even looked at.
         assert!(read::<List<u8, 3>>("[1, 2, 3, 4, \"x\"]").unwrap_err().contains("more than 3"));
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_point() {
+        for (json, number) in
+            [("60", 60), ("60.0", 60), ("6e1", 60), ("0", 0), ("18446744073709551615", u64::MAX)]
+        {
+            assert_eq!(read::<Whole>(json), Ok(Whole(number)), "{json}");
+        }
+        for json in ["60.5", "-1", "-1.0", "1e300", "\"60\"", "true", "null"] {
+            assert!(read::<Whole>(json).unwrap_err().contains("expected a whole number from 0 on"), "{json}");
+        }
     }
 
     #[test]

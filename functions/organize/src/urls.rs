@@ -8,7 +8,7 @@ use jam_core::db;
 use jam_core::edge::{JsonBody, PathFile};
 use jam_core::ids::{FileId, UserId};
 use jam_core::media;
-use jam_core::model::{DerivativeState, ScanState, ThumbnailSize};
+use jam_core::model::{DerivativeState, ScanState, ThumbnailSize, Whole};
 use jam_core::{Error, Result, ops};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -21,7 +21,8 @@ use utoipa::ToSchema;
 pub(crate) struct UrlRequest {
     purpose: Purpose,
     /// Seconds; rounded up to the next quarter of an hour, at most 1 h for a thumbnail and 12 h otherwise.
-    expires_in: Option<u64>,
+    #[schema(value_type = Option<u64>)]
+    expires_in: Option<Whole>,
     /// Of a thumbnail; 400x225 without it.
     size: Option<ThumbnailSize>,
 }
@@ -76,7 +77,7 @@ pub(crate) async fn make_url(
         }
         _ => {}
     }
-    let lifetime = request.expires_in.map(Duration::from_secs);
+    let lifetime = request.expires_in.map(|Whole(seconds)| Duration::from_secs(seconds));
     let signed = app
         .signer
         .sign(&caller.user, id, variant, content.url_epochs, lifetime)

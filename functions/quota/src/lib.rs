@@ -10,12 +10,15 @@ use jam_core::auth::Caller;
 use jam_core::db;
 use jam_core::edge::{Admin, JsonBody, MaxAppend};
 use jam_core::ids::UserId;
-use jam_core::model::{ByteSize, TypeUsage, Usage};
+use jam_core::model::{ByteSize, TypeUsage, Usage, Whole};
 use jam_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+/// Largest quota: what JSON readers hold exactly. A larger one would not be shown as it is.
+pub const MAX_QUOTA_BYTES: u64 = 1 << 53;
 
 /// This function's routes.
 pub fn routes() -> OpenApiRouter<App> {
@@ -97,7 +100,8 @@ async fn usage(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Initialize {
-    max_bytes: Option<u64>,
+    #[schema(value_type = Option<u64>)]
+    max_bytes: Option<Whole>,
 }
 
 /// Sets up the caller's storage; nothing happens if it is.
@@ -126,7 +130,8 @@ async fn initialize(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SetQuota {
     user_id: UserId,
-    max_bytes: u64,
+    #[schema(value_type = u64)]
+    max_bytes: Whole,
 }
 
 /// Sets a user's quota. Below what they store it only blocks new uploads.
@@ -185,10 +190,10 @@ async fn stats(State(app): State<App>, _admin: Admin) -> Result<Json<StatsAnswer
     Ok(Json(StatsAnswer { success: true, stats }))
 }
 
-fn quota(max_bytes: u64) -> Result<ByteSize> {
-    // A quota that JSON readers cannot hold exactly would not be shown as it is.
-    if max_bytes > 1 << 53 {
-        return Err(Error::invalid_parameter("maxBytes", "expected at most 2^53"));
+fn quota(Whole(max_bytes): Whole) -> Result<ByteSize> {
+    if max_bytes > MAX_QUOTA_BYTES {
+        let reason = format!("{max_bytes} was sent, expected at most {MAX_QUOTA_BYTES}");
+        return Err(Error::invalid_parameter("maxBytes", reason));
     }
     Ok(ByteSize::new(max_bytes))
 }
