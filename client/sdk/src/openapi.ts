@@ -1024,14 +1024,16 @@ export interface components {
              * @description Beats per minute.
              */
             audioTempo?: number;
-            audioVocals?: boolean;
+            /** @enum {string} */
+            audioVocals?: "true" | "false" | "1" | "0";
             /** @description JSON text. */
             characterNames?: string;
             /** @description `video`, `image`, `scene`, `project` or `audio`; by the content if it is missing. Once, or once a file. */
             fileType?: components["schemas"]["FileType"];
             /** @description One part a file. */
             files: string[];
-            hasAlphaChannel?: boolean;
+            /** @enum {string} */
+            hasAlphaChannel?: "true" | "false" | "1" | "0";
             objectDescription?: string;
             /** @description Once, or once a file, like every asset field of a file. */
             packageName?: string;
@@ -1059,14 +1061,16 @@ export interface components {
              * @description Beats per minute.
              */
             audioTempo?: number;
-            audioVocals?: boolean;
+            /** @enum {string} */
+            audioVocals?: "true" | "false" | "1" | "0";
             /** @description JSON text. */
             characterNames?: string;
             /** @description `video`, `image`, `scene`, `project` or `audio`; by the content if it is missing. Once, or once a file. */
             fileType?: components["schemas"]["FileType"];
             /** @description One part a file. */
             files: string[];
-            hasAlphaChannel?: boolean;
+            /** @enum {string} */
+            hasAlphaChannel?: "true" | "false" | "1" | "0";
             objectDescription?: string;
             /** @description Once, or once a file, like every asset field of a file. */
             packageName?: string;

@@ -39,7 +39,8 @@ pub enum Variant {
 }
 
 impl Variant {
-    const ALL: [Self; 7] = [
+    /// Every variant.
+    pub const ALL: [Self; 7] = [
         Self::Download,
         Self::Stream,
         Self::Playback,

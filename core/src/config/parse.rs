@@ -11,6 +11,15 @@ use crate::ids::UserId;
 use crate::model::ByteSize;
 use std::time::Duration;
 
+impl Limits {
+    /// Files on a page of a listing.
+    pub const MAX_PAGE: i64 = 1000;
+    /// Ids in one batch.
+    pub const MAX_BATCH: usize = 500;
+    /// Bytes of what a client says about a resumable upload.
+    pub const MAX_UPLOAD_METADATA_BYTES: u64 = 4 * 1024;
+}
+
 pub(super) fn limits(env: &Reader<'_>) -> Result<Limits, ConfigError> {
     let optional_rate = |number: u64| (number > 0).then_some(number as u32);
     Ok(Limits {
@@ -29,7 +38,7 @@ pub(super) fn limits(env: &Reader<'_>) -> Result<Limits, ConfigError> {
             bytes => Some(ByteSize::new(bytes)),
         },
         max_open_uploads: 100,
-        max_upload_metadata: ByteSize::new(4 * 1024),
+        max_upload_metadata: ByteSize::new(Limits::MAX_UPLOAD_METADATA_BYTES),
         upload_start: Duration::from_hours(1),
         upload_idle: Duration::from_hours(24),
         upload_life: Duration::from_hours(7 * 24),
@@ -43,8 +52,8 @@ pub(super) fn limits(env: &Reader<'_>) -> Result<Limits, ConfigError> {
         // Longer than a statement (30 s) and the wait for a connection.
         answer: Duration::from_secs(40),
         drain: Duration::from_secs(env.number("JAM_DRAIN_SECONDS", 0, 600)?),
-        max_page: 1000,
-        max_batch: 500,
+        max_page: Limits::MAX_PAGE,
+        max_batch: Limits::MAX_BATCH,
         anonymous_window: Duration::from_millis(env.number("RATE_LIMIT_WINDOW_MS", 1000, 86_400_000)?),
         anonymous_requests: optional_rate(env.number("RATE_LIMIT_MAX_REQUESTS", 0, 10_000_000)?),
         user_requests_per_second: optional_rate(env.number("JAM_RATE_REQUESTS_PER_SECOND", 0, 1_000_000)?),

@@ -81,18 +81,23 @@ impl Sort {
         Self::Duration,
     ];
 
-    /// Reads `sortBy`, the short names of the front end included.
+    /// Every name on the wire: the columns', then the short ones of the front end. The first is the default's.
+    pub const NAMES: [(&'static str, Self); 9] = [
+        ("upload_date", Self::UploadDate),
+        ("created_at", Self::CreatedAt),
+        ("original_name", Self::OriginalName),
+        ("file_name", Self::FileName),
+        ("file_size", Self::FileSize),
+        ("duration", Self::Duration),
+        ("date", Self::UploadDate),
+        ("name", Self::OriginalName),
+        ("size", Self::FileSize),
+    ];
+
+    /// Reads `sortBy`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "upload_date" | "date" => Some(Self::UploadDate),
-            "created_at" => Some(Self::CreatedAt),
-            "original_name" | "name" => Some(Self::OriginalName),
-            "file_name" => Some(Self::FileName),
-            "file_size" | "size" => Some(Self::FileSize),
-            "duration" => Some(Self::Duration),
-            _ => None,
-        }
+        Self::NAMES.into_iter().find(|(name, _)| *name == text).map(|(_, sort)| sort)
     }
 
     /// The expression an index exists for.

@@ -16,20 +16,10 @@ use utoipa::ToSchema;
 
 /// Longest name of a file as it is sent.
 const MAX_SENT_NAME_BYTES: usize = 1024;
-/// Longest name of a package.
-const MAX_NAME_BYTES: usize = 255;
-/// Longest line of text about an asset.
-const MAX_LINE_BYTES: usize = 4 * 1024;
-/// Longest lyrics or script; also all texts about a file and its `aiMetadata` as JSON together.
-const MAX_TEXT_BYTES: usize = 16 * 1024;
-/// Longest audio, in seconds, that anybody can mean.
-const MAX_SECONDS: f64 = 1e9;
-/// Fastest tempo, in beats per minute, that anybody can mean.
-const MAX_TEMPO: f64 = 1e5;
 
-type Name = Text<MAX_NAME_BYTES>;
-type Line = Text<MAX_LINE_BYTES>;
-type LongText = Text<MAX_TEXT_BYTES>;
+type Name = Text<{ FilePatch::MAX_NAME_BYTES }>;
+type Line = Text<{ FilePatch::MAX_LINE_BYTES }>;
+type LongText = Text<{ FilePatch::MAX_TEXT_BYTES }>;
 
 /// A change of a file's metadata.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
@@ -94,7 +84,7 @@ pub struct FilePatch {
     voiceover_script: Option<Option<LongText>>,
     #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<Object>)]
-    ai_metadata: Option<Option<Document<MAX_TEXT_BYTES>>>,
+    ai_metadata: Option<Option<Document<{ FilePatch::MAX_TEXT_BYTES }>>>,
 }
 
 /// Tells null apart from a field that is missing.
@@ -105,6 +95,17 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 impl FilePatch {
+    /// Longest name of a package.
+    pub const MAX_NAME_BYTES: usize = 255;
+    /// Longest line of text about an asset.
+    pub const MAX_LINE_BYTES: usize = 4 * 1024;
+    /// Longest lyrics or script; also all texts about a file and its `aiMetadata` as JSON together.
+    pub const MAX_TEXT_BYTES: usize = 16 * 1024;
+    /// Longest audio, in seconds, that anybody can mean.
+    pub const MAX_SECONDS: f64 = 1e9;
+    /// Fastest tempo, in beats per minute, that anybody can mean.
+    pub const MAX_TEMPO: f64 = 1e5;
+
     /// Reads the text fields of an upload; unknown ones are ignored, because forms carry more than we read.
     ///
     /// # Errors
@@ -157,10 +158,11 @@ impl FilePatch {
         self.change_metadata(metadata)?;
         let text_bytes = metadata.details.text_bytes();
         // What was said before there was this bound can still be shortened bit by bit.
-        if text_bytes > MAX_TEXT_BYTES.max(before_bytes) {
+        if text_bytes > Self::MAX_TEXT_BYTES.max(before_bytes) {
             return Err(Error::invalid_body(format!(
                 "the texts about the file and its aiMetadata have {text_bytes} bytes together, and at most \
-                 {MAX_TEXT_BYTES} are kept"
+                 {} are kept",
+                Self::MAX_TEXT_BYTES
             )));
         }
         Ok(())
@@ -177,7 +179,7 @@ impl FilePatch {
         set_text(&mut details.object_description, self.object_description);
         set_text(&mut details.scene_location, self.scene_location);
         set_text(&mut details.audio_style, self.audio_style);
-        set_number(&mut details.audio_tempo, "audioTempo", self.audio_tempo, MAX_TEMPO)?;
+        set_number(&mut details.audio_tempo, "audioTempo", self.audio_tempo, Self::MAX_TEMPO)?;
         set_text(&mut details.audio_key, self.audio_key);
         set_text(&mut details.audio_lyrics, self.audio_lyrics);
         set_text(&mut details.voiceover_script, self.voiceover_script);
@@ -186,7 +188,7 @@ impl FilePatch {
             self.has_alpha_channel.map_or(details.has_alpha_channel, Option::unwrap_or_default);
         details.audio_vocals = self.audio_vocals.map_or(details.audio_vocals, Option::unwrap_or_default);
         let seconds = &mut details.audio_duration_seconds;
-        set_number(seconds, "audioDurationSeconds", self.audio_duration_seconds, MAX_SECONDS)?;
+        set_number(seconds, "audioDurationSeconds", self.audio_duration_seconds, Self::MAX_SECONDS)?;
         if let Some(document) = self.ai_metadata {
             details.ai_metadata = document.unwrap_or_default().0;
         }

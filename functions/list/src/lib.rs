@@ -3,6 +3,8 @@
 
 mod query;
 
+pub use query::{DEFAULT_LIMIT, MAX_LIST, MAX_OFFSET, MAX_TEXT_BYTES};
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;

@@ -11,13 +11,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Files on a page unless asked otherwise.
-const DEFAULT_LIMIT: i64 = 50;
+pub const DEFAULT_LIMIT: i64 = 50;
 /// Deepest offset; a cursor has no such bound.
-const MAX_OFFSET: i64 = 10_000;
+pub const MAX_OFFSET: i64 = 10_000;
 /// Longest text to search for.
-const MAX_TEXT_BYTES: usize = 255;
+pub const MAX_TEXT_BYTES: usize = 255;
 /// Most entries of a comma list.
-const MAX_LIST: usize = 64;
+pub const MAX_LIST: usize = 64;
 
 #[derive(Serialize, Deserialize)]
 struct Cursor {
@@ -41,11 +41,10 @@ pub(crate) fn parse(params: &Params, max_limit: i64) -> Result<Request> {
         text.parse().ok().filter(|offset| (0..=MAX_OFFSET).contains(offset))
     })?;
     let offset = offset.unwrap_or(0);
-    let sort_names =
-        "one of upload_date, created_at, original_name, file_name, file_size, duration, date, name, size";
+    let sort_names = format!("one of {}", Sort::NAMES.map(|(name, _)| name).join(", "));
     Ok(Request {
         filter: filter(params)?,
-        sort: params.parsed("sortBy", sort_names, Sort::parse)?.unwrap_or_default(),
+        sort: params.parsed("sortBy", &sort_names, Sort::parse)?.unwrap_or_default(),
         order: params
             .parsed("sortOrder", "ASC or DESC", |text| match text.to_ascii_uppercase().as_str() {
                 "ASC" => Some(Order::Asc),
@@ -59,7 +58,8 @@ pub(crate) fn parse(params: &Params, max_limit: i64) -> Result<Request> {
 }
 
 fn filter(params: &Params) -> Result<Filter> {
-    let text = |name| params.parsed(name, "at most 255 bytes", |text| short(text).map(str::to_owned));
+    let expected = format!("at most {MAX_TEXT_BYTES} bytes");
+    let text = |name| params.parsed(name, &expected, |text| short(text).map(str::to_owned));
     Ok(Filter {
         file_type: params.parsed("type", "video, image, scene, project or audio", FileType::parse)?,
         favorite: params.flag("favorite")?,

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use jam_core::app::App;
 use jam_core::auth::Caller;
-use jam_core::edge::JsonBody;
+use jam_core::edge::{FilePatch, JsonBody};
 use jam_core::ids::FileId;
 use jam_core::model::{List, Tags, Text};
 use jam_core::ops::organize::{Action, Skipped, batch};
@@ -13,10 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::HashMap;
 use utoipa::ToSchema;
 
-/// Longest name of a package.
-const MAX_NAME_BYTES: usize = 255;
 /// Longest text that is looked at as an id: 64 characters.
-const MAX_ID_BYTES: usize = 256;
+pub const MAX_ID_BYTES: usize = 256;
 /// More ids than any configuration allows.
 const MAX_IDS: usize = 10_000;
 
@@ -34,13 +32,13 @@ pub(crate) struct BatchRequest {
     /// For `move`, which needs it: the package, or null for none.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
-    package_name: Option<Option<Text<MAX_NAME_BYTES>>>,
+    package_name: Option<Option<Text<{ FilePatch::MAX_NAME_BYTES }>>>,
 }
 
 /// Tells null apart from a field that is missing.
 fn given<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> std::result::Result<Option<Option<Text<MAX_NAME_BYTES>>>, D::Error> {
+) -> std::result::Result<Option<Option<Text<{ FilePatch::MAX_NAME_BYTES }>>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -105,7 +103,11 @@ impl ActionName {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] when that is missing.
-    fn with(self, tags: Option<Tags>, package: Option<Option<Text<MAX_NAME_BYTES>>>) -> Result<Action> {
+    fn with(
+        self,
+        tags: Option<Tags>,
+        package: Option<Option<Text<{ FilePatch::MAX_NAME_BYTES }>>>,
+    ) -> Result<Action> {
         let tags = || {
             tags.filter(|tags| !tags.as_slice().is_empty()).ok_or_else(|| {
                 Error::invalid_parameter("tags", "this action needs a list of at least one text")

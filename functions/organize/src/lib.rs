@@ -5,6 +5,8 @@ mod batch;
 mod derivatives;
 mod urls;
 
+pub use batch::MAX_ID_BYTES;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;

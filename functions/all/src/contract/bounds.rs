@@ -1,28 +1,24 @@
-//! Bounds of what JSON bodies may hold, which a type of Rust does not tell. The numbers are those of the code that
-//! checks them; that both agree is what the tests of the contract find out (`local-dev/test-contract`).
+//! Bounds of what JSON bodies may hold, which a type of Rust does not tell. Each number is the constant of the code that
+//! checks it; a bound in bytes is one in characters here, which is right for ASCII and never too small.
 
 use super::merge;
-use jam_core::model::Tags;
+use jam_core::config::Limits;
+use jam_core::edge::FilePatch;
+use jam_core::ids::UserId;
+use jam_core::model::{FileName, Tags};
+use jam_organize::MAX_ID_BYTES;
+use jam_quota::MAX_QUOTA_BYTES;
 use serde_json::{Value, json};
 
-/// Characters of a name or a package.
-pub(super) const NAME_CHARS: usize = 255;
-/// Characters of a line of text about an asset.
-const LINE_CHARS: usize = 4 * 1024;
-/// Characters of lyrics or a script.
-const TEXT_CHARS: usize = 16 * 1024;
-/// The largest quota: what JSON readers hold exactly.
-const QUOTA_BYTES: u64 = 1 << 53;
-/// Characters of what is looked at as an id in a batch.
-const ID_CHARS: usize = 256;
-/// The most files of a batch.
-const BATCH_FILES: usize = 500;
 /// What may stand in a name, a label or a line: anything but control characters.
 pub(super) const NO_CONTROL: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$";
 
+/// A name has no separators and is more than dots and spaces.
+const NAME: &str = "^[^/\\\\\\u0000-\\u001f\\u007f-\\u009f]*[^/\\\\\\u0000-\\u001f\\u007f-\\u009f. ][^/\\\\\\u0000-\\u001f\\u007f-\\u009f]*$";
+
 pub(super) fn complete(document: &mut Value) {
     let schemas = &mut document["components"]["schemas"];
-    schemas["UserId"]["pattern"] = json!("^[A-Za-z0-9_-]{1,64}$");
+    schemas["UserId"]["pattern"] = json!(format!("^[A-Za-z0-9_-]{{1,{}}}$", UserId::MAX_CHARS));
     schemas["ByteSize"]["minimum"] = json!(0);
     // A field that a patch does not name stays as it is.
     for field in
@@ -33,6 +29,20 @@ pub(super) fn complete(document: &mut Value) {
     for (name, property, bounds) in bounds() {
         merge(&mut schemas[name]["properties"][property], bounds);
     }
+    merge(&mut schemas["BatchRequest"], arguments_of_actions());
+}
+
+/// What each action of a batch needs beside ids.
+fn arguments_of_actions() -> Value {
+    let any_label = json!({ "type": "array", "contains": { "type": "string", "pattern": "[^ ]" } });
+    json!({
+        "if": { "properties": { "action": { "enum": ["tag", "untag"] } } },
+        "then": { "required": ["tags"], "properties": { "tags": any_label } },
+        "else": {
+            "if": { "properties": { "action": { "const": "move" } } },
+            "then": { "required": ["packageName"] },
+        },
+    })
 }
 
 /// Each with the schema and the property that it belongs to.
@@ -47,21 +57,25 @@ fn bounds() -> Vec<(&'static str, &'static str, Value)> {
         (
             "BatchRequest",
             "ids",
-            json!({ "maxItems": BATCH_FILES, "items": { "type": "string", "maxLength": ID_CHARS } }),
+            json!({ "maxItems": Limits::MAX_BATCH, "items": { "type": "string", "maxLength": MAX_ID_BYTES } }),
         ),
-        ("BatchRequest", "packageName", chars(NAME_CHARS)),
-        ("FilePatch", "originalName", json!({ "minLength": 1, "maxLength": NAME_CHARS })),
-        ("FilePatch", "packageName", chars(NAME_CHARS)),
-        ("FilePatch", "audioDurationSeconds", json!({ "minimum": 0, "maximum": 1e9 })),
-        ("FilePatch", "audioTempo", json!({ "minimum": 0, "maximum": 1e5 })),
-        ("FilePatch", "audioLyrics", chars(TEXT_CHARS)),
-        ("FilePatch", "voiceoverScript", chars(TEXT_CHARS)),
-        ("SetQuota", "maxBytes", json!({ "maximum": QUOTA_BYTES })),
+        ("BatchRequest", "packageName", chars(FilePatch::MAX_NAME_BYTES)),
+        (
+            "FilePatch",
+            "originalName",
+            json!({ "minLength": 1, "maxLength": FileName::MAX_BYTES, "pattern": NAME }),
+        ),
+        ("FilePatch", "packageName", chars(FilePatch::MAX_NAME_BYTES)),
+        ("FilePatch", "audioDurationSeconds", json!({ "minimum": 0, "maximum": FilePatch::MAX_SECONDS })),
+        ("FilePatch", "audioTempo", json!({ "minimum": 0, "maximum": FilePatch::MAX_TEMPO })),
+        ("FilePatch", "audioLyrics", chars(FilePatch::MAX_TEXT_BYTES)),
+        ("FilePatch", "voiceoverScript", chars(FilePatch::MAX_TEXT_BYTES)),
+        ("SetQuota", "maxBytes", json!({ "maximum": MAX_QUOTA_BYTES })),
         ("UrlRequest", "expiresIn", json!({ "format": "uint64" })),
-        ("Initialize", "maxBytes", json!({ "maximum": QUOTA_BYTES })),
+        ("Initialize", "maxBytes", json!({ "maximum": MAX_QUOTA_BYTES })),
     ];
     let lines = ["objectDescription", "sceneLocation", "audioStyle", "audioKey"];
-    all.extend(lines.map(|property| ("FilePatch", property, chars(LINE_CHARS))));
+    all.extend(lines.map(|property| ("FilePatch", property, chars(FilePatch::MAX_LINE_BYTES))));
     let lists = ["tags", "usageTags", "characterNames"];
     all.extend(lists.map(|property| ("FilePatch", property, labels.clone())));
     all

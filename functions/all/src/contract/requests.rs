@@ -1,26 +1,26 @@
 //! What requests may carry: parameters with their forms and bounds, conditional headers, keys of signed URLs, HEAD beside
 //! GET, forms with every field, bodies that may be left out.
 
-use super::bounds::NAME_CHARS;
+use super::bounds::NO_CONTROL;
 use super::{Operation, each_operation, merge, schema};
+use jam_core::auth::Variant;
+use jam_core::config::Limits;
+use jam_core::db::listing::Sort;
+use jam_core::model::DerivativeKind;
+use jam_list::{DEFAULT_LIMIT, MAX_LIST, MAX_OFFSET, MAX_TEXT_BYTES};
 use serde_json::{Map, Value, json};
 
-/// Entries of a list in a query.
-const LIST_ENTRIES: usize = 64;
-/// The deepest offset of a listing.
-const OFFSET_FILES: usize = 10_000;
-/// Ways to sort a listing.
-const SORTS: [&str; 9] = [
-    "upload_date",
-    "created_at",
-    "original_name",
-    "file_name",
-    "file_size",
-    "duration",
-    "date",
-    "name",
-    "size",
-];
+/// 20 bytes in base64.
+const SHA1: &str = "[A-Za-z0-9+/]{26}[AEIMQUYcgkosw048]=";
+/// 32 bytes in base64.
+const SHA256: &str = "[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=";
+/// A digest by another algorithm.
+const OTHER_DIGEST: &str = "(?!sha-256=)[!-+.-<>-~-]+=[!-+.-~-]*";
+/// The URL of a part of an upload, or its end.
+const PART: &str = "([!-~]*/)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-[0-9a-f]{32})?";
+/// A name and a value in base64.
+const PAIR: &str =
+    "[!-+.-~-]+( +([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?)?";
 
 pub(super) fn complete(document: &mut Value) {
     let optional_bodies = schemas_that_require_nothing(document);
@@ -103,8 +103,8 @@ fn complete_parameter(parameter: &mut Value) {
             parameter["style"] = json!("form");
             parameter["explode"] = json!(true);
             parameter["schema"] = json!({
-                "type": "array", "maxItems": LIST_ENTRIES,
-                "items": { "type": "string", "maxLength": NAME_CHARS, "pattern": "^[^,\\u0000]*$" },
+                "type": "array", "maxItems": MAX_LIST,
+                "items": { "type": "string", "maxLength": MAX_TEXT_BYTES, "pattern": "^[^,\\u0000]*$" },
             });
         }
         "type" => parameter["schema"] = schema("FileType"),
@@ -113,24 +113,37 @@ fn complete_parameter(parameter: &mut Value) {
         "userId" => parameter["schema"] = schema("UserId"),
         "size" => parameter["schema"] = schema("ThumbnailSize"),
         // Whatever is above the largest page counts as that.
-        "limit" => parameter["schema"] = json!({ "type": "integer", "minimum": 1, "default": 50 }),
+        "limit" => parameter["schema"] = json!({ "type": "integer", "minimum": 1, "default": DEFAULT_LIMIT }),
         _ => merge(&mut parameter["schema"], bounds(&name)),
     }
 }
 
 fn bounds(name: &str) -> Value {
     match name {
-        "package" | "q" => json!({ "maxLength": NAME_CHARS, "pattern": "^[^\\u0000]*$" }),
-        "offset" => json!({ "minimum": 0, "maximum": OFFSET_FILES, "default": 0 }),
-        "sortBy" => json!({ "enum": SORTS, "default": SORTS[0] }),
+        "package" | "q" => json!({ "maxLength": MAX_TEXT_BYTES, "pattern": "^[^\\u0000]*$" }),
+        "offset" => json!({ "minimum": 0, "maximum": MAX_OFFSET, "default": 0 }),
+        "sortBy" => json!({ "enum": Sort::NAMES.map(|(name, _)| name), "default": Sort::NAMES[0].0 }),
         "sortOrder" => json!({ "enum": ["ASC", "DESC"], "default": "DESC" }),
-        "derivative" => json!({ "enum": ["playback"] }),
+        "derivative" => json!({ "enum": [DerivativeKind::Playback.as_str()] }),
         "variant" => {
-            json!({ "enum": ["thumbnail", "thumbnail-small", "thumbnail-medium", "thumbnail-large"] })
+            let thumbnails =
+                Variant::ALL.into_iter().filter(|variant| matches!(variant, Variant::Thumbnail(_)));
+            json!({ "enum": thumbnails.map(Variant::as_str).collect::<Vec<_>>() })
         }
-        "Tus-Resumable" => json!({ "enum": ["1.0.0"] }),
+        "Tus-Resumable" => json!({ "enum": [jam_upload::TUS_VERSION] }),
         "Upload-Defer-Length" => json!({ "enum": [1] }),
         "Upload-Length" | "Upload-Offset" => json!({ "minimum": 0 }),
+        "Idempotency-Key" => json!({ "minLength": 1, "maxLength": jam_upload::MAX_KEY_CHARS }),
+        "Upload-Checksum" => json!({ "pattern": format!("^(sha1 +{SHA1}|sha256 +{SHA256})$") }),
+        "Upload-Concat" => json!({ "pattern": format!("^(partial|final; *{PART}( +{PART})*)$") }),
+        "Upload-Metadata" => json!({
+            "maxLength": Limits::MAX_UPLOAD_METADATA_BYTES,
+            "pattern": format!("^({PAIR})?(, *({PAIR})?)*$"),
+        }),
+        // Other algorithms are not looked at.
+        "Repr-Digest" | "Upload-Proof" => {
+            json!({ "pattern": format!("^({OTHER_DIGEST}, *)*({OTHER_DIGEST}|sha-256=:{SHA256}:(,[ -~]*)?)$") })
+        }
         "X-HTTP-Method-Override" => json!({ "enum": ["PATCH", "DELETE", "HEAD"] }),
         _ => json!({}),
     }
@@ -188,6 +201,7 @@ fn complete_forms(document: &mut Value) {
         }
     }
     form["properties"]["files"]["minItems"] = json!(1);
+    form["propertyNames"] = json!({ "pattern": NO_CONTROL });
     let mut named = form.clone();
     named["description"] = json!("A form with files for another user, and what is said about them.");
     named["required"] = json!(["files", "targetUserId"]);
@@ -207,6 +221,9 @@ fn form_field(field: &Value) -> Value {
     let kinds = field["type"].as_array();
     let kind = kinds.and_then(|kinds| kinds.iter().find(|kind| *kind != "null")).cloned();
     plain["type"] = kind.unwrap_or(json!("string"));
+    if plain["type"] == "boolean" {
+        return json!({ "type": "string", "enum": ["true", "false", "1", "0"] });
+    }
     if plain["type"] == "array" || plain["type"] == "object" {
         return json!({
             "type": "string", "contentMediaType": "application/json", "contentSchema": plain,
