@@ -18,6 +18,7 @@ use std::os::unix::fs::FileExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(super) use image::{exchanges_sides, facts as image_facts, orientation_of};
+pub(super) use jxl::{CODESTREAM as JXL_CODESTREAM, Parts as JxlParts};
 
 use super::audio;
 use super::limits::MediaLimits;

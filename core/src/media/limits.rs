@@ -15,10 +15,12 @@ pub struct MediaLimits {
     pub max_jpeg_pixels: u64,
     /// Longest side of a JPEG, in pixels: what its header can say.
     pub max_jpeg_side: u32,
-    /// Most pixels of a JPEG XL, which is decoded whole and slowly.
+    /// Most pixels of a JPEG XL, of which all are decoded, and slowly.
     pub max_jxl_pixels: u64,
-    /// Most memory that its decoder may allocate, in bytes: it holds three numbers of four bytes for each pixel, twice.
+    /// Most memory that its decoder may allocate, in bytes, with the compressed image.
     pub max_jxl_bytes: u64,
+    /// How long its decoder may run.
+    pub max_jxl_time: Duration,
     /// Largest drawing in SVG, in bytes.
     pub max_svg_bytes: u64,
     /// Most nodes of a drawing, as XML counts them.
@@ -59,7 +61,8 @@ impl Default for MediaLimits {
             max_jpeg_pixels: 400_000_000,
             max_jpeg_side: 65_535,
             max_jxl_pixels: 40_000_000,
-            max_jxl_bytes: 1 << 30,
+            max_jxl_bytes: 400 << 20,
+            max_jxl_time: Duration::from_secs(60),
             max_svg_bytes: 8 << 20,
             max_svg_nodes: 200_000,
             max_svg_work: 4e9,
@@ -88,6 +91,11 @@ impl MediaLimits {
     /// The same for JPEG, of which large images cost less.
     pub(super) fn check_jpeg(&self, width: u32, height: u32) -> Result<(), MediaError> {
         check(width, height, self.max_jpeg_pixels, self.max_jpeg_side)
+    }
+
+    /// The same for JPEG XL, of which they cost more.
+    pub(super) fn check_jxl(&self, width: u32, height: u32) -> Result<(), MediaError> {
+        check(width, height, self.max_jxl_pixels, self.max_side)
     }
 }
 

@@ -1,14 +1,18 @@
 //! The header of a JPEG XL (ISO 18181-1, annex D): size and how the image is to be turned.
 
+use std::ops::Range;
+
 use image::metadata::Orientation;
 
 use crate::media::source::Source;
 
+/// What an image begins with, bare or in its box.
+pub(in crate::media) const CODESTREAM: [u8; 2] = [0xFF, 0x0A];
+
 /// Size before it is turned, and how it is turned.
 pub(super) fn facts(source: &mut Source<'_>) -> Option<((u32, u32), Orientation)> {
-    const CODESTREAM: [u8; 2] = [0xFF, 0x0A];
     const HEADER: u64 = 32;
-    let at = if source.bytes(0)? == CODESTREAM { 0 } else { codestream(source)? };
+    let at = Parts::of(source)?.next(source)?.start;
     let header = source.up_to(at, HEADER)?;
     let mut bits = Bits { rest: header.strip_prefix(&CODESTREAM)?, used: 0 };
     let is_small = bits.flag()?;
@@ -34,23 +38,45 @@ pub(super) fn facts(source: &mut Source<'_>) -> Option<((u32, u32), Orientation)
     Some(((width, height), Orientation::from_exif(orientation as u8)?))
 }
 
-/// Where the image begins in a container of boxes: in one of its own, or in the first of several.
-fn codestream(source: &mut Source<'_>) -> Option<u64> {
-    const MAX_BOXES: usize = 32;
-    let mut at = 0u64;
-    for _ in 0..MAX_BOXES {
-        let [s3, s2, s1, s0, kind @ ..] = source.bytes::<8>(at)?;
-        let (size, head) = match u32::from_be_bytes([s3, s2, s1, s0]) {
-            1 => (source.bytes(at + 8).map(u64::from_be_bytes)?, 16),
-            size => (size.into(), 8),
-        };
-        match &kind {
-            b"jxlc" => return Some(at + head),
-            b"jxlp" => return Some(at + head + 4),
-            _ => at = at.checked_add(size).filter(|_| size >= head)?,
-        }
+/// Where the image is in a file: all of it, or in boxes among others.
+pub(in crate::media) struct Parts {
+    next_box: Option<u64>,
+    boxes: u32,
+    is_bare: bool,
+}
+
+impl Parts {
+    pub(in crate::media) fn of(source: &mut Source<'_>) -> Option<Self> {
+        let is_bare = source.bytes(0)? == CODESTREAM;
+        Some(Self { next_box: Some(0), boxes: 0, is_bare })
     }
-    None
+
+    /// The next part, with no end where only the end of the file is its end.
+    pub(in crate::media) fn next(&mut self, source: &mut Source<'_>) -> Option<Range<u64>> {
+        const MAX_BOXES: u32 = 4096;
+        if self.is_bare {
+            return self.next_box.take().map(|start| start..u64::MAX);
+        }
+        while self.boxes < MAX_BOXES {
+            self.boxes += 1;
+            let at = self.next_box.take()?;
+            let [s3, s2, s1, s0, kind @ ..] = source.bytes::<8>(at)?;
+            let (size, head) = match u32::from_be_bytes([s3, s2, s1, s0]) {
+                0 => (u64::MAX - at, 8),
+                1 => (source.bytes(at + 8).map(u64::from_be_bytes)?, 16),
+                size => (size.into(), 8),
+            };
+            let end = at.checked_add(size).filter(|_| size >= head)?;
+            self.next_box = Some(end).filter(|end| *end < source.len());
+            match &kind {
+                b"jxlc" => return Some(at + head..end),
+                // A number is before each of several parts.
+                b"jxlp" => return Some(at + head + 4..end),
+                _ => {}
+            }
+        }
+        None
+    }
 }
 
 /// Numbers of some bits, the lowest first.
