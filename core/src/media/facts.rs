@@ -9,6 +9,7 @@ mod image;
 mod iso_base_media;
 mod jxl;
 mod matroska;
+mod png;
 mod svg;
 mod transport_stream;
 mod wav;
@@ -19,6 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub(super) use image::{exchanges_sides, facts as image_facts, orientation_of};
 pub(super) use jxl::{CODESTREAM as JXL_CODESTREAM, Parts as JxlParts};
+pub(super) use png::orientation as png_orientation;
 
 use super::audio;
 use super::limits::MediaLimits;

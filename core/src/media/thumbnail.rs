@@ -211,6 +211,7 @@ fn ffmpeg_demuxer(mime: &str) -> Option<&'static str> {
         "image/jp2" => "j2k_pipe",
         "image/x-exr" => "exr_pipe",
         "image/vnd-ms.dds" => "dds_pipe",
+        "image/qoi" => "qoi_pipe",
         _ => return None,
     })
 }

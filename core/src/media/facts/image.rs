@@ -5,7 +5,7 @@ use std::io::{BufReader, Read as _, Seek};
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageFormat, ImageReader};
 
-use super::{Facts, jxl, svg, turned};
+use super::{Facts, jxl, png, svg, turned};
 use crate::media::heif;
 use crate::media::ifd::Directories;
 use crate::media::jpeg_header::JpegHeader;
@@ -28,8 +28,8 @@ pub(in crate::media) fn facts(mut source: Source<'_>, mime: &str) -> Option<Fact
         return Some(Facts::of_thumbnail(width, height));
     }
     source.rewind().ok()?;
-    if let "image/tiff" | "image/jxl" | "image/jp2" | "image/x-tga" | "image/vnd-ms.dds" | "image/svg+xml" =
-        mime
+    if let "image/tiff" | "image/jxl" | "image/jp2" | "image/x-tga" | "image/vnd-ms.dds" | "image/qoi"
+    | "image/svg+xml" = mime
     {
         let (size, orientation) = match mime {
             "image/tiff" => tiff(&mut source)?,
@@ -37,6 +37,7 @@ pub(in crate::media) fn facts(mut source: Source<'_>, mime: &str) -> Option<Fact
             "image/jp2" => (jpeg_2000(&mut source)?, Orientation::NoTransforms),
             "image/svg+xml" => (svg::size(&mut source)?, Orientation::NoTransforms),
             "image/x-tga" => (targa(&mut source)?, Orientation::NoTransforms),
+            "image/qoi" => (quite_ok(&mut source)?, Orientation::NoTransforms),
             _ => (direct_draw(&mut source)?, Orientation::NoTransforms),
         };
         return Some(upright(size, orientation));
@@ -68,13 +69,14 @@ pub(in crate::media) fn exchanges_sides(orientation: Orientation) -> bool {
 }
 
 fn exif_orientation(mut reader: BufReader<Source<'_>>, mime: &str) -> Option<Orientation> {
-    let format = match mime {
-        "image/png" => ImageFormat::Png,
-        "image/webp" => ImageFormat::WebP,
-        _ => return None,
-    };
-    reader.rewind().ok()?;
-    orientation_of(&mut ImageReader::with_format(reader, format).into_decoder().ok()?)
+    match mime {
+        "image/png" => png::orientation(&mut reader.into_inner()),
+        "image/webp" => {
+            reader.rewind().ok()?;
+            orientation_of(&mut ImageReader::with_format(reader, ImageFormat::WebP).into_decoder().ok()?)
+        }
+        _ => None,
+    }
 }
 
 /// What EXIF says; some writers of WebP put the mark of a JPEG's segment before it.
@@ -116,6 +118,10 @@ fn targa(source: &mut Source<'_>) -> Option<(u32, u32)> {
 
 fn direct_draw(source: &mut Source<'_>) -> Option<(u32, u32)> {
     Some((u32::from_le_bytes(source.bytes(16)?), u32::from_le_bytes(source.bytes(12)?)))
+}
+
+fn quite_ok(source: &mut Source<'_>) -> Option<(u32, u32)> {
+    Some((u32::from_be_bytes(source.bytes(4)?), u32::from_be_bytes(source.bytes(8)?)))
 }
 
 /// The size in the header of a JPEG 2000 (ISO 15444-1): in a box, or in the stream itself.

@@ -12,6 +12,7 @@ const EXR: Sniffed = image("image/x-exr", "exr", "OpenEXR image");
 const DDS: Sniffed = image("image/vnd-ms.dds", "dds", "DirectDraw surface");
 const HDR: Sniffed = image("image/vnd.radiance", "hdr", "Radiance image");
 const PNM: Sniffed = image("image/x-portable-anymap", "pnm", "portable anymap");
+const QOI: Sniffed = image("image/qoi", "qoi", "QOI image");
 const TGA: Sniffed = image("image/x-tga", "tga", "Targa image");
 
 pub(super) fn sniff(head: &[u8]) -> Option<Sniffed> {
@@ -22,6 +23,7 @@ pub(super) fn sniff(head: &[u8]) -> Option<Sniffed> {
         _ if head.starts_with(JP2_BOX) => Some(JP2),
         [0x76, 0x2F, 0x31, 0x01, ..] => Some(EXR),
         [b'D', b'D', b'S', b' ', 124, 0, 0, 0, ..] => Some(DDS),
+        [b'q', b'o', b'i', b'f', _, _, _, _, _, _, _, _, 3 | 4, 0 | 1, ..] => Some(QOI),
         _ if head.starts_with(b"#?RADIANCE\n") || head.starts_with(b"#?RGBE\n") => Some(HDR),
         [b'P', b'1'..=b'7', b'\n' | b' ' | b'\r' | b'\t', b'0'..=b'9' | b'#' | b'W', ..] => Some(PNM),
         _ => is_targa(head).then_some(TGA),

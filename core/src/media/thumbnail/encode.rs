@@ -20,18 +20,32 @@ enum Coding {
     Jpeg(u8),
 }
 
+/// Whether it has so few pixels that each counts: WebP with loss, and JPEG as it is used for photographs, have one
+/// colour for four.
+const fn is_icon(pixels: &Pixels) -> bool {
+    const MOST: u32 = 64 * 64;
+    pixels.width * pixels.height <= MOST
+}
+
 /// Encodes RGB or RGBA in no more bytes than its origin has, unless even a low quality takes more.
 pub(super) fn encode(
     pixels: &Pixels,
     format: ThumbnailFormat,
     origin: Origin,
 ) -> Result<Vec<u8>, MediaError> {
+    let is_icon = is_icon(pixels);
     let (coding, lossless): (fn(u8) -> Coding, _) = match format {
-        ThumbnailFormat::WebP => (Coding::WebP, origin.is_lossless.then_some(Coding::LosslessWebP)),
+        ThumbnailFormat::WebP => {
+            (Coding::WebP, (origin.is_lossless || is_icon).then_some(Coding::LosslessWebP))
+        }
         ThumbnailFormat::Jpeg => (Coding::Jpeg, None),
     };
-    let others = lossless.into_iter().chain(LOWER_QUALITIES.map(coding));
-    let mut smallest = encode_as(pixels, coding(QUALITY))?;
+    let (first, second) = match lossless {
+        Some(lossless) if is_icon => (lossless, Some(coding(QUALITY))),
+        lossless => (coding(QUALITY), lossless),
+    };
+    let others = second.into_iter().chain(LOWER_QUALITIES.map(coding));
+    let mut smallest = encode_as(pixels, first)?;
     for coding in others {
         if smallest.len() as u64 <= origin.bytes {
             break;
@@ -69,7 +83,7 @@ fn jpeg(pixels: &Pixels, quality: u8) -> Result<Vec<u8>, MediaError> {
     let compress = || {
         let mut compressor = Compressor::new()?;
         compressor.set_quality(i32::from(quality))?;
-        compressor.set_subsamp(Subsamp::Sub2x2)?;
+        compressor.set_subsamp(if is_icon(pixels) { Subsamp::None } else { Subsamp::Sub2x2 })?;
         compressor.set_optimize(true)?;
         compressor.compress_to_vec(image)
     };

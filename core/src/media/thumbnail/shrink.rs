@@ -56,6 +56,16 @@ impl Shrinker {
         self.row_is_in();
     }
 
+    /// Fills the image up to `height` rows where a file ends before: with nothing where it has alpha, else with gray.
+    pub(super) fn fill(&mut self, height: usize) {
+        const GRAY: u8 = 128;
+        let value = if self.layout == Layout::Rgba { 0 } else { GRAY };
+        let row = vec![value; self.width * self.layout.channels()];
+        while self.rows < height {
+            self.push(&row);
+        }
+    }
+
     /// Takes the next row of an image in RGB as a plane of each channel. After that, every row must come this way.
     pub(super) fn push_planes(&mut self, planes: [&[u8]; 3]) {
         self.rows += 1;

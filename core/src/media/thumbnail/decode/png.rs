@@ -7,6 +7,7 @@ use image::metadata::Orientation;
 use png::{ColorType, Decoder, DecodingError, Limits, Reader, Transformations};
 
 use super::{Decoded, damaged, general, unreadable};
+use crate::media::facts::png_orientation;
 use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
@@ -22,6 +23,8 @@ pub(super) fn decode(
     limits: &MediaLimits,
 ) -> Result<Decoded, MediaError> {
     let bytes = usize::try_from(limits.max_decoder_bytes).unwrap_or(usize::MAX);
+    let orientation = png_orientation(&mut source).unwrap_or(Orientation::NoTransforms);
+    source.rewind().map_err(unreadable)?;
     let reader = BufReader::with_capacity(64 << 10, &mut source);
     let mut decoder = Decoder::new_with_limits(reader, Limits { bytes });
     // Palettes and small depths become bytes, 16 bits become 8.
@@ -33,10 +36,9 @@ pub(super) fn decode(
     if reader.info().interlaced {
         drop(reader);
         source.rewind().map_err(unreadable)?;
-        return general::decode(source, ImageFormat::Png, kind, limits);
+        let decoded = general::decode(source, ImageFormat::Png, kind, limits)?;
+        return Ok(Decoded { fit: Fit::new(kind, full, orientation), orientation, ..decoded });
     }
-    let exif = reader.info().exif_metadata.as_deref();
-    let orientation = exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
     let icc = reader.info().icc_profile.as_deref().map(<[u8]>::to_vec);
     let fit = Fit::new(kind, full, orientation);
     let shrinker = rows(&mut reader, full.0, &fit)?;
@@ -55,9 +57,20 @@ fn rows(reader: &mut PngReader<'_, '_>, width: u32, fit: &Fit) -> Result<Shrinke
     let mut coloured = Vec::new();
     let height = reader.info().height as usize;
     // What comes after the last row is not needed, and in a file that was cut off may be missing.
-    while shrinker.rows() < height
-        && let Some(row) = reader.next_row().map_err(fault)?
-    {
+    while shrinker.rows() < height {
+        let row = match reader.next_row() {
+            Ok(Some(row)) => row,
+            Ok(None) => break,
+            // As browsers do, what there is of a file that was cut off or is damaged is shown.
+            Err(DecodingError::IoError(error)) if error.raw_os_error().is_some() => {
+                return Err(unreadable(error));
+            }
+            Err(_) if shrinker.rows() > 0 => {
+                shrinker.fill(height);
+                break;
+            }
+            Err(error) => return Err(fault(error)),
+        };
         if colours == ColorType::GrayscaleAlpha {
             coloured.clear();
             coloured.extend(

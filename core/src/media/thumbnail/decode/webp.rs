@@ -4,13 +4,14 @@ use std::io::Seek;
 
 use image::ImageFormat;
 use image::metadata::Orientation;
-use webpx::{Decoder, DecoderConfig, ImageInfo, Limits};
+use webpx::{ColorMode, Decoder, DecoderConfig, ImageInfo, Limits, StreamingDecoder};
 
 use super::{Decoded, damaged, general, whole};
 use crate::media::limits::{MediaError, MediaLimits};
 use crate::media::source::Source;
 use crate::media::thumbnail::fit::Fit;
 use crate::media::thumbnail::pixels::{Layout, Pixels};
+use crate::media::thumbnail::shrink::Shrinker;
 use crate::model::ThumbnailSize;
 
 /// Until this many times the result's size the filter of the decoder does the work, the rest ours, which is sharper.
@@ -45,7 +46,34 @@ pub(super) fn decode(
         true => (Layout::Rgba, decoder.decode_rgba_raw()),
         false => (Layout::Rgb, decoder.decode_rgb_raw()),
     };
-    let (data, width, height) = decoded.map_err(|_| damaged())?;
-    let pixels = Pixels { width, height, layout, data };
-    Ok(Decoded { pixels, extent: (f64::from(width), f64::from(height)), fit, orientation, matrix: None, icc })
+    let (pixels, extent) = match decoded {
+        Ok((data, width, height)) => {
+            (Pixels { width, height, layout, data }, (f64::from(width), f64::from(height)))
+        }
+        Err(_) => beginning(&bytes, layout, (info.width, info.height), &fit, limits).ok_or_else(damaged)?,
+    };
+    Ok(Decoded { pixels, extent, fit, orientation, matrix: None, icc })
+}
+
+/// What there is of an image that was cut off, as browsers show it.
+fn beginning(
+    bytes: &[u8],
+    layout: Layout,
+    (width, height): (u32, u32),
+    fit: &Fit,
+    limits: &MediaLimits,
+) -> Option<(Pixels, (f64, f64))> {
+    let (colours, row) = match layout {
+        Layout::Rgba => (ColorMode::Rgba, width as usize * 4),
+        _ => (ColorMode::Rgb, width as usize * 3),
+    };
+    let mut decoder = StreamingDecoder::new(colours).ok()?;
+    decoder = decoder.limits(Limits::none().with_max_pixels(limits.max_pixels));
+    // An error behind the first rows is the end as well.
+    let _ = decoder.append(bytes);
+    let (rows, _, _) = decoder.get_partial().filter(|(_, decoded, _)| *decoded == width)?;
+    let mut shrinker = Shrinker::new(width, layout, fit.reduction());
+    rows.chunks_exact(row).take(height as usize).for_each(|row| shrinker.push(row));
+    shrinker.fill(height as usize);
+    Some(shrinker.finish())
 }
