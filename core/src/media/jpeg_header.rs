@@ -13,10 +13,9 @@ pub(super) struct JpegHeader {
     pub(super) orientation: Orientation,
     /// The ICC profile, if there is one.
     pub(super) icc: Option<Vec<u8>>,
-    /// Written by Adobe's programs, which store CMYK inverted.
-    pub(super) is_adobe: bool,
-    /// Coded in scans that each refine the whole image.
-    pub(super) is_progressive: bool,
+    /// Bytes that a decoder for every kind needs for the whole image: for its coefficients where they come in several
+    /// scans, for its pixels where it has none.
+    pub(super) decoder_bytes: u64,
     /// Coded without loss, as raw data of sensors are.
     pub(super) is_lossless: bool,
 }
@@ -33,32 +32,36 @@ impl JpegHeader {
             size: (0, 0),
             orientation: Orientation::NoTransforms,
             icc: None,
-            is_adobe: false,
-            is_progressive: false,
+            decoder_bytes: 0,
             is_lossless: false,
         };
         let mut icc = Profile::default();
+        let mut frame = Frame::default();
         let mut at = 2;
         loop {
             let marker = next_marker(&mut from, &mut at)?;
             if matches!(marker, 0x01 | 0xD0..=0xD8) {
                 continue;
             }
-            if matches!(marker, 0xDA | 0xD9) {
+            if marker == 0xD9 {
                 break;
             }
             let length = u64::from(u16::from_be_bytes(exactly(&mut from)?));
             at += length;
             match marker {
                 _ if length < 2 => return None,
+                0xDA => {
+                    let components = exactly(&mut from).map_or(0, |[components]: [u8; 1]| components);
+                    header.decoder_bytes = frame.decoder_bytes(components);
+                    break;
+                }
                 // Start of frame in any coding, but not the tables and the extension that share its range.
                 0xC0..=0xCF if !matches!(marker, 0xC4 | 0xC8 | 0xCC) => {
-                    let [_, h1, h0, w1, w0] = exactly(&mut from)?;
-                    header.size = (u16::from_be_bytes([w1, w0]).into(), u16::from_be_bytes([h1, h0]).into());
-                    header.is_progressive = marker & 3 == 2;
-                    header.is_lossless = marker & 3 == 3;
+                    frame = Frame::read(marker, &content(&mut from, length - 2)?)?;
+                    header.size = frame.size;
+                    header.is_lossless = frame.is_lossless();
                 }
-                0xE1 | 0xE2 | 0xEE => header.metadata(&content(&mut from, length - 2)?, marker, &mut icc),
+                0xE1 | 0xE2 => header.metadata(&content(&mut from, length - 2)?, marker, &mut icc),
                 _ => {}
             }
         }
@@ -74,13 +77,59 @@ impl JpegHeader {
                 let exif = content.strip_prefix(EXIF).and_then(Orientation::from_exif_chunk);
                 self.orientation = exif.unwrap_or(self.orientation);
             }
-            0xE2 => {
+            _ => {
                 if let Some([number, count, part @ ..]) = content.strip_prefix(ICC) {
                     icc.add(*number, *count, part);
                 }
             }
-            _ => self.is_adobe = content.starts_with(b"Adobe"),
         }
+    }
+}
+
+/// The header of a frame.
+#[derive(Default)]
+struct Frame {
+    marker: u8,
+    size: (u32, u32),
+    /// How many blocks of each component are in a unit, across and down.
+    components: Vec<(u8, u8)>,
+}
+
+impl Frame {
+    fn read(marker: u8, content: &[u8]) -> Option<Self> {
+        let [_, h1, h0, w1, w0, rest @ ..] = content else { return None };
+        let size = (u16::from_be_bytes([*w1, *w0]).into(), u16::from_be_bytes([*h1, *h0]).into());
+        let components = rest.get(1..).unwrap_or_default().as_chunks::<3>().0.iter();
+        let components = components.map(|[_, blocks, _]| (blocks >> 4, blocks & 15)).collect();
+        Some(Self { marker, size, components })
+    }
+
+    const fn is_lossless(&self) -> bool {
+        self.marker & 3 == 3
+    }
+
+    const fn is_progressive(&self) -> bool {
+        self.marker & 3 == 2
+    }
+
+    /// Coefficients of two bytes, all of them unless the only scan has all components; or the pixels of a lossless one.
+    fn decoder_bytes(&self, components_in_scan: u8) -> u64 {
+        const BLOCK: u64 = 64 * 2;
+        const PIXEL: u64 = 4;
+        let (width, height) = (u64::from(self.size.0), u64::from(self.size.1));
+        if self.is_lossless() {
+            return width * height * PIXEL;
+        }
+        if !self.is_progressive() && usize::from(components_in_scan) == self.components.len() {
+            return 0;
+        }
+        let most =
+            |part: fn(&(u8, u8)) -> u8| u64::from(self.components.iter().map(part).max().unwrap_or(1).max(1));
+        let units =
+            width.div_ceil(8 * most(|blocks| blocks.0)) * height.div_ceil(8 * most(|blocks| blocks.1));
+        let blocks: u64 =
+            self.components.iter().map(|(across, down)| u64::from(*across) * u64::from(*down)).sum();
+        units * blocks * BLOCK
     }
 }
 

@@ -24,6 +24,8 @@ mod jpeg_header;
 #[cfg(test)]
 mod memory;
 mod mpeg_audio;
+#[cfg(test)]
+mod odd_images;
 mod raw;
 mod source;
 

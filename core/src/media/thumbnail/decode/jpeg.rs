@@ -49,25 +49,27 @@ pub(super) fn decode(
         ScalingFactor::ONE_QUARTER => Some(Scale::Quarter),
         _ => None,
     };
-    let (mut pixels, factor) = match scale.map(|scale| low_frequencies::decode(&mut bytes[start..], scale)) {
-        Some(Some(pixels)) => (pixels, factor),
-        None => decompress(&bytes[start..], factor).map_err(|_| damaged())?,
-        // The library keeps all of a progressive one in memory.
-        Some(None)
-            if header.is_progressive && limits.check_dimensions(header.size.0, header.size.1).is_err() =>
-        {
+    let by_library = |bytes: &[u8]| {
+        // 2 bytes for each sample: 3 for a pixel at the sampling of cameras, 6 at full sampling, 8 in four inks.
+        if header.decoder_bytes > limits.max_decoder_bytes {
             return Err(MediaError::permanent("the image is too large for its encoding"));
         }
+        decompress(bytes, factor).map_err(|_| damaged())
+    };
+    let (mut pixels, factor) = match scale.map(|scale| low_frequencies::decode(&mut bytes[start..], scale)) {
+        Some(Some(pixels)) => (pixels, factor),
+        None => by_library(&bytes[start..])?,
         // Our decoder has moved the bytes.
         Some(None) => {
             drop(bytes);
             source.rewind().map_err(unreadable)?;
             let mut bytes = whole(&mut source)?;
             let start = header::plain(&mut bytes).ok_or_else(damaged)?;
-            decompress(&bytes[start..], factor).map_err(|_| damaged())?
+            by_library(&bytes[start..])?
         }
     };
-    if pixels.layout == Layout::Cmyk && header.is_adobe {
+    if pixels.layout == Layout::Cmyk {
+        // Inverted, as Adobe's programs store ink: browsers take files without Adobe's mark for inverted as well.
         pixels.data.iter_mut().for_each(|ink| *ink = 255 - *ink);
     }
     let scale = factor.num() as f64 / factor.denom() as f64;
