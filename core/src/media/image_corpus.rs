@@ -3,6 +3,8 @@
 //! ffmpeg is needed; without it these tests fail.
 #![expect(clippy::disallowed_methods, reason = "the tests run ffmpeg as a user would")]
 
+mod codings;
+
 use std::fs::File;
 use std::process::Command;
 

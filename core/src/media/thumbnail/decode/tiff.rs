@@ -27,6 +27,7 @@ pub(super) fn decode(
     let mut image = Description::read(&mut source, limits)?;
     limits.check_dimensions(image.size.0, image.size.1)?;
     if let Coding::OldJpeg(old) = &image.coding
+        && old.has_codes()
         && let Ok(decoded) = jpeg::decode(Source::of_bytes(&old.whole), Some(image.orientation), kind, limits)
     {
         return Ok(decoded);

@@ -2,6 +2,7 @@
 //! crate lacks half of what scanners and archives write.
 
 use flate2::{Decompress, FlushDecompress};
+use webpx::ImageInfo;
 
 use super::fax;
 use super::old_jpeg::OldJpeg;
@@ -25,6 +26,8 @@ pub(super) enum Coding {
         keeps_colours: bool,
     },
     OldJpeg(OldJpeg),
+    /// Each a file of its own.
+    WebP,
 }
 
 /// What was done to the samples before they were coded.
@@ -72,6 +75,7 @@ pub(super) fn decode(
             bytes
         }
         Coding::Jpeg { tables, keeps_colours } => of_jpeg(&joined(tables, &coded, *keeps_colours), shape)?,
+        Coding::WebP => of_webp(&coded, shape).ok_or_else(damaged)?,
         Coding::OldJpeg(old) => of_jpeg(&old.file(&coded, shape).ok_or_else(damaged)?, shape)?,
     };
     if bytes.len() < length {
@@ -128,6 +132,20 @@ fn of_jpeg(file: &[u8], shape: Shape) -> Result<Vec<u8>, MediaError> {
     let mut bytes = Vec::with_capacity(kept * shape.rows);
     pixels.data.chunks_exact(row).take(shape.rows).for_each(|line| bytes.extend_from_slice(&line[..kept]));
     Ok(bytes)
+}
+
+/// The samples of a WebP that is as large as the chunk.
+fn of_webp(file: &[u8], shape: Shape) -> Option<Vec<u8>> {
+    let info = ImageInfo::from_webp(file).ok()?;
+    if info.width as usize != shape.width || info.height as usize > shape.rows {
+        return None;
+    }
+    let (bytes, _, _) = match shape.channels {
+        3 => webpx::decode_rgb(file).ok()?,
+        4 => webpx::decode_rgba(file).ok()?,
+        _ => return None,
+    };
+    Some(bytes)
 }
 
 /// From differences back to samples, in each row.

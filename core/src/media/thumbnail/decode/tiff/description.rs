@@ -224,6 +224,7 @@ fn coding(
         }
         8 | 32_946 => Coding::Deflate,
         32_773 => Coding::PackBits,
+        50_001 => Coding::WebP,
         _ => return Err(unsupported()),
     })
 }

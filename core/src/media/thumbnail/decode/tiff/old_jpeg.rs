@@ -44,6 +44,19 @@ impl OldJpeg {
         Some(old)
     }
 
+    /// Whether the file has its image, or only what comes before that and is continued in the strips.
+    pub(super) fn has_codes(&self) -> bool {
+        const MARKER: usize = 2;
+        let mut at = MARKER;
+        while let Some([0xFF, marker, l1, l0]) = self.whole.get(at..).and_then(<[u8]>::first_chunk) {
+            at += MARKER + usize::from(u16::from_be_bytes([*l1, *l0]));
+            if *marker == 0xDA {
+                return self.whole.len() > at + MARKER;
+            }
+        }
+        false
+    }
+
     /// A file of its own from a strip.
     pub(super) fn file(&self, strip: &[u8], shape: Shape) -> Option<Vec<u8>> {
         const START: &[u8] = b"\xFF\xD8";
@@ -51,7 +64,7 @@ impl OldJpeg {
             return Some(strip.to_vec());
         }
         if self.whole.starts_with(START) {
-            return Some([&self.whole[..], strip].concat());
+            return Some([&self.whole[..], strip, b"\xFF\xD9"].concat());
         }
         let channels = shape.channels as u8;
         let tables = self.steps.len().min(self.dc.len()).min(self.ac.len()) as u8;
