@@ -60,6 +60,11 @@ impl Raw {
         match mime {
             "image/x-fuji-raf" => headers.fuji(source)?,
             "image/x-canon-cr3" => headers.canon(source)?,
+            "image/x-canon-cr2" => {
+                headers.directories(source, 0)?;
+                // No directory has the size of what is stored, and the first that of its JPEG, which may be small.
+                headers.cropped = headers.stated.filter(|size| area(*size) > 0);
+            }
             _ => headers.directories(source, 0)?,
         }
         Some(headers.into_raw(source))

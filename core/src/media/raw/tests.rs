@@ -70,9 +70,107 @@ fn raw_tiff(make: &[u8], extra: &[(u16, Vec<u32>)]) -> Vec<u8> {
 fn raw_images_made_like_tiff_show_the_jpeg_in_them_and_have_the_size_of_the_camera() {
     check(&raw_tiff(b"NIKON CORPORATION", &[]), "image/x-nikon-nef", (400, 300), (256, 192));
     check(&raw_tiff(b"SONY", &[]), "image/x-sony-arw", (400, 300), (256, 192));
+    check(&raw_tiff(b"SAMSUNG", &[]), "image/x-samsung-srw", (400, 300), (256, 192));
     check(&raw_tiff(b"Somebody", &[]), "image/x-raw", (400, 300), (256, 192));
     let dng = raw_tiff(b"Google", &[(0xC612, vec![1, 4, 0, 0])]);
     check(&dng, "image/x-adobe-dng", (400, 300), (256, 192));
+}
+
+const SHORT: u16 = 3;
+const LONG: u16 = 4;
+const BYTES: u16 = 7;
+
+/// A directory of entries of a tag, a type, how many values, and the value or where they are; and the next one.
+fn directory(entries: &[(u16, u16, u32, u32)], next: u32) -> Vec<u8> {
+    let entry = |(tag, kind, count, value): &(u16, u16, u32, u32)| {
+        [&tag.to_le_bytes()[..], &kind.to_le_bytes(), &count.to_le_bytes(), &value.to_le_bytes()].concat()
+    };
+    let entries_bytes: Vec<u8> = entries.iter().flat_map(entry).collect();
+    [&(entries.len() as u16).to_le_bytes()[..], &entries_bytes, &next.to_le_bytes()].concat()
+}
+
+/// The parts one after another, each of which is made knowing where all begin.
+fn laid_out<const PARTS: usize>(make: impl Fn([u32; PARTS]) -> [Vec<u8>; PARTS]) -> Vec<u8> {
+    let mut at = 0;
+    let starts = make([0; PARTS]).map(|part| {
+        at += part.len() as u32;
+        at - part.len() as u32
+    });
+    make(starts).concat()
+}
+
+#[test]
+fn an_old_raw_image_of_canon_has_the_size_of_exif_and_not_of_the_smaller_jpeg_in_it() {
+    let preview = jpeg(400, 300);
+    let bytes = laid_out(|[_, first, exif, sensor, at]| {
+        let head = [b"II*\0", &first.to_le_bytes()[..], b"CR\x02\0", &sensor.to_le_bytes()].concat();
+        let entries = [
+            (0x100, SHORT, 1, 400),
+            (0x101, SHORT, 1, 300),
+            (0x103, SHORT, 1, 6),
+            (0x111, LONG, 1, at),
+            (0x112, SHORT, 1, 1),
+            (0x117, LONG, 1, preview.len() as u32),
+            (0x8769, LONG, 1, exif),
+        ];
+        let stated = [(0xA002, SHORT, 1, 3456), (0xA003, SHORT, 1, 2304)];
+        let stored = [(0x103, SHORT, 1, 6), (0x111, LONG, 1, at + 9), (0x117, LONG, 1, 900)];
+        [head, directory(&entries, sensor), directory(&stated, 0), directory(&stored, 0), preview.clone()]
+    });
+    check(&bytes, "image/x-canon-cr2", (3456, 2304), (256, 192));
+}
+
+#[test]
+fn a_raw_image_of_olympus_shows_the_jpeg_that_the_notes_of_the_maker_name() {
+    let preview = jpeg(400, 300);
+    for (mark, head) in [(&b"OLYMPUS\0II\x03\0"[..], b"IIRO"), (b"OM SYSTEM\0\0\0II\x04\0", b"IIRS")] {
+        let bytes = laid_out(|[_, first, exif, notes, settings, at]| {
+            let sensor =
+                [(0x100, LONG, 1, 410), (0x101, LONG, 1, 310), (0x112, SHORT, 1, 1), (0x8769, LONG, 1, exif)];
+            let stated = [(0x927C, BYTES, 500, notes), (0xA002, LONG, 1, 400), (0xA003, LONG, 1, 300)];
+            // Offsets count from where the notes begin.
+            let from_notes = |place: u32| place.wrapping_sub(notes);
+            let maker = directory(&[(0x2020, 13, 1, from_notes(settings))], 0);
+            let shown = [(0x101, LONG, 1, from_notes(at)), (0x102, LONG, 1, preview.len() as u32)];
+            [
+                [&head[..], &first.to_le_bytes()].concat(),
+                directory(&sensor, 0),
+                directory(&stated, 0),
+                [mark, &maker].concat(),
+                directory(&shown, 0),
+                preview.clone(),
+            ]
+        });
+        check(&bytes, "image/x-olympus-orf", (400, 300), (256, 192));
+    }
+}
+
+#[test]
+fn a_raw_image_of_pentax_shows_the_largest_jpeg_behind_the_sensor() {
+    let (small, large) = (jpeg(160, 120), jpeg(400, 300));
+    let bytes = laid_out(|[_, first, second, third, make, small_at, large_at]| {
+        let sensor = [
+            (0x100, LONG, 1, 410),
+            (0x101, LONG, 1, 310),
+            (0x103, SHORT, 1, 65_535),
+            (0x106, SHORT, 1, 32_803),
+            (0x10F, 2, 20, make),
+            (0x111, LONG, 1, large_at),
+            (0x112, SHORT, 1, 1),
+            (0x117, LONG, 1, large.len() as u32),
+        ];
+        let shown = |at: u32, bytes: &[u8]| [(0x201, LONG, 1, at), (0x202, LONG, 1, bytes.len() as u32)];
+        [
+            [b"II*\0", &first.to_le_bytes()[..]].concat(),
+            directory(&sensor, second),
+            directory(&shown(small_at, &small), third),
+            directory(&shown(large_at, &large), 0),
+            b"PENTAX Corporation \0".to_vec(),
+            small.clone(),
+            large.clone(),
+        ]
+    });
+    check(&bytes, "image/x-pentax-pef", (400, 300), (256, 192));
 }
 
 #[test]
