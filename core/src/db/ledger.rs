@@ -99,24 +99,23 @@ where
     F: Future<Output = Result<T>> + Send,
 {
     let mut pause = FIRST_PAUSE;
-    for _ in 1..ATTEMPTS {
-        match within(attempt()).await {
-            Err(error) if error.is_lost_race() => {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match within(Box::pin(attempt())).await {
+            Err(error) if error.is_lost_race() && attempts < ATTEMPTS => {
                 tracing::debug!("a transaction lost against another one and is tried again");
                 // Two that met must not meet again.
                 let part = f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 256.0;
                 tokio::time::sleep(pause.mul_f64(part)).await;
                 pause *= 2;
             }
+            Err(error) if error.is_lost_race() => {
+                tracing::warn!(error = %chain(&error), "a transaction lost against others each time");
+                return Err(Error::Unavailable { part: "database" });
+            }
             ended => return ended,
         }
-    }
-    match within(attempt()).await {
-        Err(error) if error.is_lost_race() => {
-            tracing::warn!(error = %chain(&error), "a transaction lost against others each time");
-            Err(Error::Unavailable { part: "database" })
-        }
-        ended => ended,
     }
 }
 

@@ -74,10 +74,10 @@ pub(super) async fn start(
     Ok(Confined { child, _release: release })
 }
 
-/// Starts `$0`, a script, such that the kernel kills it with the thread that started it; needs util-linux. It cannot
-/// write to /dev/null, which is a file like any other.
+/// Starts `$0`, a script, such that the kernel kills it with the thread that started it; needs util-linux, and a unit that
+/// lets it (it sets its capabilities again). It cannot write to /dev/null, which is a file like any other.
 const DYING_WITH_ITS_STARTER: &str = r#"
-    setpriv=$(command -v setpriv) && exec "$setpriv" --pdeathsig KILL /bin/sh -c "$0" "$@"
+    setpriv=$(command -v setpriv) && "$setpriv" --pdeathsig KILL true && exec "$setpriv" --pdeathsig KILL /bin/sh -c "$0" "$@"
     exec /bin/sh -c "$0" "$@""#;
 
 /// A shell sets the limits on itself and becomes the program, so that it never runs without them.
