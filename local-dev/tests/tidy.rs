@@ -280,3 +280,35 @@ fn words_are_the_contracts() {
     );
     assert!(words("Fujifilm, picturesque, a system that was replaced").is_empty());
 }
+
+/// A dependency that is named nowhere costs everybody its build.
+#[test]
+fn every_dependency_is_used() {
+    let listed = Command::new("git").args(["ls-files", "*Cargo.toml"]).current_dir(root()).output().unwrap();
+    let sources = sources();
+    let mut unused = Vec::new();
+    for manifest in String::from_utf8(listed.stdout).unwrap().lines().filter(|name| *name != "Cargo.toml") {
+        let folder = manifest.trim_end_matches("Cargo.toml");
+        let text = std::fs::read_to_string(root().join(manifest)).unwrap();
+        let code: Vec<&str> = sources
+            .iter()
+            .filter(|(name, _)| name.starts_with(folder))
+            .map(|(_, text)| text.as_str())
+            .collect();
+        let mut is_dependency = false;
+        for line in text.lines() {
+            if line.starts_with('[') {
+                is_dependency = line.ends_with("dependencies]");
+            }
+            let name: String =
+                line.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+            let path = format!("{}::", name.replace('-', "_"));
+            let is_named =
+                || code.iter().any(|text| text.contains(&path) || text.contains(&path.replace("::", ";")));
+            if is_dependency && !name.is_empty() && !is_named() {
+                unused.push(format!("{manifest}: {name}"));
+            }
+        }
+    }
+    assert!(unused.is_empty(), "not used: {}", unused.join(", "));
+}

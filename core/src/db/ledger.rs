@@ -102,7 +102,7 @@ where
     let mut attempts = 0;
     loop {
         attempts += 1;
-        match within(Box::pin(attempt())).await {
+        match within(attempt()).await {
             Err(error) if error.is_lost_race() && attempts < ATTEMPTS => {
                 tracing::debug!("a transaction lost against another one and is tried again");
                 // Two that met must not meet again.
@@ -123,9 +123,15 @@ where
 ///
 /// # Errors
 /// What they end with; [`Error::Unavailable`] when Postgres does not answer within a minute.
-pub async fn within<T>(statements: impl Future<Output = Result<T>> + Send) -> Result<T> {
-    match tokio::time::timeout(STANDSTILL, statements).await {
-        Ok(ended) => ended,
-        Err(_) => Err(Error::Unavailable { part: "database" }),
+pub fn within<'a, T: 'a>(
+    statements: impl Future<Output = Result<T>> + Send + 'a,
+) -> impl Future<Output = Result<T>> + Send + 'a {
+    // On the heap: whoever waits for it would carry its size a second time.
+    let statements = Box::pin(statements);
+    async move {
+        match tokio::time::timeout(STANDSTILL, statements).await {
+            Ok(ended) => ended,
+            Err(_) => Err(Error::Unavailable { part: "database" }),
+        }
     }
 }

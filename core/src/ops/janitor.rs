@@ -44,7 +44,7 @@ pub async fn pass(app: &App) -> Result<Pass> {
         tracing::error!(seconds, "nothing is cleaned up: this machine's clock and the database's differ");
         return Ok(Pass { wrong_clock_seconds: Some(seconds), ..Pass::default() });
     }
-    let (uploads_cancelled, uploads_finished) = end_uploads(app).await?;
+    let (uploads_cancelled, uploads_finished) = Box::pin(end_uploads(app)).await?;
     db::sessions::forget_ended(&mut *app.db.conn().await?, app.config.limits.upload_memory).await?;
     app.volume.sweep_instances().await?;
     let purged = trash::purge_due(app).await?;

@@ -81,8 +81,7 @@ fn a_jpeg_in_a_tiff_is_read_as_it_was_before_1995() {
             Image { pixels: &pixels[..], width: 96, pitch: 288, height: 64, format: PixelFormat::RGB };
         let jpeg = compressor.compress_to_vec(image).unwrap();
         let (segments, codes) = segments(&jpeg);
-        let of_colours =
-            vec![(258, vec![8; 3]), (259, vec![6]), (262, vec![6]), (277, vec![3]), (530, factors)];
+        let of_colours = [(258, vec![8; 3]), (259, vec![6]), (262, vec![6]), (277, vec![3]), (530, factors)];
         let length = jpeg.len() as u32;
         let file =
             [&of_colours[..], &[(513, vec![8]), (514, vec![length]), (273, vec![8]), (279, vec![length])]];

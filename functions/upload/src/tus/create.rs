@@ -82,7 +82,11 @@ pub(super) async fn create_upload(
             }
             let piece = first_piece(&parts.headers, !has_body)?;
             let session = Box::pin(session::create(&app, new)).await?;
-            if has_body { append_first(&app, session, piece, edge::chunks(body)).await? } else { session }
+            if has_body {
+                Box::pin(append_first(&app, session, piece, edge::chunks(body))).await?
+            } else {
+                session
+            }
         }
     };
     let mut response = created(&app, &session, &secret, has_body);
