@@ -206,22 +206,22 @@ install_nginx() {
 # The storage root's mode says whether nginx may read what is below, as a member of the service's group; the service
 # looks at it when it starts, and everything new is made so.
 share_root() {
-    local mode=700
-    [ "$(setting JAM_ACCEL)" != nginx ] || mode=2750
-    # A number alone would leave the mark on a directory.
-    chmod "u=rwx,go=,g-s" "$(setting USER_STORAGE_ROOT)"
+    local mode=u=rwx,go=,g-s
+    [ "$(setting JAM_ACCEL)" != nginx ] || mode=u=rwx,g=rxs,o=
+    # In one step, because nginx reads meanwhile; in letters, because a number would leave the mark on a directory.
     chmod "$mode" "$(setting USER_STORAGE_ROOT)"
 }
 
 # What was there before. Only what differs is touched.
 share_files() {
-    local root files=600 directories=700
+    local root files=600 directories=700 mode=u=rwx,go=,g-s
     root=$(setting USER_STORAGE_ROOT)
     if [ "$(setting JAM_ACCEL)" = nginx ] && [ -e "$1/hetzner/grants.sql" ]; then
         files=640
         directories=2750
+        mode=u=rwx,g=rxs,o=
     fi
-    find "$root" -mindepth 1 -type d ! -perm "$directories" -exec chmod u=rwx,go=,g-s {} + -exec chmod "$directories" {} +
+    find "$root" -mindepth 1 -type d ! -perm "$directories" -exec chmod "$mode" {} +
     find "$root" -type f ! -perm "$files" -exec chmod "$files" {} +
 }
 

@@ -64,6 +64,7 @@ export type UploadMetadata = Pick<
   | "audioLyrics"
   | "audioTempo"
   | "audioKey"
+  | "relativePath"
   | "voiceoverType"
   | "voiceoverScript"
   | "aiMetadata"

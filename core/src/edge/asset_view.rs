@@ -48,6 +48,9 @@ pub(super) struct AssetView {
     /// Words that are spoken.
     #[schema(required)]
     voiceover_script: Option<String>,
+    /// Path of the file within the folder that it was uploaded with, such as `photos/2024/a.jpg`.
+    #[schema(required)]
+    relative_path: Option<String>,
     /// Whatever the app's models said about the file.
     #[schema(value_type = Object, required)]
     ai_metadata: serde_json::Map<String, serde_json::Value>,
@@ -77,6 +80,7 @@ impl From<AssetDetails> for AssetView {
             audio_key: details.audio_key,
             voiceover_type: details.voiceover_type,
             voiceover_script: details.voiceover_script,
+            relative_path: details.relative_path,
             ai_metadata: details.ai_metadata,
         }
     }

@@ -83,6 +83,10 @@ pub struct FilePatch {
     #[schema(value_type = Option<String>)]
     voiceover_script: Option<Option<LongText>>,
     #[serde(deserialize_with = "present")]
+    /// Path of the file within the folder that it was uploaded with; of one without a folder nothing is kept.
+    #[schema(value_type = Option<String>)]
+    relative_path: Option<Option<Line>>,
+    #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<Object>)]
     ai_metadata: Option<Option<Document<{ FilePatch::MAX_TEXT_BYTES }>>>,
 }
@@ -184,6 +188,8 @@ impl FilePatch {
         set_text(&mut details.audio_lyrics, self.audio_lyrics);
         set_text(&mut details.voiceover_script, self.voiceover_script);
         set(&mut details.voiceover_type, self.voiceover_type);
+        let path = |path: Line| FileName::relative_path(path.as_str());
+        set(&mut details.relative_path, self.relative_path.map(|sent| sent.and_then(path)));
         details.has_alpha_channel =
             self.has_alpha_channel.map_or(details.has_alpha_channel, Option::unwrap_or_default);
         details.audio_vocals = self.audio_vocals.map_or(details.audio_vocals, Option::unwrap_or_default);
@@ -224,7 +230,7 @@ enum FieldKind {
 }
 
 /// Every field an upload may carry about its files; `fileType` is read by the upload itself.
-const FIELDS: [(&str, FieldKind); 18] = [
+const FIELDS: [(&str, FieldKind); 19] = [
     ("packageName", FieldKind::Text),
     ("tags", FieldKind::Json),
     ("assetCategory", FieldKind::Text),
@@ -242,6 +248,7 @@ const FIELDS: [(&str, FieldKind); 18] = [
     ("audioKey", FieldKind::Text),
     ("voiceoverType", FieldKind::Text),
     ("voiceoverScript", FieldKind::Text),
+    ("relativePath", FieldKind::Text),
     ("aiMetadata", FieldKind::Json),
 ];
 

@@ -34,6 +34,8 @@ pub struct AssetDetails {
     pub voiceover_type: Option<VoiceoverType>,
     /// Words that are spoken.
     pub voiceover_script: Option<String>,
+    /// Its path within the folder that it was uploaded with; see [`super::FileName::relative_path`].
+    pub relative_path: Option<String>,
     /// Whatever the app's models said about the file.
     pub ai_metadata: serde_json::Map<String, serde_json::Value>,
 }
@@ -134,6 +136,7 @@ impl AssetDetails {
             &self.audio_lyrics,
             &self.audio_key,
             &self.voiceover_script,
+            &self.relative_path,
         ];
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
         let document = &self.ai_metadata;

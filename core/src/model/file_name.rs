@@ -24,6 +24,8 @@ pub struct FileName(String);
 impl FileName {
     /// Longest name, in bytes of UTF-8.
     pub const MAX_BYTES: usize = 255;
+    /// Longest path of a file in an uploaded folder, in bytes of UTF-8.
+    pub const MAX_PATH_BYTES: usize = 1024;
 
     /// Makes a name fit: takes the last path component, drops what must not be shown, cuts at 255 bytes
     /// (keeping the extension). What is left empty becomes `untitled`.
@@ -57,6 +59,16 @@ impl FileName {
     pub fn parse(text: &str) -> Option<Self> {
         let name = Self::sanitize(text);
         (name.0 == text.nfc().collect::<String>().trim()).then_some(name)
+    }
+
+    /// The path of a file within the folder that it was uploaded with, such as `photos/2024/a.jpg`: each part cleaned as a
+    /// name is, without what would lead elsewhere. `None` when it names no folder, or is too long to be kept.
+    #[must_use]
+    pub fn relative_path(text: &str) -> Option<String> {
+        let parts = text.split(['/', '\\']).map(|part| visible(&part.nfc().collect::<String>()));
+        let parts: Vec<String> = parts.filter(|part| !part.chars().all(|c| c == '.')).collect();
+        let path = parts.join("/");
+        (parts.len() > 1 && path.len() <= Self::MAX_PATH_BYTES).then_some(path)
     }
 
     /// The name as text.
@@ -171,6 +183,22 @@ mod tests {
         for shift in 0..flag.len() {
             let name = FileName::sanitize(&format!("{}{}.png", "x".repeat(shift), flag.repeat(20)));
             assert!(FileName::parse(name.as_str()).is_some(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn the_path_within_an_uploaded_folder_leads_nowhere_else() {
+        for (given, kept) in [
+            ("photos/2024/a.jpg", Some("photos/2024/a.jpg")),
+            ("/photos//cafe\u{301}/a.jpg", Some("photos/caf\u{e9}/a.jpg")),
+            ("../../etc/./a\u{202E}.jpg", Some("etc/a.jpg")),
+            (r"photos\a.jpg", Some("photos/a.jpg")),
+            ("a.jpg", None),
+            ("../a.jpg", None),
+            ("null", None),
+            (&"x/".repeat(600), None),
+        ] {
+            assert_eq!(FileName::relative_path(given).as_deref(), kept, "{given}");
         }
     }
 }

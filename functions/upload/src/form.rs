@@ -53,6 +53,8 @@ struct Parts {
     field_bytes: usize,
     /// Each with its position among the form's files.
     received: Vec<(usize, Received)>,
+    /// Paths that clients put in the place of names, when they upload a folder, by position.
+    paths: BTreeMap<usize, String>,
     refused: Vec<(FileName, Error)>,
     file_count: usize,
 }
@@ -96,6 +98,7 @@ impl Parts {
                     return Err(Error::invalid_body("files must come in parts named files"));
                 }
                 Some(name) => {
+                    self.paths.extend(FileName::relative_path(name).map(|path| (self.file_count, path)));
                     self.receive_file(app, target, multipart, Some(FileName::sanitize(name))).await?;
                 }
                 // Some clients name only the content's type.
@@ -197,6 +200,9 @@ impl Parts {
                 own.iter().filter_map(|(name, values)| Some((*name, values.get(position).copied()?)));
             let mut metadata = common.clone();
             FilePatch::from_fields(values)?.apply_metadata(&mut metadata)?;
+            if metadata.details.relative_path.is_none() {
+                metadata.details.relative_path = self.paths.get(&position).cloned();
+            }
             Ok((self.file_type(position)?, metadata))
         });
         Ok((user, descriptions.collect::<Result<_>>()?))

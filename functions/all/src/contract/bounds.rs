@@ -74,7 +74,7 @@ fn bounds() -> Vec<(&'static str, &'static str, Value)> {
         ("UrlRequest", "expiresIn", json!({ "format": "uint64" })),
         ("Initialize", "maxBytes", json!({ "maximum": MAX_QUOTA_BYTES })),
     ];
-    let lines = ["objectDescription", "sceneLocation", "audioStyle", "audioKey"];
+    let lines = ["objectDescription", "sceneLocation", "audioStyle", "audioKey", "relativePath"];
     all.extend(lines.map(|property| ("FilePatch", property, chars(FilePatch::MAX_LINE_BYTES))));
     let lists = ["tags", "usageTags", "characterNames"];
     all.extend(lists.map(|property| ("FilePatch", property, labels.clone())));

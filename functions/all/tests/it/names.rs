@@ -1,7 +1,7 @@
 //! Names of files in forms, in all the spellings that clients have for them, and names that are changed later.
 
 use crate::app::media::{jpeg, png};
-use crate::app::{As, Form, TestApp, send};
+use crate::app::{As, Form, TestApp, send, tus};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -32,6 +32,36 @@ async fn a_name_is_understood_in_every_spelling_that_clients_have(pool: PgPool) 
     assert_eq!(stored(&app.ann(), Form::new().raw_part(folded, b"text")).await, "folded.txt");
     let legacy = b"Content-Disposition: form-data; name=\"files\"; filename=\"Gr\xFC\xDFe.txt\"";
     assert_eq!(stored(&app.ann(), Form::new().raw_part(legacy, b"text")).await, "Grüße.txt");
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_file_of_an_uploaded_folder_keeps_its_path(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let ann = app.ann();
+    // Browsers send `webkitRelativePath` as the name, Uppy and others as a field.
+    let form = Form::new()
+        .file("photos/2024/a.txt", b"a")
+        .file("b.txt", b"b")
+        .file("photos/c.txt", b"c")
+        .field("relativePath", "null")
+        .field("relativePath", "photos/2025/b.txt");
+    let answer = ann.upload(form).await.expect(200).json();
+    let seen: Vec<_> =
+        (0..3).map(|n| (&answer["files"][n]["originalName"], &answer["files"][n]["relativePath"])).collect();
+    let expected =
+        [("a.txt", "photos/2024/a.txt"), ("b.txt", "photos/2025/b.txt"), ("c.txt", "photos/c.txt")];
+    for ((name, path), expected) in seen.into_iter().zip(expected) {
+        assert_eq!((name.as_str(), path.as_str()), (Some(expected.0), Some(expected.1)));
+    }
+    let pairs = [("filename", "d.txt"), ("relativePath", "photos/caf\u{e9}/d.txt")];
+    let creation = ann.creation(1).header("upload-metadata", tus::metadata(&pairs));
+    let url = tus::location(&send(creation).await.expect(201));
+    let done = ann.append(&url, 0, b"d").await.expect(204);
+    let id = done.header("upload-file-id").unwrap().to_owned();
+    assert_eq!(ann.file(&id).await["relativePath"], "photos/caf\u{e9}/d.txt");
+    let moved = ann.patch(&format!("/api/files/{id}"), json!({ "relativePath": "../x/d.txt" })).await;
+    assert_eq!(moved.expect(200).json()["file"]["relativePath"], "x/d.txt");
     app.finish().await;
 }
 

@@ -2,7 +2,7 @@
 
 use crate::app::media::png;
 use crate::app::process::{Site, client_over, lapsed_token, session_token};
-use crate::app::{ANN, As, BOB, Form, send};
+use crate::app::{ANN, As, BOB, Form, eventually, send};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -123,8 +123,13 @@ async fn alerts_and_dashboard_ask_for_metrics_that_exist(pool: PgPool) {
     let socket = site.path("metrics.sock");
     let process =
         site.start("jam-all", &[("JAM_METRICS_LISTEN", &format!("unix:{}", socket.display()))]).await;
-    process.user(ANN).get("/api/files").await.expect(200);
-    let text = scrape(&socket).await;
+    // A measure is there once it was taken.
+    process.user(ANN).upload_in_pieces("a.png", &png(40, 30), 50).await;
+    let text = eventually("the image's job is done", async || {
+        let text = scrape(&socket).await;
+        text.contains("jam_job_seconds").then_some(text)
+    })
+    .await;
     let exists = |name: &str| text.lines().any(|line| line.starts_with(&format!("# TYPE {name} ")));
     for file in ["rules.yml", "dashboard.json"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/monitoring").join(file);

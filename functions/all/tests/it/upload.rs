@@ -25,6 +25,7 @@ async fn a_stored_file_is_described_field_for_field(pool: PgPool) {
         "sceneLocation": null, "hasAlphaChannel": false, "audioCategory": null, "audioDurationSeconds": null,
         "audioStyle": null, "audioVocals": false, "audioLyrics": null, "audioTempo": null, "audioKey": null,
         "voiceoverType": null, "voiceoverScript": null, "aiMetadata": {}, "deletedAt": null, "thumbnailPath": null,
+        "relativePath": null, "scan": null,
         "derivatives": [{ "kind": "default", "state": "pending", "progress": null, "error": null, "url": null }],
         "thumbhash": null,
     });

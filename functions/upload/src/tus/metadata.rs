@@ -41,6 +41,9 @@ pub(super) fn describe(sent: Option<&str>) -> Result<Description> {
     FilePatch::from_fields(fields)
         .and_then(|patch| patch.apply_metadata(&mut metadata))
         .map_err(of_the_header)?;
+    if metadata.details.relative_path.is_none() {
+        metadata.details.relative_path = FileName::relative_path(name);
+    }
     Ok(Description {
         name: FileName::sanitize(name),
         declared: declared.transpose()?,
