@@ -4,7 +4,7 @@ use image::metadata::Orientation;
 
 use crate::media::source::Source;
 
-/// What EXIF says, wherever it is: ExifTool and others write it last.
+/// What EXIF says, wherever it is.
 pub(in crate::media) fn orientation(source: &mut Source<'_>) -> Option<Orientation> {
     const SIGNATURE: u64 = 8;
     /// Of length, name and checksum.

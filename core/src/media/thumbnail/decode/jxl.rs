@@ -1,8 +1,8 @@
 //! JPEG XL by `jxl-oxide`, in pure Rust, with bounds on its memory and its time.
-//! A lossy image is decoded in strips: whole, one of 24 megapixels takes 569 MiB, in strips 240 and a third more time
-//! (of 40 megapixels 941 and 220). A lossless one is whole in the decoder's memory anyway, as integers of two or four
-//! bytes: 185 MiB for 24 megapixels with 8 bits. What needs more than the bound is refused: a lossy image wider than
-//! about 22,000, one in the lossy mode for drawings above 16 megapixels, a lossless one of 16 bits above 25.
+//! A lossy image is decoded in strips: whole, one of 24 megapixels takes 569 MiB, in strips 240 and a third more time;
+//! of 40 megapixels 941 and 220, of 29,900 by 1,330 pixels 398. A lossless one is whole in the decoder's memory anyway,
+//! as integers of two or four bytes: 24 megapixels of 8 bits take 185 MiB, of 16 bits 321, 40 of 8 bits 305.
+//! Refused for their memory are 40 lossless megapixels of 16 bits, and the lossy mode for drawings from about 20 on.
 //! Only the first frame is fed to the decoder, without its container: it would unpack metadata in Brotli unbounded.
 
 use std::error::Error;
@@ -79,6 +79,11 @@ impl Bounds<'_> {
         let fit = Fit::new(kind, full, Orientation::NoTransforms);
         let header = image.frame_header(0).ok_or_else(damaged)?;
         let is_whole_anyway = header.encoding == Encoding::Modular;
+        if is_whole_anyway {
+            // What is untouched may take as much as all the rest at most.
+            let most = usize::try_from(self.limits.max_jxl_bytes).unwrap_or(usize::MAX);
+            self.memory.expand_limit(untouched_bytes(&image).min(most));
+        }
         let strip = if is_whole_anyway { full.1 } else { (STRIP / full.0 / GROUP).max(1) * GROUP };
         let mut shrinker = None;
         for top in (0..full.1).step_by(strip as usize) {
@@ -164,6 +169,20 @@ impl Bounds<'_> {
         }
         damaged()
     }
+}
+
+/// The decoder allocates the integers of a frame twice, and writes to one of them only: the other takes no memory. That
+/// does not hold for what fits into a group, nor for what other frames need.
+fn untouched_bytes(image: &JxlImage) -> usize {
+    const LARGEST_GROUP: u32 = 1024;
+    if image.num_loaded_frames() != 1 || image.width().max(image.height()) <= LARGEST_GROUP {
+        return 0;
+    }
+    let metadata = &image.image_header().metadata;
+    let channels = metadata.ec_info.len() + if metadata.grayscale() { 1 } else { 3 };
+    let number = if metadata.modular_16bit_buffers { 2 } else { 4 };
+    let pixels = image.width() as usize * image.height() as usize;
+    pixels.saturating_mul(channels * number)
 }
 
 /// How far the decoder is.

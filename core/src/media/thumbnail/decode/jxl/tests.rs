@@ -8,6 +8,9 @@ use crate::media::image_thumbnail;
 /// 4,096 by 3,072 pixels, lossy: blue at the left above, green at the right below, red elsewhere.
 const LARGE: &[u8] = include_bytes!("three-colours.jxl");
 
+/// The same at half the size, without loss.
+const LOSSLESS: &[u8] = include_bytes!("three-colours-lossless.jxl");
+
 fn thumbnail(bytes: &[u8], limits: &MediaLimits) -> Result<image::RgbImage, MediaError> {
     let format = ThumbnailFormat::Jpeg;
     let made = image_thumbnail(&file_of(bytes), "image/jxl", ThumbnailSize::Small, format, limits)?;
@@ -33,6 +36,14 @@ fn a_large_lossy_image_takes_less_memory_than_its_pixels() {
     // Whole it would take 288 MiB.
     let limits = MediaLimits { max_jxl_bytes: 230 << 20, ..MediaLimits::default() };
     check(&thumbnail(LARGE, &limits).unwrap());
+}
+
+#[test]
+fn memory_that_a_lossless_image_never_touches_does_not_count() {
+    // Its integers take 18 MiB, of which the decoder allocates two.
+    let limited = |mebibytes: u64| MediaLimits { max_jxl_bytes: mebibytes << 20, ..MediaLimits::default() };
+    check(&thumbnail(LOSSLESS, &limited(22)).unwrap());
+    assert!(thumbnail(LOSSLESS, &limited(16)).is_err());
 }
 
 #[test]
