@@ -49,10 +49,10 @@ const BANNED_WORDS: &[(&str, &str)] = &[
 
 /// Where a banned word is somebody else's: a file, the text in it that is not looked at, and why.
 const FOREIGN_WORDS: &[(&str, &str, &str)] = &[
-    ("core/src/media/thumbnail/decode/av1.rs", "Picture", "rav1d's name of a decoded frame"),
-    ("core/src/media/thumbnail/decode/av1.rs", "get_picture", "rav1d's function"),
+    ("core/media/src/thumbnail/decode/av1.rs", "Picture", "rav1d's name of a decoded frame"),
+    ("core/media/src/thumbnail/decode/av1.rs", "get_picture", "rav1d's function"),
     ("client/react/src/media-card.tsx", "Film", "an icon of lucide"),
-    ("core/fuzz/make-seeds", "-still-picture", "an option of ffmpeg"),
+    ("core/media/fuzz/make-seeds", "-still-picture", "an option of ffmpeg"),
 ];
 
 /// Files whose words are not looked at: the beginnings or ends of their paths, and why.
@@ -62,8 +62,8 @@ const UNREAD_FILES: &[(&str, &str)] = &[
     (".lock", "names of other projects"),
     ("-lock.json", "names of other projects"),
     ("LICENSE", "somebody else's text"),
-    ("core/fuzz/seeds/", "media"),
-    ("core/fuzz/found/", "media"),
+    ("core/media/fuzz/seeds/", "media"),
+    ("core/media/fuzz/found/", "media"),
     ("local-dev/tests/tidy.rs", "lists the words"),
 ];
 

@@ -616,6 +616,8 @@ export interface components {
             hasAlphaChannel: boolean;
             /** @description What an object is. */
             objectDescription: string | null;
+            /** @description Path of the file within the folder that it was uploaded with, such as `photos/2024/a.jpg`. */
+            relativePath: string | null;
             /** @description Where a scene plays. */
             sceneLocation: string | null;
             /** @description Words that are spoken. */
@@ -784,6 +786,8 @@ export interface components {
             /** @description A new name, 1 to 255 bytes. */
             originalName?: string | null;
             packageName?: string | null;
+            /** @description Path of the file within the folder that it was uploaded with; of one without a folder nothing is kept. */
+            relativePath?: string | null;
             sceneLocation?: string | null;
             tags?: string[] | null;
             usageTags?: string[] | null;
@@ -1037,6 +1041,8 @@ export interface components {
             objectDescription?: string;
             /** @description Once, or once a file, like every asset field of a file. */
             packageName?: string;
+            /** @description Path of the file within the folder that it was uploaded with; of one without a folder nothing is kept. */
+            relativePath?: string;
             sceneLocation?: string;
             /** @description JSON text of a list; for all files. */
             tags?: string;
@@ -1074,6 +1080,8 @@ export interface components {
             objectDescription?: string;
             /** @description Once, or once a file, like every asset field of a file. */
             packageName?: string;
+            /** @description Path of the file within the folder that it was uploaded with; of one without a folder nothing is kept. */
+            relativePath?: string;
             sceneLocation?: string;
             /** @description JSON text of a list; for all files. */
             tags?: string;

@@ -116,7 +116,7 @@ async fn reason(
 
 /// Content that cannot become a file ends its upload; anything else is tried again in the next pass.
 async fn finish(app: &App, open: &OpenUpload) -> bool {
-    session::finish_due(app, open.id).await.unwrap_or_else(|error| {
+    Box::pin(session::finish_due(app, open.id)).await.unwrap_or_else(|error| {
         tracing::warn!(error = %chain(&error), user.id = %open.user_id, upload.id = %open.id, "an upload could not be finished yet");
         false
     })

@@ -249,7 +249,7 @@ async fn draw(
     file: &File,
     wanted: &Wanted<'_>,
 ) -> Result<std::result::Result<media::Thumbnail, MediaError>> {
-    let Wanted { kind, format, .. } = *wanted;
+    let (frame, format) = (media::frame(wanted.kind), wanted.format);
     // Waiting here bounds memory and processor time, however many thumbnails are asked for.
     let asked = Instant::now();
     let permit = app.decoders.clone().acquire_owned().await.map_err(|_| Error::Draining)?;
@@ -257,7 +257,7 @@ async fn draw(
     let source = app.volume.open_blob(&BlobKey::parse(&file.file_path)?).await?;
     let (mime_type, limits) = (file.mime_type.clone(), app.media_limits.clone());
     if !mime_type.starts_with("image/") {
-        let poster = media::poster(source, &mime_type, file.duration_seconds, kind, format, &limits);
+        let poster = media::poster(source, &mime_type, file.duration_seconds, frame, format, &limits);
         let drawn = AssertUnwindSafe(poster).catch_unwind().await;
         drop(permit);
         return Ok(drawn.unwrap_or_else(|_| Err(damaged())));
@@ -265,7 +265,7 @@ async fn draw(
     let drawn = tokio::task::spawn_blocking(move || {
         // Nobody can stop a decoder: the permit stays with it until it has ended.
         let _permit = permit;
-        media::image_thumbnail(&source, &mime_type, kind, format, &limits)
+        media::image_thumbnail(&source, &mime_type, frame, format, &limits)
     });
     Ok(drawn.await.unwrap_or_else(|_| Err(damaged())))
 }

@@ -111,9 +111,9 @@ pub(super) fn file_type(sniffed: &Sniffed, declared: Option<FileType>) -> Result
         return Err(Error::TypeRefused { found: sniffed.label.to_owned() });
     }
     match declared {
-        Some(declared) if sniffed.accepts(declared) => Ok(declared),
+        Some(declared) if media::accepts(sniffed, declared) => Ok(declared),
         Some(declared) => Err(Error::TypeMismatch { declared, found: sniffed.label.to_owned() }),
-        None => Ok(sniffed.file_type().unwrap_or(FileType::Project)),
+        None => Ok(media::file_type(sniffed).unwrap_or(FileType::Project)),
     }
 }
 
