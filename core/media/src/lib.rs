@@ -29,6 +29,11 @@ mod odd_images;
 mod raw;
 mod source;
 
+/// The service's allocator: without it, the memory of C decoders is kept by the threads that they ran in.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 pub use facts::{Facts, HighDynamicRange, examine, facts, settle};
 pub use limits::{MediaError, MediaLimits};
 pub use playback::{Conversion, conversion};

@@ -107,7 +107,7 @@ async fn the_largest_form_is_answered_at_once_and_so_is_everybody_meanwhile(pool
     assert_eq!(files.len(), count);
     assert!(files.iter().all(|file| file["tags"].as_array().unwrap().len() == 64));
     assert!(elapsed < 2 * plain_elapsed + PATIENCE, "{elapsed:?}, without fields {plain_elapsed:?}");
-    assert!(slowest < PATIENCE, "/health took {slowest:?}");
+    assert!(slowest < 3 * PATIENCE, "/health took {slowest:?}");
     app.finish().await;
 }
 

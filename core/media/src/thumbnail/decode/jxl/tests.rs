@@ -1,3 +1,5 @@
+//! JPEG XL: lossy and lossless files within their bounds, and what goes beyond them.
+
 use std::time::Duration;
 
 use super::*;
