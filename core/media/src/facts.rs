@@ -25,9 +25,9 @@ pub(super) use png::orientation as png_orientation;
 use super::audio;
 use super::limits::MediaLimits;
 use super::mpeg_audio::id3_length;
-use super::playback::{AudioCodec, Tracks};
 use super::sniff::{self, Class, Sniffed, sniff};
 use super::source::Source;
+use super::tracks::{AudioCodec, Tracks};
 
 /// What the headers say.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

@@ -12,6 +12,7 @@ pub mod video;
 mod audio;
 #[cfg(test)]
 mod corpus;
+mod demuxer;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -28,6 +29,7 @@ mod mpeg_audio;
 mod odd_images;
 mod raw;
 mod source;
+mod tracks;
 
 /// The service's allocator: without it, the memory of C decoders is kept by the threads that they ran in.
 #[cfg(test)]

@@ -18,12 +18,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::metadata::Orientation;
 
+use super::demuxer::HEVC_DEMUXER;
 use super::facts::image_facts;
 use super::heif::{self, Codec, CodedImage, Layer, Rectangle};
 use super::limits::{MediaError, MediaLimits};
 use super::raw;
 use super::source::Source;
-use super::video::{Frame, HEVC_DEMUXER, still};
+use super::video::{Frame, still};
 use decode::Decoded;
 pub(super) use fit::Fit;
 pub use fit::FitTo;

@@ -21,6 +21,7 @@ use tokio::process::ChildStdin;
 use tokio::task::spawn_blocking;
 
 use super::audio;
+use super::demuxer::{HEVC_DEMUXER, demuxer};
 use super::facts::{Facts, examine};
 use super::heif::{Layer, Rectangle};
 use super::limits::{MediaError, MediaLimits};
@@ -28,7 +29,6 @@ use super::sniff::{Class, sniff};
 use super::source::Source;
 use super::thumbnail::{Fit, Origin, Thumbnail, ThumbnailFormat, bytes_thumbnail, frame_thumbnail};
 use crate::FitTo;
-pub(super) use command::HEVC_DEMUXER;
 use command::{Look, Pace, Task};
 pub use convert::{VideoSource, convert};
 pub(super) use frame::Frame;
@@ -37,11 +37,6 @@ use sandbox::Bounds;
 
 /// Most of ffmpeg's log that is kept to report why it failed, in bytes.
 const MAX_LOG: u64 = 16 << 10;
-
-/// Whether content of this type can be decoded at all.
-pub(super) fn can_read(mime: &str) -> bool {
-    command::demuxer(mime).is_some()
-}
 
 /// Makes a thumbnail `within` this frame of a video's frame, of an audio file's cover, or else of its waveform.
 /// `mime` is what `sniff` said; `duration_seconds` is what `facts` said and decides which frame is taken.
@@ -71,7 +66,7 @@ async fn draw(
     format: ThumbnailFormat,
     limits: &MediaLimits,
 ) -> Result<Thumbnail, MediaError> {
-    let Some(demuxer) = command::demuxer(mime) else {
+    let Some(demuxer) = demuxer(mime) else {
         return Err(MediaError::permanent("videos of this type cannot be decoded"));
     };
     let frame = if mime.starts_with("audio/") {

@@ -3,7 +3,7 @@
 
 use super::body::read_small;
 use super::lambda::Invocation;
-use super::layers::ClientAddress;
+use super::peer::ClientAddress;
 use crate::app::App;
 use crate::auth::signed_url::SignedRequest;
 use crate::auth::{Caller, Refused, bearer_token};

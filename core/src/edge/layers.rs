@@ -6,7 +6,7 @@ use super::body::{GuardedBody, Unread};
 use super::deadline::{self, Waiting};
 use super::extract::count_anyone;
 use super::lambda::Invocation;
-use super::peer::Peer;
+use super::peer::{ClientAddress, Peer};
 use super::problem::{self, Failure};
 use crate::app::App;
 use crate::error::{Error, chain};
@@ -42,10 +42,6 @@ const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 /// request of a page. One that is missing here ends the page's requests before they are sent.
 const ALLOWED_HEADERS: &str = "Authorization, Cache-Control, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Pragma, Prefer, Range, Repr-Digest, Tus-Resumable, Upload-Checksum, Upload-Concat, Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, Upload-Proof, X-Client-Info, X-CSRF-Token, X-HTTP-Method-Override, X-Request-Id, X-Requested-With, X-XSRF-Token, b3, baggage, Correlation-Context, elastic-apm-traceparent, newrelic, Request-Context, Request-Id, sentry-trace, traceparent, tracestate, uber-trace-id, X-Amzn-Trace-Id, X-B3-Flags, X-B3-ParentSpanId, X-B3-Sampled, X-B3-SpanId, X-B3-TraceId, X-Cloud-Trace-Context, X-Correlation-Id, X-Datadog-Origin, X-Datadog-Parent-Id, X-Datadog-Sampled, X-Datadog-Sampling-Priority, X-Datadog-Tags, X-Datadog-Trace-Id, X-dtpc, X-dtReferer, X-Highlight-Request, X-Honeycomb-Trace, X-Instana-L, X-Instana-S, X-Instana-T, X-NewRelic-ID, X-NewRelic-Transaction, X-OpenReplay-Session-Id, X-PostHog-Distinct-Id, X-PostHog-Session-Id, X-PostHog-Window-Id";
 const EXPOSED_HEADERS: &str = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, Location, Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-File-Id, Upload-Known, Upload-Length, Upload-Limit, Upload-Metadata, Upload-Offset, X-File-Size, X-Request-Id";
-
-/// The client's address as far as it can be believed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ClientAddress(pub(super) Option<IpAddr>);
 
 /// Handles one request around the routes.
 pub(super) async fn envelope(State(app): State<App>, request: Request, next: Next) -> Response {

@@ -1,5 +1,4 @@
-//! Who is at the other end of a connection.
-//! Never says who the client is: a proxy may be in between.
+//! Who is at the other end of a connection, and which client that is as far as proxies in between can be believed.
 
 use std::net::IpAddr;
 
@@ -11,3 +10,7 @@ pub enum Peer {
     /// Somebody on this machine, over a unix socket.
     Unix,
 }
+
+/// The client's address as far as it can be believed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ClientAddress(pub(super) Option<IpAddr>);

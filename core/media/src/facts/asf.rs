@@ -2,8 +2,8 @@
 //! The worker reads their size: the file states it in several places, which do not always agree.
 
 use super::Facts;
-use crate::playback::{AudioCodec, Tracks};
 use crate::source::Source;
+use crate::tracks::{AudioCodec, Tracks};
 
 const FILE_PROPERTIES: [u8; 16] = *b"\xA1\xDC\xAB\x8C\x47\xA9\xCF\x11\x8E\xE4\x00\xC0\x0C\x20\x53\x65";
 const STREAM_PROPERTIES: [u8; 16] = *b"\x91\x07\xDC\xB7\xB7\xA9\xCF\x11\x8E\xE6\x00\xC0\x0C\x20\x53\x65";

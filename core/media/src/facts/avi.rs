@@ -1,8 +1,8 @@
 //! Facts of AVI files: the main header and those of the streams are at the start.
 
 use super::Facts;
-use crate::playback::{AudioCodec, Tracks};
 use crate::source::Source;
+use crate::tracks::{AudioCodec, Tracks};
 
 /// How much of the start is searched for headers, in bytes: some writers leave room for an index in each of them.
 const HEADERS: u64 = 64 << 10;

@@ -6,8 +6,8 @@ mod fragments;
 use std::ops::Range;
 
 use super::{Facts, HighDynamicRange, turned};
-use crate::playback::{AudioCodec, Tracks, VideoCodec};
 use crate::source::Source;
+use crate::tracks::{AudioCodec, Tracks, VideoCodec};
 
 /// A box: its type and the range of its content.
 struct Box4 {

@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use super::{Facts, HighDynamicRange, turned};
-use crate::playback::{AudioCodec, Tracks, VideoCodec};
 use crate::source::Source;
+use crate::tracks::{AudioCodec, Tracks, VideoCodec};
 
 const SEGMENT: u32 = 0x1853_8067;
 const INFO: u32 = 0x1549_A966;

@@ -2,8 +2,8 @@
 //! The worker reads everything else about one.
 
 use super::Facts;
-use crate::playback::{AudioCodec, Tracks};
 use crate::source::Source;
+use crate::tracks::{AudioCodec, Tracks};
 
 /// How much of the start is searched for the tables, in bytes: they are repeated ten times a second.
 const SEARCHED: u64 = 512 << 10;

@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use super::probe::streams;
 use super::sandbox::{self, Bounds};
 use super::{DAMAGED, MAX_LOG, NO_FRAME, NOT_FOUND, UNSUPPORTED, blocking, command, not_started, reason};
+use crate::demuxer::demuxer;
 use crate::facts::{HighDynamicRange, facts};
 use crate::limits::{MediaError, MediaLimits};
 use crate::playback::{self, Conversion};
@@ -98,7 +99,7 @@ impl Work<'_> {
     }
 
     async fn attempt(&self, streams: (&str, Option<&str>), conversion: Conversion) -> Result<(), MediaError> {
-        let Some(demuxer) = command::demuxer(self.video.mime) else {
+        let Some(demuxer) = demuxer(self.video.mime) else {
             return Err(MediaError::permanent("videos of this type cannot be decoded"));
         };
         let bounds = bounds(self.video.file, self.limits).map_err(not_started)?;

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::ChildStdout;
 
+use super::not_started;
 use super::sandbox::{self, Bounds};
-use super::{command, not_started};
+use crate::demuxer::demuxer;
 use crate::facts::Facts;
 use crate::limits::{MediaError, MediaLimits};
 
@@ -180,7 +181,7 @@ async fn start(
     entries: &[&str],
     limits: &MediaLimits,
 ) -> Result<(sandbox::Confined, ChildStdout), MediaError> {
-    let Some(demuxer) = command::demuxer(mime) else {
+    let Some(demuxer) = demuxer(mime) else {
         return Err(MediaError::permanent("files of this type cannot be read"));
     };
     let bounds = Bounds {
