@@ -249,14 +249,8 @@ async fn run(
         Input::File(file) => (Some(file), &[][..]),
         Input::Stream(stream) => (None, stream),
     };
-    let bounds = Bounds {
-        processor_time: limits.ffmpeg_cpu,
-        address_space: limits.ffmpeg_address_space,
-        written_bytes: 0,
-        niceness: 0,
-        may_be_unconfined: limits.may_be_unconfined,
-    };
-    let mut ffmpeg = sandbox::start(command, file, None, bounds).await.map_err(not_started)?;
+    let mut ffmpeg =
+        sandbox::start(command, file, None, Bounds::reading(limits)).await.map_err(not_started)?;
     let child = &mut ffmpeg.child;
     let pipe = child.stdin.take();
     let (Some(mut output), Some(log)) = (child.stdout.take(), child.stderr.take()) else {

@@ -84,6 +84,12 @@ impl Variant {
         Self::ALL.into_iter().find(|variant| variant.as_str() == text)
     }
 
+    /// Whether it leads to the bytes that the user sent, and not to something the service made of them.
+    #[must_use]
+    pub const fn is_original(self) -> bool {
+        matches!(self, Self::Download | Self::Stream)
+    }
+
     const fn disposition(self) -> &'static str {
         match self {
             Self::Download => "attachment",

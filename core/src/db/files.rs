@@ -214,8 +214,6 @@ pub struct NewFile {
     pub duration_seconds: Option<f64>,
     /// Whether browsers need a derivative to play it; `None` when nobody has looked.
     pub needs_playback: Option<bool>,
-    /// Whether it waits for the virus scanner.
-    pub scan: Option<ScanState>,
     /// What the user says about it.
     pub metadata: FileMetadata,
 }
@@ -224,7 +222,7 @@ pub struct NewFile {
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn insert(ledger: &mut Ledger, file: &NewFile) -> Result<()> {
+pub async fn insert(ledger: &mut Ledger, file: &NewFile, scan: Option<ScanState>) -> Result<()> {
     let metadata = &file.metadata;
     sqlx::query!(
         "INSERT INTO user_files (
@@ -253,7 +251,7 @@ pub async fn insert(ledger: &mut Ledger, file: &NewFile) -> Result<()> {
         metadata.audio_category as Option<AudioCategory>,
         Json(&metadata.details) as _,
         file.needs_playback,
-        file.scan as Option<ScanState>,
+        scan as Option<ScanState>,
     )
     .execute(&mut **ledger)
     .await?;

@@ -212,8 +212,7 @@ fn shown(file: &File) -> impl Iterator<Item = &Derivative> {
 
 /// A signed URL; without signing keys, and for bytes that no scanner has passed yet, the path that needs a token.
 fn url(file: &File, variant: Variant, signer: &Signer) -> String {
-    let is_original = matches!(variant, Variant::Download | Variant::Stream);
-    let may_sign = !is_original || file.scan.is_none_or(ScanState::allows_links);
+    let may_sign = !variant.is_original() || file.scan.is_none_or(ScanState::allows_links);
     may_sign
         .then(|| signer.sign(&file.user_id, file.id, variant, file.url_epochs, None))
         .flatten()

@@ -3,7 +3,6 @@
 
 use crate::app::App;
 use crate::blob::BlobKey;
-use crate::db::files::NewFile;
 use crate::db::jobs::Task;
 use crate::db::{self, Ledger, retrying};
 use crate::error::{Error, Result};
@@ -21,9 +20,10 @@ pub(in crate::ops) fn initial(app: &App) -> Option<ScanState> {
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub(in crate::ops) async fn queue(ledger: &mut Ledger, file: &NewFile) -> Result<()> {
-    if file.scan == Some(ScanState::Pending) {
-        db::jobs::enqueue(ledger, &file.user_id, &Task::Scan { file: file.id }).await?;
+pub(in crate::ops) async fn queue(app: &App, ledger: &mut Ledger, file: FileId) -> Result<()> {
+    if app.config.scanner.is_some() {
+        let user = ledger.user().clone();
+        db::jobs::enqueue(ledger, &user, &Task::Scan { file }).await?;
     }
     Ok(())
 }

@@ -24,7 +24,6 @@ use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Sniffed};
 use crate::model::{ByteSize, File, FileMetadata, FileName, FileType, Usage};
-use crate::ops::scan;
 use bytes::Bytes;
 use content::{Content, file_type, final_key, record};
 use sqlx::PgConnection;
@@ -289,8 +288,7 @@ async fn complete_to_the_end(
             return Err(cancelled());
         }
         let ids = (one.held.user.clone(), one.held.file_id);
-        let mut file = one.content.into_file(ids, &one.held.final_key, file_type, metadata);
-        file.scan = scan::initial(app);
+        let file = one.content.into_file(ids, &one.held.final_key, file_type, metadata);
         arrived.push((file, one.held));
     }
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
@@ -312,7 +310,7 @@ async fn complete_to_the_end(
 async fn record_all(app: &App, user: &UserId, arrived: &[(NewFile, Held)]) -> Result<Option<BlobKey>> {
     let mut ledger = app.db.ledger(user).await?;
     for (file, held) in arrived {
-        if !record(&mut ledger, held.id, file, app.config.limits.max_files_per_user).await? {
+        if !record(app, &mut ledger, held.id, file).await? {
             return Ok(Some(held.final_key.clone()));
         }
     }

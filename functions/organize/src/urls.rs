@@ -69,10 +69,9 @@ pub(crate) async fn make_url(
         Purpose::Stream => Variant::Stream,
         Purpose::Thumbnail => Variant::Thumbnail(request.size.unwrap_or(ThumbnailSize::Default)),
     };
-    let is_original = matches!(variant, Variant::Download | Variant::Stream);
-    match content.scan {
-        Some(ScanState::Infected) if is_original => return Err(conflict("A virus was found in the file")),
-        Some(state) if is_original && !state.allows_links() => {
+    match content.scan.filter(|_| variant.is_original()) {
+        Some(ScanState::Infected) => return Err(conflict("A virus was found in the file")),
+        Some(state) if !state.allows_links() => {
             return Err(conflict("The file is still being scanned for viruses: try again in a moment"));
         }
         _ => {}

@@ -32,16 +32,18 @@ fn assert_colour(image: &RgbaImage, (x, y): (u32, u32), expected: [u8; 3]) {
     assert!(near, "{actual:?} at {x},{y} is not {expected:?}");
 }
 
+const FORMATS: [(ImageFormat, &str); 6] = [
+    (ImageFormat::Jpeg, "image/jpeg"),
+    (ImageFormat::Png, "image/png"),
+    (ImageFormat::Gif, "image/gif"),
+    (ImageFormat::WebP, "image/webp"),
+    (ImageFormat::Tiff, "image/tiff"),
+    (ImageFormat::Bmp, "image/bmp"),
+];
+
 #[test]
 fn every_image_format_gives_every_variant() {
-    for (format, mime) in [
-        (ImageFormat::Jpeg, "image/jpeg"),
-        (ImageFormat::Png, "image/png"),
-        (ImageFormat::Gif, "image/gif"),
-        (ImageFormat::WebP, "image/webp"),
-        (ImageFormat::Tiff, "image/tiff"),
-        (ImageFormat::Bmp, "image/bmp"),
-    ] {
+    for (format, mime) in FORMATS {
         let bytes = encoded(format, 1600, 1200);
         for (kind, size) in [
             (FitTo::Cover(400, 225), (400, 225)),
@@ -315,14 +317,7 @@ fn a_truncated_image_shows_its_remaining_part() {
 
 #[test]
 fn truncations_and_bit_flips_never_panic() {
-    for (format, mime) in [
-        (ImageFormat::Jpeg, "image/jpeg"),
-        (ImageFormat::Png, "image/png"),
-        (ImageFormat::Gif, "image/gif"),
-        (ImageFormat::WebP, "image/webp"),
-        (ImageFormat::Tiff, "image/tiff"),
-        (ImageFormat::Bmp, "image/bmp"),
-    ] {
+    for (format, mime) in FORMATS {
         let bytes = encoded(format, 96, 64);
         let limits = MediaLimits::default();
         let attempt = |bytes: &[u8]| {

@@ -184,14 +184,7 @@ async fn start(
     let Some(demuxer) = demuxer(mime) else {
         return Err(MediaError::permanent("files of this type cannot be read"));
     };
-    let bounds = Bounds {
-        processor_time: limits.ffmpeg_cpu,
-        address_space: limits.ffmpeg_address_space,
-        written_bytes: 0,
-        niceness: 0,
-        may_be_unconfined: limits.may_be_unconfined,
-    };
-    let started = sandbox::start(ffprobe(demuxer, entries), Some(file), None, bounds);
+    let started = sandbox::start(ffprobe(demuxer, entries), Some(file), None, Bounds::reading(limits));
     let mut ffprobe = started.await.map_err(not_started)?;
     match ffprobe.child.stdout.take() {
         Some(output) => Ok((ffprobe, output)),

@@ -20,6 +20,8 @@ use seccompiler::apply_filter;
 use tokio::process::Child;
 use tokio::sync::oneshot;
 
+use crate::limits::MediaLimits;
+
 /// The directories of programs, libraries and the linker's settings.
 const READABLE: [&str; 7] =
     ["/usr", "/bin", "/lib", "/lib64", "/opt", "/etc/ld.so.cache", "/etc/ld.so.preload"];
@@ -40,6 +42,19 @@ pub(super) struct Bounds {
     pub(super) niceness: u8,
     /// Whether it may run where the kernel cannot keep it from other files.
     pub(super) may_be_unconfined: bool,
+}
+
+impl Bounds {
+    /// Of a program that reads a file for a moment and writes none.
+    pub(super) fn reading(limits: &MediaLimits) -> Self {
+        Self {
+            processor_time: limits.ffmpeg_cpu,
+            address_space: limits.ffmpeg_address_space,
+            written_bytes: 0,
+            niceness: 0,
+            may_be_unconfined: limits.may_be_unconfined,
+        }
+    }
 }
 
 /// A confined program. It dies when this is dropped, or with this process.

@@ -51,7 +51,6 @@ impl Content {
                 .duration_seconds
                 .filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
             needs_playback: Some(needs_playback),
-            scan: None,
             metadata,
         }
     }
@@ -73,12 +72,8 @@ pub(in crate::ops) async fn settle(
 ///
 /// # Errors
 /// [`Error::TooManyStoredFiles`]: exact, because the ledger is held.
-pub(super) async fn record(
-    ledger: &mut Ledger,
-    upload: UploadId,
-    file: &NewFile,
-    max_files: i64,
-) -> Result<bool> {
+pub(super) async fn record(app: &App, ledger: &mut Ledger, upload: UploadId, file: &NewFile) -> Result<bool> {
+    let max_files = app.config.limits.max_files_per_user;
     let user = &file.user_id;
     let Some(file_count) = db::uploads::end(ledger, user, upload, Ending::Complete).await? else {
         return Ok(false);
@@ -86,9 +81,9 @@ pub(super) async fn record(
     if file_count >= max_files {
         return Err(Error::TooManyStoredFiles { file_count, max_files });
     }
-    db::files::insert(ledger, file).await?;
+    db::files::insert(ledger, file, scan::initial(app)).await?;
     derivative::queue(ledger, file).await?;
-    scan::queue(ledger, file).await?;
+    scan::queue(app, ledger, file.id).await?;
     Ok(true)
 }
 
@@ -98,7 +93,7 @@ pub(super) async fn record(
 /// [`Error::Gone`] when the upload was cancelled meanwhile; [`Error::TooManyStoredFiles`].
 pub(super) async fn record_session(app: &App, upload: UploadId, file: &NewFile) -> Result<()> {
     let mut ledger = app.db.ledger(&file.user_id).await?;
-    if !record(&mut ledger, upload, file, app.config.limits.max_files_per_user).await? {
+    if !record(app, &mut ledger, upload, file).await? {
         return Err(Error::Gone);
     }
     db::sessions::set_file(&mut ledger, &file.user_id, upload, file.id).await?;

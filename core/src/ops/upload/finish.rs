@@ -11,7 +11,6 @@ use crate::db::uploads::Reason;
 use crate::db::{self, retrying};
 use crate::error::{Error, Result};
 use crate::media;
-use crate::ops::scan;
 use std::fs::File;
 
 /// Makes the upload a file: 1 settle the final path, 2 rename and sync the directories, 3 in one transaction end the
@@ -59,8 +58,7 @@ async fn publish(app: &App, session: &Session, open: &Open, staged: Staged) -> R
         return Err(Error::Gone);
     }
     crash::point("finish.renamed");
-    let mut file = content.into_file((user.clone(), open.file_id), &key, file_type, session.metadata.clone());
-    file.scan = scan::initial(app);
+    let file = content.into_file((user.clone(), open.file_id), &key, file_type, session.metadata.clone());
     retrying(|| content::record_session(app, session.id, &file)).await?;
     crash::point("finish.done");
     tracing::info!(user.id = %user, upload.id = %id, file.id = %file.id, size_bytes = file.size.bytes(), "an upload became a file");

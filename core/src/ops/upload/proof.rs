@@ -16,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId};
 use crate::media;
 use crate::model::{ByteSize, File, Sha256Digest, UploadRole};
-use crate::ops::scan;
 use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 use std::ops::Range;
@@ -139,7 +138,6 @@ async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, stor
         height: stored.height,
         duration_seconds: stored.duration_seconds,
         needs_playback: stored.needs_playback,
-        scan: scan::initial(app),
         metadata: session.metadata.clone(),
     };
     retrying(|| record_session(app, id, &file)).await?;
