@@ -410,6 +410,7 @@ async fn the_length_of_fragments_and_of_recordings_is_that_of_the_whole() {
     let large =
         by_ffmpeg("a.webm", &format!("{noise} -live 1 -cluster_size_limit 40M -cluster_time_limit 32000"));
     assert!(large.metadata().unwrap().len() > 3 << 20);
+    let cut = file_of(&content(&by_ffmpeg("a.ts", video))[100..]);
     let mut zero = by_ffmpeg("a.mp4", &format!("{video} -movflags +faststart"));
     for (header, at) in [(b"mvhd", 20), (b"tkhd", 24), (b"mdhd", 20)] {
         zero = patched(&zero, header, at, &[0; 4]);
@@ -431,6 +432,7 @@ async fn the_length_of_fragments_and_of_recordings_is_that_of_the_whole() {
         ),
         ("Matroska from an hour on", by_ffmpeg("a.mkv", &format!("{video} -output_ts_offset 3600"))),
         ("a transport stream from an hour on", by_ffmpeg("a.ts", &format!("{video} -output_ts_offset 3600"))),
+        ("a transport stream cut within a packet", cut),
     ];
     let mut wrong = Vec::new();
     for (what, file) in cases {

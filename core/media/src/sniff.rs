@@ -164,7 +164,7 @@ fn by_signature(head: &[u8]) -> Option<Sniffed> {
         b"MPCK" => "audio/musepack",
         [b'M', b'P', b'+', version] if version & 15 == 7 => "audio/x-musepack",
         [b'I', b'D', b'3', _] => return Some(behind_tag(head)),
-        _ if is_transport_stream(head) => "video/mp2t",
+        _ if transport_packets(head).is_some() => "video/mp2t",
         _ => return mpeg_audio(head),
     };
     media(mime)
@@ -197,11 +197,24 @@ fn is_h264(head: &[u8]) -> bool {
     }
 }
 
-/// A sync byte at the start of three packets of 188 bytes, or of 192 with a time stamp before each.
-fn is_transport_stream(head: &[u8]) -> bool {
-    [(0, 188), (4, 192)]
-        .iter()
-        .any(|(start, packet)| (0..3).all(|index| head.get(start + index * packet) == Some(&0x47)))
+/// Where the first whole packet of a transport stream starts, and how many bytes it is to the next: 188, 192 with a time
+/// stamp before each, 204 with a code against errors behind (ISO 13818-1, 2.4.3.2; ETSI EN 300 429). A recording may
+/// begin within a packet.
+pub(crate) fn transport_packets(head: &[u8]) -> Option<(usize, usize)> {
+    // A header has its sync byte, and says that adaptation or payload follows: a text of one letter does not.
+    let is_header =
+        |at: usize| matches!(head.get(at..at + 4), Some(&[0x47, _, _, flags]) if flags & 0x30 != 0);
+    let agreeing =
+        |start: usize, packet: usize, count: usize| (0..count).all(|index| is_header(start + index * packet));
+    const AT_THE_START: usize = 3;
+    const ANYWHERE: usize = 6;
+    let at_the_start = [(0, 188), (4, 192), (0, 204)].into_iter();
+    let anywhere =
+        [188, 192, 204].into_iter().flat_map(|packet| (0..packet).map(move |start| (start, packet)));
+    at_the_start
+        .filter(|(start, packet)| agreeing(*start, *packet, AT_THE_START))
+        .chain(anywhere.filter(|(start, packet)| agreeing(*start, *packet, ANYWHERE)))
+        .next()
 }
 
 /// A frame of MPEG audio or of AAC in ADTS, followed by another where it says.

@@ -67,7 +67,7 @@ async fn draw(
     limits: &MediaLimits,
 ) -> Result<Thumbnail, MediaError> {
     let Some(demuxer) = demuxer(mime) else {
-        return Err(MediaError::permanent("videos of this type cannot be decoded"));
+        return Err(MediaError::permanent(UNKNOWN_TYPE));
     };
     let frame = if mime.starts_with("audio/") {
         match cover(&file, mime, within, format, limits).await? {
@@ -221,6 +221,7 @@ async fn cover(
     .await
 }
 
+const UNKNOWN_TYPE: &str = "files of this type cannot be decoded";
 const NO_VIDEO_STREAM: &str = "the file has no video stream";
 const NO_FRAME: &str = "nothing in the file could be decoded";
 const UNSUPPORTED: &str = "the file's codec is not supported";

@@ -109,9 +109,11 @@ async fn run(app: &App, job: &ClaimedJob, stop: &CancellationToken) -> Result<Ma
             scanned => scanned.map(|()| Made::Settled),
         },
         Task::RemoveBlobs { paths } => {
-            let keys = paths.iter().map(|path| BlobKey::parse(path)).collect::<Result<Vec<_>>>()?;
-            app.volume.remove(keys).await?;
-            Ok(Made::Settled)
+            let (keys, unknown): (Vec<_>, Vec<_>) =
+                paths.iter().map(|path| BlobKey::parse(path)).partition(Result::is_ok);
+            app.volume.remove(keys.into_iter().flatten().collect()).await?;
+            // A newer release may name blobs otherwise: what this one cannot name keeps only itself.
+            unknown.into_iter().next().map_or(Ok(Made::Settled), |error| error.map(|_| Made::Settled))
         }
         Task::RemoveUser => {
             trash::remove_everything(app, &job.user_id, &mut |_| {}).await?;

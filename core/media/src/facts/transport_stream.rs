@@ -2,6 +2,7 @@
 //! The worker reads everything else about one.
 
 use super::Facts;
+use crate::sniff::transport_packets;
 use crate::source::Source;
 use crate::tracks::{AudioCodec, Tracks};
 
@@ -10,8 +11,7 @@ const SEARCHED: u64 = 512 << 10;
 
 pub(super) fn facts(source: &mut Source<'_>) -> Option<Facts> {
     let bytes = source.up_to(0, SEARCHED)?;
-    // Packets of 192 bytes start with a time stamp.
-    let (start, size) = if bytes.first()? == &0x47 { (0, 188) } else { (4, 192) };
+    let (start, size) = transport_packets(&bytes)?;
     let packets = || bytes.get(start..).unwrap_or_default().chunks(size).filter_map(Packet::parse);
     let programs = packets().filter(|packet| packet.id == 0).find_map(|packet| programs(packet.section?))?;
     let mut kinds = Vec::new();

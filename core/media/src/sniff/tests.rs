@@ -40,10 +40,10 @@ fn frames(header: [u8; 4], length: usize) -> Vec<u8> {
 
 #[test]
 fn content_decides_whatever_the_name_says() {
-    let transport_stream = {
-        let mut packet = [0u8; 188];
-        packet[0] = 0x47;
-        packet.repeat(4)
+    let packets = |before: usize, size: usize| {
+        let mut packet = vec![0u8; size];
+        packet[..4].copy_from_slice(b"\x47\x1F\xFF\x10");
+        [vec![0xFF; before], packet.repeat(7)].concat()
     };
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("image/jpeg", padded(b"\xFF\xD8\xFF\xE0\0\x10JFIF")),
@@ -69,7 +69,11 @@ fn content_decides_whatever_the_name_says() {
         ("video/x-matroska", ebml(b"matroska")),
         ("video/webm", ebml(b"webm")),
         ("video/x-msvideo", padded(b"RIFF\0\0\x01\0AVI LIST")),
-        ("video/mp2t", transport_stream),
+        ("video/mp2t", packets(0, 188)),
+        ("video/mp2t", packets(4, 192)),
+        ("video/mp2t", packets(0, 204)),
+        ("video/mp2t", packets(88, 188)),
+        ("video/mp2t", packets(151, 192)),
         ("video/mpeg", padded(b"\0\0\x01\xBA\x44")),
         ("video/ogg", ogg(b"\x80theora\x03\x02")),
         ("video/x-flv", padded(b"FLV\x01\x05")),

@@ -13,7 +13,9 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
 use super::probe::streams;
 use super::sandbox::{self, Bounds};
-use super::{DAMAGED, MAX_LOG, NO_FRAME, NOT_FOUND, UNSUPPORTED, blocking, command, not_started, reason};
+use super::{
+    DAMAGED, MAX_LOG, NO_FRAME, NOT_FOUND, UNKNOWN_TYPE, UNSUPPORTED, blocking, command, not_started, reason,
+};
 use crate::demuxer::demuxer;
 use crate::facts::{HighDynamicRange, facts};
 use crate::limits::{MediaError, MediaLimits};
@@ -100,7 +102,7 @@ impl Work<'_> {
 
     async fn attempt(&self, streams: (&str, Option<&str>), conversion: Conversion) -> Result<(), MediaError> {
         let Some(demuxer) = demuxer(self.video.mime) else {
-            return Err(MediaError::permanent("videos of this type cannot be decoded"));
+            return Err(MediaError::permanent(UNKNOWN_TYPE));
         };
         let bounds = bounds(self.video.file, self.limits).map_err(not_started)?;
         let command = command::conversion(demuxer, streams, conversion, self.video.hdr, self.limits);

@@ -115,6 +115,22 @@ async fn workers_do_what_they_know_and_leave_the_rest_to_the_newer_release(pool:
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_blob_that_only_the_newer_release_can_name_keeps_no_other(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.ann().store_id("a.png", &png(60, 40)).await;
+    let mut conn = app.app.db.conn().await.unwrap();
+    let leftover = format!("{ANN}/images/leftover.png");
+    std::fs::write(app.on_volume(&leftover), "x").unwrap();
+    let task = json!({"task": "remove_blobs", "paths": ["elsewhere:b2", leftover]});
+    rows::add_job(&mut conn, ANN, &task.to_string(), "ready", false).await;
+    app.run_jobs_in_queue().await;
+    assert!(!app.on_volume(&leftover).exists());
+    assert_eq!(db::jobs::list(&mut conn, None, 100).await.unwrap().len(), 1, "the other waits");
+    drop(conn);
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn an_upload_of_a_newer_release_waits_for_it(pool: PgPool) {
     let app = TestApp::new(pool).await;
     rows::drop_checks(&mut app.app.db.conn().await.unwrap()).await;
