@@ -32,7 +32,7 @@ pub(super) fn parse(head: &[u8], is_of_a_browser: bool) -> Result<PartHead> {
     if head[..start].iter().any(|byte| !matches!(byte, b' ' | b'\t')) {
         return Err(Error::invalid_body("something follows the boundary in its line"));
     }
-    let lines = unfold(&head[start + 2..]);
+    let lines = without_control_characters(unfold(&head[start + 2..]));
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let headers = match httparse::parse_headers(&lines, &mut headers) {
         Ok(httparse::Status::Complete((_, headers))) => headers,
@@ -71,6 +71,16 @@ pub(super) fn parse(head: &[u8], is_of_a_browser: bool) -> Result<PartHead> {
         (None, None) => None,
     };
     Ok(PartHead { name, file_name, has_content_type: find("content-type").next().is_some() })
+}
+
+/// Puts a space for each control character: names on Linux may hold them, and browsers send them as they are. A header's
+/// own name stays malformed with one, and so does a NUL anywhere.
+fn without_control_characters(lines: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let is_control = |byte: &u8| matches!(byte, 0x01..=0x08 | 0x0B | 0x0C | 0x0E..=0x1F | 0x7F);
+    if !lines.iter().any(is_control) {
+        return lines;
+    }
+    Cow::Owned(lines.iter().map(|byte| if is_control(byte) { b' ' } else { *byte }).collect())
 }
 
 /// Joins lines that were folded (RFC 5322 section 2.2.3), which mail libraries do with long names.
@@ -240,6 +250,7 @@ mod tests {
             ("form-data; name=\"files\"; filename*=Shift_JIS''%83%5C.png; filename=\"so.png\"", "so.png"),
             ("form-data; name=\"files\"; filename*=UTF-8''%FF.png", "%FF.png"),
             ("form-data; name=\"files\"; filename=\"C:\\photos\\a.png\"", "C:\\photos\\a.png"),
+            ("form-data; name=\"files\"; filename=\"a\u{1}b\u{1b}c\u{7f}.png\"", "a b c .png"),
         ] {
             assert_eq!(file_name(sent), name, "{sent}");
         }

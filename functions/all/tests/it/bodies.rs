@@ -3,15 +3,27 @@
 
 use crate::app::{Form, OPERATIONS, Operation, TestApp, send};
 use jam_core::config::Limits;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// A body as large as a body may be, less what stands around it.
 const LARGEST: usize = (1 << 20) - 64;
-/// Far above what the slowest takes without optimisation; a comparison of all labels with each other took minutes.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Far above what the slowest costs without optimisation; a comparison of all labels with each other took minutes.
+const MOST_CPU: Duration = Duration::from_secs(1);
+
+/// What this process, service and client, has worked so far: unlike the time by the clock, it is the same on a machine
+/// that does something else as well.
+fn cpu() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
+    [usage.user_time(), usage.system_time()]
+        .into_iter()
+        .map(|time| Duration::from_micros(time.num_microseconds().cast_unsigned()))
+        .sum()
+}
 
 /// Every operation that reads JSON of ours, with the fields that it knows. Webhooks carry whatever their sender adds.
 fn operations() -> impl Iterator<Item = (&'static Operation, Value)> {
@@ -45,7 +57,7 @@ async fn a_misspelt_field_is_named_by_every_operation(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn the_largest_body_of_any_shape_is_answered_at_once(pool: PgPool) {
+async fn the_largest_body_of_any_shape_costs_little(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let id = app.admin().store_id("a.txt", b"a").await;
     for (operation, schema) in operations() {
@@ -54,11 +66,11 @@ async fn the_largest_body_of_any_shape_is_answered_at_once(pool: PgPool) {
             for value in worst_values() {
                 let body = format!("{{\"{field}\":{value}}}");
                 let request = app.admin().request(operation.method.clone(), &target);
-                let started = Instant::now();
+                let before = cpu();
                 let answer = send(request.header("content-type", "application/json").body(body)).await;
-                let elapsed = started.elapsed();
+                let spent = cpu() - before;
                 assert_eq!(answer.status, 400, "{} {field}: {}", operation.id, &value[..20]);
-                assert!(elapsed < PATIENCE, "{} {field}: {elapsed:?} for {}", operation.id, &value[..20]);
+                assert!(spent < MOST_CPU, "{} {field}: {spent:?} for {}", operation.id, &value[..20]);
             }
         }
     }
@@ -78,36 +90,38 @@ fn worst_values() -> [String; 4] {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn the_largest_form_is_answered_at_once_and_so_is_everybody_meanwhile(pool: PgPool) {
+async fn the_largest_form_costs_little_more_than_its_files_and_everybody_is_answered_meanwhile(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let (is_over, ann) = (CancellationToken::new(), app.ann());
-    // The files take their time as well: each is a name and a row, and on the disk before the answer.
-    let count = app.app.config.limits.max_files_per_upload;
+    let (limits, ann) = (&app.app.config.limits, app.ann());
+    // The files cost something as well: each is a name and a row, and on the disk before the answer.
+    let count = limits.max_files_per_upload;
     let plain = (0..count).fold(Form::new(), |form, number| form.file(&format!("{number}.txt"), b"text"));
-    let started = Instant::now();
+    let before = cpu();
     ann.upload(plain).await.expect(200);
-    let plain_elapsed = started.elapsed();
-    let upload = async {
-        let started = Instant::now();
-        let answer = ann.upload(worst_form(&app.app.config.limits)).await.expect(200);
-        is_over.cancel();
-        (answer.json(), started.elapsed())
-    };
-    let watch = async {
-        let mut slowest = Duration::ZERO;
-        while !is_over.is_cancelled() {
-            let started = Instant::now();
-            app.nobody().get("/health").await.expect(200);
-            slowest = slowest.max(started.elapsed());
-        }
-        slowest
-    };
-    let ((answer, elapsed), slowest) = tokio::join!(upload, watch);
+    let plain_cpu = cpu() - before;
+    let before = cpu();
+    let answer = ann.upload(worst_form(limits)).await.expect(200).json();
+    let worst_cpu = cpu() - before;
+    assert!(worst_cpu < 2 * plain_cpu + MOST_CPU, "{worst_cpu:?}, without fields {plain_cpu:?}");
     let files = answer["files"].as_array().unwrap();
     assert_eq!(files.len(), count);
     assert!(files.iter().all(|file| file["tags"].as_array().unwrap().len() == 64));
-    assert!(elapsed < 2 * plain_elapsed + PATIENCE, "{elapsed:?}, without fields {plain_elapsed:?}");
-    assert!(slowest < 3 * PATIENCE, "/health took {slowest:?}");
+    // Others are answered again and again while it is read: this test has one thread for all of them.
+    let is_over = CancellationToken::new();
+    let upload = async {
+        ann.upload(worst_form(limits)).await.expect(200);
+        is_over.cancel();
+    };
+    let others = async {
+        let mut answered = 0;
+        while !is_over.is_cancelled() {
+            app.nobody().get("/health").await.expect(200);
+            answered += 1;
+        }
+        answered
+    };
+    let ((), answered) = tokio::join!(upload, others);
+    assert!(answered > 10, "{answered} others");
     app.finish().await;
 }
 
