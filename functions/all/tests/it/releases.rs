@@ -120,7 +120,7 @@ async fn a_blob_that_only_the_newer_release_can_name_keeps_no_other(pool: PgPool
     app.ann().store_id("a.png", &png(60, 40)).await;
     let mut conn = app.app.db.conn().await.unwrap();
     let leftover = format!("{ANN}/images/leftover.png");
-    std::fs::write(app.on_volume(&leftover), "x").unwrap();
+    std::fs::File::create_new(app.on_volume(&leftover)).unwrap();
     let task = json!({"task": "remove_blobs", "paths": ["elsewhere:b2", leftover]});
     rows::add_job(&mut conn, ANN, &task.to_string(), "ready", false).await;
     app.run_jobs_in_queue().await;
