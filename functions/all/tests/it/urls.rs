@@ -95,7 +95,7 @@ async fn a_url_that_was_changed_in_any_place_is_refused(pool: PgPool) {
         url.replace(&format!("u={ANN}"), "u=user_b"),
         url.replace("v=0.0", "v=0.1"),
         url.replace("&s=", "&s=A"),
-        format!("{}A", &url[..url.len() - 1]),
+        format!("{}{}", &url[..url.len() - 1], if url.ends_with('A') { 'Q' } else { 'A' }),
         url[..url.len() - 2].to_owned(),
     ];
     for url in forged {
