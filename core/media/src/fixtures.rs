@@ -8,6 +8,8 @@ use std::process::Command;
 
 use image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
 
+use super::{FitTo, MediaError, MediaLimits, Thumbnail, ThumbnailFormat, image_thumbnail};
+
 /// What ffmpeg writes with these arguments into a file of this name, opened.
 pub(super) fn by_ffmpeg(name: &str, arguments: &str) -> File {
     let folder = tempfile::tempdir().unwrap();
@@ -140,4 +142,16 @@ pub(super) fn tiff(entries: &[(u16, Vec<u32>)], data: &[u8]) -> Vec<u8> {
     bytes.extend([0; 4]);
     bytes.extend(values);
     bytes
+}
+
+/// The thumbnail of an image, for tests that are not asynchronous.
+pub(super) fn blocking_thumbnail(
+    file: &File,
+    mime: &str,
+    within: FitTo,
+    format: ThumbnailFormat,
+    limits: &MediaLimits,
+) -> Result<Thumbnail, MediaError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(image_thumbnail(file.try_clone().unwrap(), mime, within, format, limits))
 }

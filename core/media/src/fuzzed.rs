@@ -4,10 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    MediaLimits, ThumbnailFormat, conversion, examine, image_thumbnail, jpeg_by_low_frequencies, lzw_decoded,
-    sniff,
-};
+use super::fixtures::blocking_thumbnail;
+use super::{MediaLimits, ThumbnailFormat, conversion, examine, jpeg_by_low_frequencies, lzw_decoded, sniff};
 use crate::FitTo;
 
 /// Every file for this fuzzer, with its content.
@@ -80,7 +78,8 @@ fn every_avif_gives_an_image_or_a_reason() {
     for (path, _) in files {
         let file = std::fs::File::open(&path).unwrap();
         let limits = MediaLimits::default();
-        let made = image_thumbnail(&file, "image/avif", FitTo::Inside(256), ThumbnailFormat::WebP, &limits);
+        let made =
+            blocking_thumbnail(&file, "image/avif", FitTo::Inside(256), ThumbnailFormat::WebP, &limits);
         if path.components().any(|part| part.as_os_str() == "seeds") {
             assert_eq!(made.map(|thumbnail| thumbnail.width).ok(), Some(72), "{}", path.display());
         }
@@ -94,7 +93,7 @@ fn every_image_gives_a_thumbnail_or_a_reason() {
     for (path, content) in files {
         let (limits, file) = (MediaLimits::default(), std::fs::File::open(&path).unwrap());
         let mime = sniff(&content, "").mime;
-        let made = image_thumbnail(&file, mime, FitTo::Inside(256), ThumbnailFormat::WebP, &limits);
+        let made = blocking_thumbnail(&file, mime, FitTo::Inside(256), ThumbnailFormat::WebP, &limits);
         if path.components().any(|part| part.as_os_str() == "seeds") {
             assert!(made.is_ok(), "{}, {mime}: {made:?}", path.display());
         }
@@ -127,7 +126,7 @@ fn changed_images_give_a_thumbnail_or_a_reason_in_time() {
             changed.truncate(changed.len() - random(2) * random(changed.len()));
             let start = std::time::Instant::now();
             let file = super::fixtures::file_of(&changed);
-            let _ = image_thumbnail(&file, mime, FitTo::Inside(256), ThumbnailFormat::WebP, &limits);
+            let _ = blocking_thumbnail(&file, mime, FitTo::Inside(256), ThumbnailFormat::WebP, &limits);
             assert!(start.elapsed().as_secs() < 20, "{}: {:?}", path.display(), start.elapsed());
         }
     }

@@ -11,9 +11,9 @@ use std::process::Command;
 use image::RgbaImage;
 
 use super::facts::examine;
-use super::fixtures::{by_ffmpeg, content, encoded, file_of, tiff, with_segment};
+use super::fixtures::{blocking_thumbnail, by_ffmpeg, content, encoded, file_of, tiff, with_segment};
 use super::limits::MediaLimits;
-use super::thumbnail::{ThumbnailFormat, image_thumbnail};
+use super::thumbnail::ThumbnailFormat;
 use crate::FitTo;
 
 /// Mean difference of a channel that two decoders and a lossy encoder may have.
@@ -22,7 +22,7 @@ const TOLERANCE: f64 = 6.0;
 fn ours(file: &File) -> Result<RgbaImage, String> {
     let limits = MediaLimits::default();
     let (sniffed, _) = examine(file, &limits).unwrap();
-    let made = image_thumbnail(file, sniffed.mime, FitTo::Inside(256), ThumbnailFormat::WebP, &limits);
+    let made = blocking_thumbnail(file, sniffed.mime, FitTo::Inside(256), ThumbnailFormat::WebP, &limits);
     let made = made.map_err(|fault| format!("{}: {}", sniffed.mime, fault.reason))?;
     Ok(image::load_from_memory(&made.bytes).unwrap().to_rgba8())
 }

@@ -10,9 +10,12 @@ pub mod thumbnail;
 pub mod video;
 
 mod audio;
+mod blocking;
 #[cfg(test)]
 mod corpus;
 mod demuxer;
+mod ffmpeg;
+mod fit;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -29,6 +32,7 @@ mod mpeg_audio;
 mod odd_images;
 mod raw;
 mod source;
+mod still;
 mod tracks;
 
 /// The service's allocator: without it, the memory of C decoders is kept by the threads that they ran in.
@@ -37,10 +41,10 @@ mod tracks;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 pub use facts::{Facts, HighDynamicRange, examine, facts, settle};
+pub use fit::FitTo;
 pub use limits::{MediaError, MediaLimits};
 pub use playback::{Conversion, conversion};
 pub use sniff::{Class, Sniffed, is_audio_alone, is_container, is_inline_safe, sniff};
-pub use thumbnail::{
-    FitTo, Thumbnail, ThumbnailFormat, image_thumbnail, jpeg_by_low_frequencies, lzw_decoded,
-};
+pub use still::image_thumbnail;
+pub use thumbnail::{Thumbnail, ThumbnailFormat, decoded_thumbnail, jpeg_by_low_frequencies, lzw_decoded};
 pub use video::{VideoSource, convert, poster, probe};

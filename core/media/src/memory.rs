@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use image::ImageFormat;
 
 use super::fixtures::{encoded, file_of};
-use super::{MediaLimits, ThumbnailFormat, image_thumbnail};
+use super::{MediaLimits, ThumbnailFormat, decoded_thumbnail};
 use crate::FitTo;
 
 /// How many threads make thumbnails, one after another, and stay alive, as those of a server do.
@@ -34,7 +34,7 @@ fn the_memory_of_many_thumbnails_is_returned() {
                 let my_turn = turn.lock().unwrap();
                 for (file, mime) in &images {
                     let limits = MediaLimits::default();
-                    image_thumbnail(file, mime, FitTo::Cover(400, 225), ThumbnailFormat::WebP, &limits)
+                    decoded_thumbnail(file, mime, FitTo::Cover(400, 225), ThumbnailFormat::WebP, &limits)
                         .unwrap();
                 }
                 drop(my_turn);

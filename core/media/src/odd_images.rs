@@ -3,8 +3,8 @@
 use image::{DynamicImage, ImageFormat, RgbaImage};
 use turbojpeg::{Colorspace, Compressor, Image, PixelFormat, Subsamp};
 
-use super::fixtures::{by_ffmpeg, content, encoded, file_of};
-use super::{Facts, MediaError, MediaLimits, ThumbnailFormat, examine, image_thumbnail};
+use super::fixtures::{blocking_thumbnail, by_ffmpeg, content, encoded, file_of};
+use super::{Facts, MediaError, MediaLimits, ThumbnailFormat, examine};
 use crate::FitTo;
 
 fn shown(bytes: &[u8], mime: &str) -> Result<(Facts, RgbaImage), MediaError> {
@@ -12,7 +12,7 @@ fn shown(bytes: &[u8], mime: &str) -> Result<(Facts, RgbaImage), MediaError> {
     let limits = MediaLimits::default();
     let (sniffed, facts) = examine(&file, &limits).unwrap();
     assert_eq!(sniffed.mime, mime);
-    let made = image_thumbnail(&file, mime, FitTo::Inside(256), ThumbnailFormat::WebP, &limits)?;
+    let made = blocking_thumbnail(&file, mime, FitTo::Inside(256), ThumbnailFormat::WebP, &limits)?;
     Ok((facts, image::load_from_memory(&made.bytes).unwrap().into_rgba8()))
 }
 
@@ -198,7 +198,7 @@ fn every_pixel_of_an_icon_keeps_its_colour() {
     let (_, made) = shown(&png, "image/png").unwrap();
     assert_eq!(DynamicImage::from(made).into_rgb8(), icon);
     let (limits, format) = (MediaLimits::default(), ThumbnailFormat::Jpeg);
-    let made = image_thumbnail(&file_of(&png), "image/png", FitTo::Inside(256), format, &limits).unwrap();
+    let made = blocking_thumbnail(&file_of(&png), "image/png", FitTo::Inside(256), format, &limits).unwrap();
     let made = image::load_from_memory(&made.bytes).unwrap().into_rgb8();
     let difference: u32 =
         made.iter().zip(icon.iter()).map(|(one, other)| u32::from(one.abs_diff(*other))).sum();

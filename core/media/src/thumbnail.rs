@@ -1,13 +1,12 @@
 //! Thumbnails of images.
 //! Invariant: an image's size is checked by its header before memory is spent on its pixels; the thumbnail is sRGB,
 //! upright, of the first frame, and carries no metadata.
-//! Never reads a video (see `video`), never caches.
+//! Never starts a process (see `still`, `video`), never caches.
 
 mod alpha;
 mod colour;
 mod decode;
 mod encode;
-mod fit;
 mod pixels;
 mod resize;
 mod shrink;
@@ -18,16 +17,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::metadata::Orientation;
 
-use super::demuxer::HEVC_DEMUXER;
-use super::facts::image_facts;
-use super::heif::{self, Codec, CodedImage, Layer, Rectangle};
+use super::ffmpeg::Frame;
+use super::fit::{Fit, FitTo};
+use super::heif::CodedImage;
 use super::limits::{MediaError, MediaLimits};
 use super::raw;
 use super::source::Source;
-use super::video::{Frame, still};
 use decode::Decoded;
-pub(super) use fit::Fit;
-pub use fit::FitTo;
 use pixels::{Layout, Pixels};
 
 /// How a thumbnail is coded.
@@ -92,36 +88,35 @@ impl Origin {
     }
 }
 
-/// Makes the thumbnail of an image `within` this frame. Blocking: a large image takes up to a few hundred milliseconds of one core.
-/// `mime` is what `sniff` said. The file's cursor stays where it is.
+/// Makes the thumbnail of an image that this process decodes. Blocking: a large image takes up to a few hundred
+/// milliseconds of one core. `mime` is what `sniff` said. The file's cursor stays where it is.
 ///
 /// # Errors
-/// When the image is too large, damaged, or of an unsupported type.
-pub fn image_thumbnail(
+/// When the image is too large, damaged, or of a type that this process does not decode.
+pub fn decoded_thumbnail(
     file: &File,
     mime: &str,
     within: FitTo,
     format: ThumbnailFormat,
     limits: &MediaLimits,
 ) -> Result<Thumbnail, MediaError> {
-    let mut source = Source::new(file, limits.max_image_bytes).map_err(unreadable)?;
-    let origin = Origin::image(mime, source.len());
-    if let "image/avif" | "image/heic" | "image/heif" = mime {
-        let reduction = |size, orientation| Fit::new(within, size, orientation).reduction();
-        let coded = heif::coded_image(&mut source, reduction, limits)?;
-        return match coded.codec {
-            Codec::Hevc => by_ffmpeg(coded, within, (format, origin), limits),
-            Codec::Av1 => guarded(|| finish(decode::av1(coded, within, limits)?, format, origin)),
-        };
-    }
-    if let Some(demuxer) = ffmpeg_demuxer(mime) {
-        return studio(source, demuxer, mime, within, (format, origin), limits);
-    }
+    let source = Source::new(file, limits.max_image_bytes).map_err(unreadable)?;
     // Only the preview in a raw image is read.
     if source.len() > limits.max_image_bytes && !raw::MIMES.contains(&mime) {
-        return Err(MediaError::permanent("the image file is too large to decode"));
+        return Err(MediaError::permanent(TOO_LARGE));
     }
+    let origin = Origin::image(mime, source.len());
     guarded(|| finish(decode::decode(source, mime, within, limits)?, format, origin))
+}
+
+/// The same for the frames of an AVIF file.
+pub(super) fn av1_thumbnail(
+    coded: CodedImage,
+    within: FitTo,
+    (format, origin): (ThumbnailFormat, Origin),
+    limits: &MediaLimits,
+) -> Result<Thumbnail, MediaError> {
+    guarded(|| finish(decode::av1(coded, within, limits)?, format, origin))
 }
 
 /// The first step from a large JPEG to a thumbnail: the image at a quarter or an eighth, as width, height, and samples
@@ -143,7 +138,7 @@ pub fn lzw_decoded(codes: &[u8], literal_width: u8, is_tiff: bool, most: usize) 
     decode::lzw_decoded(codes, literal_width, is_tiff, most)
 }
 
-/// The same as [`image_thumbnail`] for an image in memory, such as a cover.
+/// The same as [`decoded_thumbnail`] for an image in memory, such as a cover.
 pub(super) fn bytes_thumbnail(
     bytes: &[u8],
     mime: &str,
@@ -167,29 +162,14 @@ pub(super) fn frame_thumbnail(
     finish(Decoded { pixels, extent, fit, orientation, matrix: None, icc }, format, origin)
 }
 
-/// ffmpeg decodes images in HEVC, outside of this process.
-fn by_ffmpeg(
+/// The same for a frame of an image's colours and one of its alpha, whose stored pixels have the size `stored`.
+pub(super) fn layers_thumbnail(
+    colours: Frame,
+    (alpha, stored): (Frame, (u32, u32)),
+    fit: Fit,
     coded: CodedImage,
-    within: FitTo,
     (format, origin): (ThumbnailFormat, Origin),
-    limits: &MediaLimits,
 ) -> Result<Thumbnail, MediaError> {
-    let fit = Fit::new(within, coded.shown.size, coded.orientation);
-    let run = || {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unreadable)?;
-        let frame = |layer, shown| runtime.block_on(still(layer, HEVC_DEMUXER, shown, &fit, within, limits));
-        let colours = frame(&coded.colours, coded.shown)?;
-        let Some(alpha) = &coded.alpha else { return Ok((colours, None)) };
-        let shown = coded.shown.scaled(coded.colours.size, alpha.size);
-        Ok((colours, Some((frame(alpha, shown)?, shown.size))))
-    };
-    // A thread of its own, because the caller's may belong to a runtime.
-    let (colours, alpha) =
-        std::thread::scope(|scope| scope.spawn(run).join()).unwrap_or_else(|_| Err(damaged()))?;
-    let Some((alpha, stored)) = alpha else {
-        return frame_thumbnail(colours, fit, coded.orientation, coded.icc, (format, origin));
-    };
     let pixels = alpha::join(of_frame(colours), brightness(alpha), stored, coded.is_premultiplied)?;
     let extent = (f64::from(pixels.width), f64::from(pixels.height));
     let CodedImage { orientation, icc, .. } = coded;
@@ -204,45 +184,6 @@ fn of_frame(Frame { width, height, data }: Frame) -> Pixels {
 fn brightness(Frame { width, height, data }: Frame) -> (Pixels, (f64, f64)) {
     let data = data.as_chunks::<3>().0.iter().map(|[_, green, _]| *green).collect();
     (Pixels { width, height, layout: Layout::Gray, data }, (f64::from(width), f64::from(height)))
-}
-
-/// ffmpeg's names for the formats that it decodes for us, because no small library does.
-fn ffmpeg_demuxer(mime: &str) -> Option<&'static str> {
-    Some(match mime {
-        "image/jp2" => "j2k_pipe",
-        "image/x-exr" => "exr_pipe",
-        "image/vnd-ms.dds" => "dds_pipe",
-        "image/qoi" => "qoi_pipe",
-        _ => return None,
-    })
-}
-
-/// An image of a studio or an archive, by ffmpeg.
-fn studio(
-    mut source: Source<'_>,
-    demuxer: &str,
-    mime: &str,
-    within: FitTo,
-    (format, origin): (ThumbnailFormat, Origin),
-    limits: &MediaLimits,
-) -> Result<Thumbnail, MediaError> {
-    if source.len() > limits.max_image_bytes {
-        return Err(MediaError::permanent("the image file is too large to decode"));
-    }
-    let stream = source.up_to(0, limits.max_image_bytes).ok_or_else(damaged)?;
-    let facts = image_facts(Source::of_bytes(&stream), mime).ok_or_else(damaged)?;
-    let size = facts.width.zip(facts.height).ok_or_else(damaged)?;
-    limits.check_dimensions(size.0, size.1)?;
-    let upright = Orientation::NoTransforms;
-    let fit = Fit::new(within, size, upright);
-    let layer = Layer { stream, tiles: (1, 1), size };
-    let run = || {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unreadable)?;
-        runtime.block_on(still(&layer, demuxer, Rectangle::whole(size), &fit, within, limits))
-    };
-    let frame = std::thread::scope(|scope| scope.spawn(run).join()).unwrap_or_else(|_| Err(damaged()))?;
-    frame_thumbnail(frame, fit, upright, None, (format, origin))
 }
 
 /// Turns a panic in a decoder, which only hostile bytes can cause, into a failure.
@@ -260,13 +201,15 @@ fn finish(decoded: Decoded, format: ThumbnailFormat, origin: Origin) -> Result<T
     Ok(Thumbnail { bytes, mime: format.mime(), width: upright.width, height: upright.height, thumbhash })
 }
 
-fn damaged() -> MediaError {
+pub(super) const TOO_LARGE: &str = "the image file is too large to decode";
+
+pub(super) fn damaged() -> MediaError {
     MediaError::permanent("the image's data is damaged")
 }
 
 /// The failure for an error of reading. Only an error of the system may go away later, and only those have a number:
 /// the read errors of decoders and of our own limits are caused by the content.
-fn unreadable(error: std::io::Error) -> MediaError {
+pub(super) fn unreadable(error: std::io::Error) -> MediaError {
     if error.raw_os_error().is_none() && error.kind() != std::io::ErrorKind::OutOfMemory {
         return damaged();
     }

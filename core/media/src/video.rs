@@ -1,42 +1,28 @@
 //! Posters of videos and audio files; conversion of videos for browsers.
-//! Invariant: ffmpeg runs once (twice where the first run gave nothing or a dark frame), sees only its open files, and
-//! is dead when the future is done or dropped.
-//! Never decodes a video in this process, never opens a path.
+//! Invariant: ffmpeg runs once for a poster, twice where the first run gave nothing or a dark frame.
+//! Never decodes a video in this process.
 
-mod command;
 mod convert;
-mod frame;
 mod probe;
-mod sandbox;
 
 use std::fs::File;
-use std::io::Cursor;
-use std::os::unix::process::ExitStatusExt;
 
-use ffmpeg_sidecar::event::FfmpegEvent;
-use ffmpeg_sidecar::log_parser::FfmpegLogParser;
 use image::metadata::Orientation;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::ChildStdin;
-use tokio::task::spawn_blocking;
 
 use super::audio;
-use super::demuxer::{HEVC_DEMUXER, demuxer};
+use super::blocking::blocking;
+use super::demuxer::demuxer;
 use super::facts::{Facts, examine};
-use super::heif::{Layer, Rectangle};
+use super::ffmpeg::{
+    Frame, Input, Look, NO_FRAME, NO_VIDEO_STREAM, Pace, Task, UNKNOWN_TYPE, not_started, run,
+};
+use super::fit::{Fit, FitTo};
 use super::limits::{MediaError, MediaLimits};
 use super::sniff::{Class, sniff};
 use super::source::Source;
-use super::thumbnail::{Fit, Origin, Thumbnail, ThumbnailFormat, bytes_thumbnail, frame_thumbnail};
-use crate::FitTo;
-use command::{Look, Pace, Task};
+use super::thumbnail::{Origin, Thumbnail, ThumbnailFormat, bytes_thumbnail, frame_thumbnail};
 pub use convert::{VideoSource, convert};
-pub(super) use frame::Frame;
 pub use probe::probe;
-use sandbox::Bounds;
-
-/// Most of ffmpeg's log that is kept to report why it failed, in bytes.
-const MAX_LOG: u64 = 16 << 10;
 
 /// Makes a thumbnail `within` this frame of a video's frame, of an audio file's cover, or else of its waveform.
 /// `mime` is what `sniff` said; `duration_seconds` is what `facts` said and decides which frame is taken.
@@ -80,32 +66,6 @@ async fn draw(
     let upright = Orientation::NoTransforms;
     let fit = Fit::new(within, (frame.width, frame.height), upright);
     blocking(move || frame_thumbnail(frame, fit, upright, None, (format, Origin::VIDEO))).await
-}
-
-/// Decodes a layer of an image by ffmpeg, at no more than twice the size that `fit` gives it.
-pub(super) async fn still(
-    layer: &Layer,
-    demuxer: &str,
-    shown: Rectangle,
-    fit: &Fit,
-    within: FitTo,
-    limits: &MediaLimits,
-) -> Result<Frame, MediaError> {
-    // Twice the result's size, for the sharper filter that follows.
-    let shrink = (fit.reduction() / 2.0).max(1.0);
-    let scaled = |side: u32| (f64::from(side) / shrink).ceil() as u32;
-    let task = Task::Still {
-        tiles: layer.tiles,
-        size: layer.size,
-        shown,
-        scaled: (scaled(shown.size.0), scaled(shown.size.1)),
-        whole: (demuxer != HEVC_DEMUXER).then_some(layer.stream.len()),
-    };
-    let work = run(Input::Stream(&layer.stream), demuxer, task, within, limits);
-    match tokio::time::timeout(limits.ffmpeg_wall_clock, work).await {
-        Ok(frame) => frame,
-        Err(_) => Err(MediaError::temporary("decoding took too long")),
-    }
 }
 
 /// A frame near a tenth of the video, else its first frame, else a waveform if there is no video stream.
@@ -219,117 +179,6 @@ async fn cover(
         Ok(bytes_thumbnail(&bytes, cover_type.mime, within, format, &limits).ok())
     })
     .await
-}
-
-const UNKNOWN_TYPE: &str = "files of this type cannot be decoded";
-const NO_VIDEO_STREAM: &str = "the file has no video stream";
-const NO_FRAME: &str = "nothing in the file could be decoded";
-const UNSUPPORTED: &str = "the file's codec is not supported";
-const DAMAGED: &str = "the file's data is damaged";
-
-/// The exit code of a shell for a program that does not exist (POSIX, 2.8.2).
-const NOT_FOUND: i32 = 127;
-
-/// What ffmpeg reads.
-#[derive(Clone, Copy)]
-enum Input<'a> {
-    File(&'a File),
-    Stream(&'a [u8]),
-}
-
-/// Runs ffmpeg for one frame.
-async fn run(
-    input: Input<'_>,
-    demuxer: &str,
-    task: Task,
-    within: FitTo,
-    limits: &MediaLimits,
-) -> Result<Frame, MediaError> {
-    let command = command::ffmpeg(demuxer, task, within, limits);
-    let (file, stream) = match input {
-        Input::File(file) => (Some(file), &[][..]),
-        Input::Stream(stream) => (None, stream),
-    };
-    let mut ffmpeg =
-        sandbox::start(command, file, None, Bounds::reading(limits)).await.map_err(not_started)?;
-    let child = &mut ffmpeg.child;
-    let pipe = child.stdin.take();
-    let (Some(mut output), Some(log)) = (child.stdout.take(), child.stderr.take()) else {
-        return Err(MediaError::temporary("ffmpeg has no output"));
-    };
-    let take_frame = async {
-        let frame = frame::choose(&mut output, limits).await;
-        if !matches!(frame, Ok(None)) {
-            // It may still be decoding frames that are not needed.
-            let _ = child.start_kill();
-        }
-        frame
-    };
-    let (frame, log, ()) = tokio::join!(take_frame, read_log(log), feed(pipe, stream));
-    if let Some(frame) = frame? {
-        return Ok(frame);
-    }
-    let status = child.wait().await.map_err(not_started)?;
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => Err(MediaError::temporary(format!("decoding was stopped by signal {signal}"))),
-        (_, Some(NOT_FOUND)) => Err(MediaError::temporary("ffmpeg is not installed")),
-        _ => Err(MediaError::permanent(reason(&log))),
-    }
-}
-
-/// Writes the stream and closes the pipe. A decoder that has seen enough stops reading, which is not an error.
-async fn feed(pipe: Option<ChildStdin>, stream: &[u8]) {
-    if let Some(mut pipe) = pipe {
-        let _ = pipe.write_all(stream).await;
-    }
-}
-
-/// The start of the log; the rest is read and dropped, so that ffmpeg never waits for us.
-async fn read_log(mut log: impl AsyncRead + Unpin) -> Vec<u8> {
-    let mut kept = Vec::new();
-    let _ = (&mut log).take(MAX_LOG).read_to_end(&mut kept).await;
-    let _ = tokio::io::copy(&mut log, &mut tokio::io::sink()).await;
-    kept
-}
-
-/// What ffmpeg's log says, for a person.
-fn reason(log: &[u8]) -> &'static str {
-    const REASONS: [(&str, &str); 8] = [
-        ("moov atom not found", "the video is incomplete: its index is missing"),
-        ("matches no streams", NO_VIDEO_STREAM),
-        ("does not contain any stream", NO_VIDEO_STREAM),
-        ("Output file #0 does not contain", NO_VIDEO_STREAM),
-        ("Decoder (codec", UNSUPPORTED),
-        ("Decoding requested, but no decoder found", UNSUPPORTED),
-        ("No such filter", "this server's ffmpeg cannot convert HDR video to SDR"),
-        ("Invalid data found", DAMAGED),
-    ];
-    let mut parser = FfmpegLogParser::new(std::io::BufReader::new(Cursor::new(log)));
-    let mut said = String::new();
-    while let Ok(event) = parser.parse_next_event() {
-        match event {
-            FfmpegEvent::LogEOF => break,
-            FfmpegEvent::Log(_, line) | FfmpegEvent::Error(line) => said.push_str(&line),
-            _ => {}
-        }
-    }
-    REASONS.iter().find(|(mark, _)| said.contains(mark)).map_or(NO_FRAME, |(_, reason)| reason)
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, MediaError> + Send + 'static,
-) -> Result<T, MediaError> {
-    spawn_blocking(work).await.unwrap_or_else(|_| Err(MediaError::temporary("the decoder stopped")))
-}
-
-fn not_started(error: std::io::Error) -> MediaError {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => MediaError::temporary("there is no shell to start ffmpeg"),
-        std::io::ErrorKind::Unsupported => {
-            MediaError::temporary("this server's kernel cannot confine ffmpeg (JAM_SANDBOX)")
-        }
-        kind => MediaError::temporary(format!("ffmpeg could not be started: {kind}")),
-    }
 }
 
 #[cfg(test)]

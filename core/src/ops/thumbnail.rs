@@ -80,6 +80,7 @@ pub(in crate::ops) fn key(name: &Name<'_>) -> Result<BlobKey> {
 ///
 /// # Errors
 /// [`Error::NotFound`] when its file is gone, [`Error::ThumbnailUnavailable`] with the reason when none can be made.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn get(app: &App, wanted: &Wanted<'_>, mut found: Found) -> Result<Thumbnail> {
     let deadline = Instant::now() + PATIENCE;
     let mut pause = FIRST_PAUSE;
@@ -131,6 +132,7 @@ pub enum Made {
 ///
 /// # Errors
 /// [`Error::NotFound`] when the file is gone; a failure that may pass. One that will not pass is recorded instead.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn make(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
     let (owned, user) = (app.clone(), wanted.user.clone());
     let Wanted { file, kind, format, .. } = *wanted;
@@ -256,18 +258,17 @@ async fn draw(
     metrics::histogram!("jam_decoder_wait_seconds").record(asked.elapsed().as_secs_f64());
     let source = app.volume.open_blob(&BlobKey::parse(&file.file_path)?).await?;
     let (mime_type, limits) = (file.mime_type.clone(), app.media_limits.clone());
-    if !mime_type.starts_with("image/") {
-        let poster = media::poster(source, &mime_type, file.duration_seconds, frame, format, &limits);
-        let drawn = AssertUnwindSafe(poster).catch_unwind().await;
-        drop(permit);
-        return Ok(drawn.unwrap_or_else(|_| Err(damaged())));
-    }
-    let drawn = tokio::task::spawn_blocking(move || {
-        // Nobody can stop a decoder: the permit stays with it until it has ended.
-        let _permit = permit;
-        media::image_thumbnail(&source, &mime_type, frame, format, &limits)
-    });
-    Ok(drawn.await.unwrap_or_else(|_| Err(damaged())))
+    // Nobody can stop a decoder: this is never dropped before it has ended, because `make` outlives its caller.
+    let making = async {
+        if mime_type.starts_with("image/") {
+            media::image_thumbnail(source, &mime_type, frame, format, &limits).await
+        } else {
+            media::poster(source, &mime_type, file.duration_seconds, frame, format, &limits).await
+        }
+    };
+    let drawn = AssertUnwindSafe(making).catch_unwind().await;
+    drop(permit);
+    Ok(drawn.unwrap_or_else(|_| Err(damaged())))
 }
 
 /// A decoder that panics says something about the file, not about us: it fails for good.

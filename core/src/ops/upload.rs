@@ -10,6 +10,7 @@ mod fork;
 pub mod join;
 mod listener;
 mod lock;
+mod parts;
 pub mod proof;
 pub mod session;
 mod stored;
@@ -109,6 +110,7 @@ impl Receiving {
     /// # Errors
     /// [`Error::TypeRefused`], [`Error::TypeMismatch`], [`Error::QuotaExceeded`], [`Error::TooManyStoredFiles`],
     /// [`Error::VolumeFull`], [`Error::TooManyRequests`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn start(app: &App, owner: &Owner, incoming: Incoming<'_>) -> Result<Self> {
         let sniffed = media::sniff(incoming.head, incoming.name.as_str());
         let file_type = file_type(&sniffed, incoming.declared)?;
@@ -154,6 +156,7 @@ impl Receiving {
     /// # Errors
     /// [`Error::FileTooLarge`], [`Error::QuotaExceeded`] when there are more than were reserved and the quota does not
     /// hold them, [`Error::VolumeFull`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn append(&mut self, chunk: Bytes) -> Result<()> {
         let limits = &self.held.app.config.limits;
         self.received_bytes += chunk.len() as u64;
@@ -170,6 +173,7 @@ impl Receiving {
     ///
     /// # Errors
     /// As [`Receiving::append`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn finish(self) -> Result<Received> {
         let Self { held, name, sniffed, writer, granted, .. } = self;
         let Staged { file, size, sha256 } = writer.finish().await?;
@@ -181,6 +185,7 @@ impl Receiving {
     }
 
     /// Gives the file up; see [`Received::cancel`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn cancel(self) {
         self.held.cancel().await;
     }
@@ -213,6 +218,7 @@ impl Received {
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`] of the owner.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn assign(&mut self, owner: &UserId) -> Result<()> {
         let held = &mut self.held;
         if held.is_assigned {
@@ -232,6 +238,7 @@ impl Received {
 
     /// Gives the file up: on return its bytes are gone and its reservation is free for the next one. If the database or
     /// the volume does not answer, that happens later.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn cancel(self) {
         self.held.cancel().await;
     }
@@ -248,6 +255,7 @@ impl Received {
 ///
 /// # Errors
 /// [`Error::QuotaExceeded`], [`Error::TooManyStoredFiles`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn require_any_room(app: &App, user: &UserId) -> Result<()> {
     let usage = db::storage::get(&mut *app.db.conn().await?, user).await?;
     let Some(usage) = usage else { return Ok(()) };
@@ -266,6 +274,7 @@ pub async fn require_any_room(app: &App, user: &UserId) -> Result<()> {
 /// # Errors
 /// [`Error::TypeMismatch`] before anything happened; [`Error::TooManyStoredFiles`]; [`Error::Unavailable`];
 /// [`Error::Conflict`] when an upload was cancelled meanwhile.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn complete(
     app: &App,
     user: &UserId,
@@ -386,6 +395,7 @@ async fn cancel_patiently(app: &App, user: &UserId, id: UploadId) {
 ///
 /// # Errors
 /// When Postgres or the volume does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn cancel(app: &App, user: &UserId, id: UploadId, reason: Reason) -> Result<bool> {
     let marked = db::uploads::set_cancelling(&mut *app.db.conn().await?, user, id, reason).await?;
     let Some(paths) = marked else {

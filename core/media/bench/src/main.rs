@@ -77,7 +77,12 @@ fn time(path: &Path, variant: &str, times: usize, out: &Path) -> Result<Cost> {
     let length = file.read_at(&mut head, 0)?;
     let mime = sniff(&head[..length], "").mime;
     let limits = MediaLimits::default();
-    let make = || image_thumbnail(&file, mime, frame, ThumbnailFormat::WebP, &limits);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let make = || {
+        let file = file.try_clone()?;
+        let made = runtime.block_on(image_thumbnail(file, mime, frame, ThumbnailFormat::WebP, &limits));
+        anyhow::Ok(made?)
+    };
     let before = peak_rss_mib()?;
     std::fs::write(out, make()?.bytes)?;
     let (start, cpu) = (Instant::now(), cpu_ms()?);

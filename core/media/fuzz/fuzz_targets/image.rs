@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::Once;
 use std::time::Duration;
 
-use jam_media::{MediaLimits, ThumbnailFormat, image_thumbnail, sniff};
+use jam_media::{MediaLimits, ThumbnailFormat, decoded_thumbnail, sniff};
 use jam_media::FitTo;
 use libfuzzer_sys::fuzz_target;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -45,7 +45,7 @@ fuzz_target!(|content: &[u8]| {
         max_svg_work: 1e7,
         ..MediaLimits::default()
     };
-    if let Ok(thumbnail) = image_thumbnail(&file, mime, FitTo::Inside(256), ThumbnailFormat::WebP, &limits) {
+    if let Ok(thumbnail) = decoded_thumbnail(&file, mime, FitTo::Inside(256), ThumbnailFormat::WebP, &limits) {
         assert!(thumbnail.width > 0 && thumbnail.height > 0 && !thumbnail.bytes.is_empty());
     }
 });

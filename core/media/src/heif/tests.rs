@@ -3,9 +3,9 @@
 use super::*;
 use crate::FitTo;
 use crate::facts::{Facts, facts as facts_of};
-use crate::fixtures::{by_ffmpeg, content, file_of};
+use crate::fixtures::{blocking_thumbnail, by_ffmpeg, content, file_of};
 use crate::sniff::sniff;
-use crate::thumbnail::{ThumbnailFormat, image_thumbnail};
+use crate::thumbnail::ThumbnailFormat;
 
 fn part(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
     [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat()
@@ -116,7 +116,8 @@ fn grid() -> Vec<u8> {
 
 fn thumbnail(bytes: &[u8], kind: FitTo) -> Result<image::RgbaImage, MediaError> {
     let mime = sniff(bytes, "x").mime;
-    let made = image_thumbnail(&file_of(bytes), mime, kind, ThumbnailFormat::WebP, &MediaLimits::default())?;
+    let made =
+        blocking_thumbnail(&file_of(bytes), mime, kind, ThumbnailFormat::WebP, &MediaLimits::default())?;
     Ok(image::load_from_memory(&made.bytes).unwrap().to_rgba8())
 }
 

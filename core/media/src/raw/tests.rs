@@ -6,9 +6,9 @@ use super::*;
 use crate::Class;
 use crate::FitTo;
 use crate::facts::{Facts, examine};
-use crate::fixtures::{encoded, file_of, tiff};
+use crate::fixtures::{blocking_thumbnail, encoded, file_of, tiff};
 use crate::limits::MediaLimits;
-use crate::thumbnail::{ThumbnailFormat, image_thumbnail};
+use crate::thumbnail::ThumbnailFormat;
 
 /// What the file is, its size as shown, and whether its small variant is upright and red at the upper left.
 #[track_caller]
@@ -19,7 +19,7 @@ fn check(bytes: &[u8], mime: &str, size: (u32, u32), variant: (u32, u32)) {
     assert_eq!(sniffed.mime, mime);
     assert_eq!(sniffed.class, Class::Image);
     assert_eq!(facts, Facts { width: Some(size.0), height: Some(size.1), ..Facts::default() }, "{mime}");
-    let made = image_thumbnail(&file, mime, FitTo::Inside(256), ThumbnailFormat::WebP, &limits).unwrap();
+    let made = blocking_thumbnail(&file, mime, FitTo::Inside(256), ThumbnailFormat::WebP, &limits).unwrap();
     assert_eq!((made.width, made.height), variant, "{mime}");
     let pixels = image::load_from_memory(&made.bytes).unwrap().to_rgb8();
     assert!(pixels.get_pixel(10, 10).0[0] > 200, "{mime} {:?}", pixels.get_pixel(10, 10));

@@ -1,9 +1,9 @@
 //! Colours and alpha, where a file stores them separately.
 
 use super::damaged;
-use super::fit::Fit;
 use super::pixels::{Layout, Pixels};
 use super::resize;
+use crate::fit::Fit;
 use crate::limits::MediaError;
 
 /// RGB and a plane of alpha, which covers the same part of the image and is scaled to the same size, as RGBA.

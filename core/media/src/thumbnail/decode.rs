@@ -22,10 +22,9 @@ use image::ImageFormat;
 use image::metadata::Orientation;
 
 use super::colour::Matrix;
-use super::fit::Fit;
 use super::pixels::Pixels;
 use super::{damaged, unreadable};
-use crate::FitTo;
+use crate::fit::{Fit, FitTo};
 use crate::limits::{MediaError, MediaLimits};
 use crate::raw::MIMES as RAW;
 use crate::source::Source;

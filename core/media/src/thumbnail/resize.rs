@@ -4,8 +4,8 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::damaged;
-use super::fit::Fit;
 use super::pixels::{Layout, Pixels};
+use crate::fit::Fit;
 use crate::limits::MediaError;
 
 /// Crops to the part that `fit` shows and scales it to the output size.

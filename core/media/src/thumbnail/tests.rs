@@ -5,18 +5,20 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, Rgba, RgbaImage};
 
 use super::*;
-use crate::fixtures::{by_ffmpeg, content, encoded, file_of, with_orientation, with_segment};
+use crate::fixtures::{
+    blocking_thumbnail, by_ffmpeg, content, encoded, file_of, with_orientation, with_segment,
+};
 
 const RED: [u8; 3] = [255, 0, 0];
 const BLUE: [u8; 3] = [0, 0, 255];
 
 fn thumbnail_of(bytes: &[u8], mime: &str, kind: FitTo) -> Thumbnail {
-    image_thumbnail(&file_of(bytes), mime, kind, ThumbnailFormat::WebP, &MediaLimits::default()).unwrap()
+    blocking_thumbnail(&file_of(bytes), mime, kind, ThumbnailFormat::WebP, &MediaLimits::default()).unwrap()
 }
 
 fn failure(bytes: &[u8], mime: &str) -> MediaError {
     let limits = MediaLimits::default();
-    image_thumbnail(&file_of(bytes), mime, FitTo::Inside(256), ThumbnailFormat::WebP, &limits).unwrap_err()
+    blocking_thumbnail(&file_of(bytes), mime, FitTo::Inside(256), ThumbnailFormat::WebP, &limits).unwrap_err()
 }
 
 fn decoded(thumbnail: &Thumbnail) -> RgbaImage {
@@ -141,7 +143,8 @@ fn alpha_is_kept_in_webp_and_white_in_jpeg() {
     image.write_to(&mut png, ImageFormat::Png).unwrap();
     let file = file_of(png.get_ref());
     let make = |format| {
-        let made = image_thumbnail(&file, "image/png", FitTo::Inside(256), format, &MediaLimits::default());
+        let made =
+            blocking_thumbnail(&file, "image/png", FitTo::Inside(256), format, &MediaLimits::default());
         decoded(&made.unwrap())
     };
     let webp = make(ThumbnailFormat::WebP);
@@ -195,8 +198,13 @@ fn an_animation_shows_its_first_frame() {
     let video = "-f lavfi -i color=red:size=320x240:duration=0.5:rate=4 -f lavfi -i color=blue:size=320x240:duration=0.5:rate=4 -filter_complex concat";
     for (name, mime, codec) in [("a.gif", "image/gif", ""), ("a.webp", "image/webp", "-c:v libwebp_anim")] {
         let file = by_ffmpeg(name, &format!("{video} {codec}"));
-        let thumbnail =
-            image_thumbnail(&file, mime, FitTo::Inside(256), ThumbnailFormat::WebP, &MediaLimits::default());
+        let thumbnail = blocking_thumbnail(
+            &file,
+            mime,
+            FitTo::Inside(256),
+            ThumbnailFormat::WebP,
+            &MediaLimits::default(),
+        );
         assert_colour(&decoded(&thumbnail.unwrap()), (128, 96), RED);
     }
 }

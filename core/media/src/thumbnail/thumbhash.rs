@@ -1,9 +1,9 @@
 //! A placeholder in about 25 bytes, painted while the image itself loads: its colours and its rough shapes.
 //! The format is that of <https://evanw.github.io/thumbhash/>, by its author's own library.
 
-use super::fit::Fit;
 use super::pixels::{Layout, Pixels};
 use super::resize;
+use crate::fit::Fit;
 use crate::limits::MediaError;
 
 /// Longest side of what is hashed, in pixels: more than enough for the seven waves that a hash holds across.

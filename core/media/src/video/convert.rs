@@ -12,12 +12,13 @@ use nix::libc;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
 use super::probe::streams;
-use super::sandbox::{self, Bounds};
-use super::{
-    DAMAGED, MAX_LOG, NO_FRAME, NOT_FOUND, UNKNOWN_TYPE, UNSUPPORTED, blocking, command, not_started, reason,
-};
+use crate::blocking::blocking;
 use crate::demuxer::demuxer;
 use crate::facts::{HighDynamicRange, facts};
+use crate::ffmpeg::sandbox::{self, Bounds};
+use crate::ffmpeg::{
+    DAMAGED, MAX_LOG, NO_FRAME, NOT_FOUND, UNKNOWN_TYPE, UNSUPPORTED, command, not_started, reason,
+};
 use crate::limits::{MediaError, MediaLimits};
 use crate::playback::{self, Conversion};
 use crate::sniff::MP4;

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::ChildStdout;
 
-use super::not_started;
-use super::sandbox::{self, Bounds};
 use crate::demuxer::demuxer;
 use crate::facts::Facts;
+use crate::ffmpeg::not_started;
+use crate::ffmpeg::sandbox::{self, Bounds};
 use crate::limits::{MediaError, MediaLimits};
 
 /// Most of ffprobe's output that is read, in bytes.

@@ -1,20 +1,15 @@
-//! Joining parts to one file: the service itself is the writer, so a join goes on after a crash as any upload does.
+//! Beginning to join parts to one file; `parts` copies them.
 //! Invariant: a part's bytes are promised once: its reservation moves to the whole when the join begins.
 
-use super::append::{Appending, Chunks};
 use super::session::{self, New, Paths};
-use super::{cancel, finish, lock, stored};
+use super::stored;
 use crate::app::App;
-use crate::blob::{BlobKey, Writer};
 use crate::crash;
-use crate::db::sessions::{self, Open, Session};
-use crate::db::uploads::Reason;
+use crate::db::sessions::{self, Session};
 use crate::db::{self, retrying};
 use crate::error::{Error, Result};
 use crate::ids::UploadId;
 use crate::model::{ByteSize, UploadRole};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use std::ops::Range;
 
 /// Parts of one file at most.
 pub const MAX_PARTS: usize = 100;
@@ -27,6 +22,7 @@ pub const MAX_PARTS: usize = 100;
 /// # Errors
 /// [`Error::Conflict`] for a part that is not one, not whole or joined already; [`Error::FileTooLarge`],
 /// [`Error::VolumeFull`], and what finishing ends with.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn join(app: &App, new: New, parts: &[Session]) -> Result<Session> {
     let ids: Vec<UploadId> = parts.iter().map(|part| part.id).collect();
     let owned = app.clone();
@@ -101,48 +97,4 @@ fn whole_part(part: &Session) -> Result<ByteSize> {
         Some(length) if length == part.durable.offset() => refuse("A part is joined already"),
         _ => refuse("A part is not complete"),
     }
-}
-
-/// Goes on with a join under its lock.
-pub(super) async fn go_on(app: &App, mut session: Session, open: Open, writer: Writer) -> Result<Session> {
-    let chunks = rest_of_parts(app, &session, writer.durable().offset().bytes()).await?;
-    let epoch = lock::claim(app, &session, &open, &writer, true).await?;
-    let mut joining = Appending::new(app, &session, writer, epoch, open.reserved);
-    let copied = joining.copy(chunks).await;
-    joining.settle(copied).await?;
-    crash::point("join.copied");
-    let Appending { writer, .. } = joining;
-    session.durable = writer.durable().clone();
-    let finished = finish::finish(app, session, open, writer).await?;
-    crash::point("join.finished");
-    for part in &finished.part_ids {
-        cancel(app, &finished.user_id, *part, Reason::Wanted).await?;
-    }
-    Ok(finished)
-}
-
-/// What is still to be copied after `done_bytes`. Without one of its parts the join can never end: it is cancelled.
-async fn rest_of_parts(app: &App, session: &Session, done_bytes: u64) -> Result<Chunks> {
-    let mut pieces: Vec<(BlobKey, ByteSize, Range<u64>)> = Vec::new();
-    let mut start_bytes = 0;
-    for id in &session.part_ids {
-        let part = sessions::get(&mut *app.db.conn().await?, *id).await?;
-        let Some((length, open)) = part.and_then(|part| part.length.zip(part.open)) else {
-            cancel(app, &session.user_id, session.id, Reason::Wanted).await?;
-            return Err(Error::Gone);
-        };
-        let skipped_bytes = done_bytes.saturating_sub(start_bytes).min(length.bytes());
-        pieces.push((open.staging, length, skipped_bytes..length.bytes()));
-        start_bytes += length.bytes();
-    }
-    let volume = app.volume.clone();
-    let read = move |(key, length, range): (BlobKey, ByteSize, Range<u64>)| {
-        let volume = volume.clone();
-        async move { Ok::<_, Error>(volume.read(&key, length, range).await?.map_err(unreadable)) }
-    };
-    Ok(stream::iter(pieces).then(read).try_flatten().boxed())
-}
-
-fn unreadable(cause: std::io::Error) -> Error {
-    Error::Internal(anyhow::Error::new(cause).context("reading a part"))
 }

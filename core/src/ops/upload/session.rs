@@ -3,7 +3,7 @@
 
 use super::lock::{self, Acquired, Persistence};
 use super::stored;
-use super::{LAST_STEP, cancel, finish, join, no_room};
+use super::{LAST_STEP, cancel, finish, no_room, parts};
 use crate::app::App;
 use crate::blob::{BlobKey, Folder};
 use crate::crash;
@@ -56,6 +56,7 @@ pub struct New {
 /// # Errors
 /// [`Error::FileTooLarge`], [`Error::VolumeFull`], [`Error::QuotaExceeded`], [`Error::TooManyStoredFiles`],
 /// [`Error::TooManyUploads`], [`Error::TooManyRequests`]; [`Error::Conflict`] for a key that was used for something else.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn create(app: &App, new: New) -> Result<Session> {
     let owned = app.clone();
     app.outlive(async move { Box::pin(create_to_the_end(&owned, new)).await }).await
@@ -122,6 +123,7 @@ async fn begin(app: &App, new: &New, want: ByteSize) -> Result<Begun> {
 }
 
 /// The upload that was made under this key. One that was given up is forgotten: the key makes another.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn find_by_key(
     conn: &mut PgConnection,
     user: &UserId,
@@ -139,6 +141,7 @@ pub(super) async fn find_by_key(
 }
 
 /// The same creation again: its answer was lost.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn repeat(app: &App, id: UploadId, new: &New, part_ids: &[UploadId]) -> Result<Session> {
     let session = stored::load(app, id).await?;
     let is_same = (session.length == new.length || new.role == UploadRole::Joined)
@@ -215,6 +218,7 @@ pub(super) fn session_row<'a>(new: &'a New, id: UploadId, part_ids: &'a [UploadI
 ///
 /// # Errors
 /// When Postgres or the volume does not answer: then it expires.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn discard(app: &App, user: &UserId, id: UploadId) -> Result<()> {
     cancel(app, user, id, Reason::Wanted).await?;
     sessions::forget(&mut *app.db.conn().await?, user, id).await.map(drop)
@@ -235,6 +239,7 @@ async fn require_few(app: &App, conn: &mut PgConnection, user: &UserId) -> Resul
 ///
 /// # Errors
 /// [`Error::NotFound`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn find(
     app: &App,
     id: UploadId,
@@ -251,6 +256,7 @@ pub async fn find(
 ///
 /// # Errors
 /// [`Error::Gone`], [`Error::UploadLocked`], and what finishing ends with.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn refresh(app: &App, session: Session) -> Result<Session> {
     let owned = app.clone();
     app.outlive(async move { Box::pin(refresh_to_the_end(&owned, session)).await }).await
@@ -264,7 +270,7 @@ async fn refresh_to_the_end(app: &App, session: Session) -> Result<Session> {
         Acquired::Busy => Ok(session),
         Acquired::Ended(session) if session.file_id.is_some() => Ok(*session),
         Acquired::Ended(_) => Err(Error::Gone),
-        Acquired::Held(held) => advance(app, *held).await,
+        Acquired::Held(held) => Box::pin(advance(app, *held)).await,
     }
 }
 
@@ -273,10 +279,11 @@ async fn refresh_to_the_end(app: &App, session: Session) -> Result<Session> {
 ///
 /// # Errors
 /// As [`refresh`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn finish_due(app: &App, id: UploadId) -> Result<bool> {
     match lock::acquire(app, id, Persistence::Yield).await? {
         Acquired::Busy | Acquired::Ended(_) => Ok(false),
-        Acquired::Held(held) => Ok(advance(app, *held).await?.file_id.is_some()),
+        Acquired::Held(held) => Ok(Box::pin(advance(app, *held)).await?.file_id.is_some()),
     }
 }
 
@@ -284,7 +291,7 @@ async fn advance(app: &App, held: lock::Held) -> Result<Session> {
     let (known, counted) = (held.session.durable.offset(), held.session.boot);
     let (mut session, open, writer) = held.recover(app).await?;
     if session.role == UploadRole::Joined && !open.is_finalizing {
-        return join::go_on(app, session, open, writer).await;
+        return parts::join(app, session, open, writer).await;
     }
     let at = writer.durable().clone();
     if at.offset() != known || (counted.is_some() && counted != Some(app.volume.boot())) {
@@ -299,6 +306,7 @@ async fn advance(app: &App, held: lock::Held) -> Result<Session> {
 ///
 /// # Errors
 /// When Postgres or the volume does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn end(app: &App, session: &Session) -> Result<()> {
     let (owned, user, id) = (app.clone(), session.user_id.clone(), session.id);
     app.outlive(async move {

@@ -9,12 +9,11 @@ use re_rav1d::dav1d::{
 };
 
 use super::{Decoded, damaged};
-use crate::FitTo;
+use crate::fit::{Fit, FitTo};
 use crate::heif::{CodedImage, Layer, Rectangle};
 use crate::limits::{MediaError, MediaLimits};
 use crate::thumbnail::alpha;
 use crate::thumbnail::colour::{self, Matrix, Range};
-use crate::thumbnail::fit::Fit;
 use crate::thumbnail::pixels::Layout;
 use crate::thumbnail::shrink::Shrinker;
 

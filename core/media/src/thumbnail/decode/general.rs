@@ -6,11 +6,10 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::{Decoded, damaged};
-use crate::FitTo;
 use crate::facts::orientation_of;
+use crate::fit::{Fit, FitTo};
 use crate::limits::{MediaError, MediaLimits};
 use crate::source::Source;
-use crate::thumbnail::fit::Fit;
 use crate::thumbnail::pixels::Pixels;
 
 pub(super) fn decode(

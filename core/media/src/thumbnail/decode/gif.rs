@@ -7,10 +7,9 @@ use image::metadata::Orientation;
 
 use super::lzw::{Dialect, Lzw};
 use super::{Decoded, damaged};
-use crate::FitTo;
+use crate::fit::{Fit, FitTo};
 use crate::limits::{MediaError, MediaLimits};
 use crate::source::Source;
-use crate::thumbnail::fit::Fit;
 use crate::thumbnail::pixels::Layout;
 use crate::thumbnail::shrink::Shrinker;
 

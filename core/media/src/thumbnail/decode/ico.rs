@@ -3,7 +3,7 @@
 use image::ImageFormat;
 
 use super::{Decoded, damaged, general, png, whole};
-use crate::FitTo;
+use crate::fit::FitTo;
 use crate::limits::{MediaError, MediaLimits};
 use crate::source::Source;
 

@@ -14,11 +14,10 @@ use image::metadata::Orientation;
 use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor};
 
 use super::{Decoded, damaged, unreadable, whole};
-use crate::FitTo;
+use crate::fit::{Fit, FitTo};
 use crate::jpeg_header::JpegHeader;
 use crate::limits::{MediaError, MediaLimits};
 use crate::source::Source;
-use crate::thumbnail::fit::Fit;
 use crate::thumbnail::pixels::{Layout, Pixels};
 use low_frequencies::Scale;
 

@@ -17,11 +17,10 @@ use jxl_oxide::{
 };
 
 use super::{Decoded, damaged};
-use crate::FitTo;
 use crate::facts::{JXL_CODESTREAM as CODESTREAM, JxlParts};
+use crate::fit::{Fit, FitTo};
 use crate::limits::{MediaError, MediaLimits};
 use crate::source::Source;
-use crate::thumbnail::fit::Fit;
 use crate::thumbnail::pixels::Layout;
 use crate::thumbnail::shrink::Shrinker;
 

@@ -7,11 +7,10 @@ use image::metadata::Orientation;
 use png::{ColorType, Decoder, DecodingError, Limits, Reader, Transformations};
 
 use super::{Decoded, damaged, general, unreadable};
-use crate::FitTo;
 use crate::facts::png_orientation;
+use crate::fit::{Fit, FitTo};
 use crate::limits::{MediaError, MediaLimits};
 use crate::source::Source;
-use crate::thumbnail::fit::Fit;
 use crate::thumbnail::pixels::Layout;
 use crate::thumbnail::shrink::Shrinker;
 

@@ -5,10 +5,9 @@ use image::metadata::Orientation;
 
 use super::tiff::{Alpha, Converter, Meaning, Number, Samples, pack_bits};
 use super::{Decoded, damaged};
-use crate::FitTo;
+use crate::fit::{Fit, FitTo};
 use crate::limits::{MediaError, MediaLimits};
 use crate::source::Source;
-use crate::thumbnail::fit::Fit;
 use crate::thumbnail::shrink::Shrinker;
 
 /// The header before the image.

@@ -1,7 +1,7 @@
 //! A raw image by the JPEG that the camera put into the file.
 
 use super::{Decoded, damaged, jpeg, tiff};
-use crate::FitTo;
+use crate::fit::FitTo;
 use crate::limits::{MediaError, MediaLimits};
 use crate::raw::Raw;
 use crate::source::Source;

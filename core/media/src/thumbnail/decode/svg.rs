@@ -9,11 +9,10 @@ use resvg::usvg::filter::Kind;
 use resvg::usvg::{Group, ImageHrefResolver, Node, Options, Paint, Rect, Tree, roxmltree};
 
 use super::{Decoded, damaged, whole};
-use crate::FitTo;
+use crate::fit::{Fit, FitTo};
 use crate::limits::{MediaError, MediaLimits};
 use crate::source::Source;
 use crate::thumbnail::alpha::divided;
-use crate::thumbnail::fit::Fit;
 use crate::thumbnail::pixels::{Layout, Pixels};
 
 /// How deep elements may be nested; drawings have fewer than 30.

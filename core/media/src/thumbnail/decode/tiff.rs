@@ -9,14 +9,14 @@ mod samples;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
 use super::{Decoded, damaged, jpeg, unreadable};
-use crate::FitTo;
+use crate::fit::{Fit, FitTo};
 use crate::limits::{MediaError, MediaLimits};
 use crate::source::Source;
-use crate::thumbnail::fit::Fit;
 use crate::thumbnail::shrink::Shrinker;
 pub(super) use chunk::pack_bits;
-use chunk::{Coding, Predictor, Shape};
+use chunk::{Coding, Predictor};
 use description::Description;
+use samples::Shape;
 pub(super) use samples::{Alpha, Converter, Meaning, Number, Samples};
 
 pub(super) fn decode(

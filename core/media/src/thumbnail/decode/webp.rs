@@ -7,10 +7,9 @@ use image::metadata::Orientation;
 use webpx::{ColorMode, Decoder, DecoderConfig, ImageInfo, Limits, StreamingDecoder};
 
 use super::{Decoded, damaged, general, whole};
-use crate::FitTo;
+use crate::fit::{Fit, FitTo};
 use crate::limits::{MediaError, MediaLimits};
 use crate::source::Source;
-use crate::thumbnail::fit::Fit;
 use crate::thumbnail::pixels::{Layout, Pixels};
 use crate::thumbnail::shrink::Shrinker;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::ThumbnailFormat;
+use crate::decoded_thumbnail;
 use crate::fixtures::file_of;
-use crate::image_thumbnail;
 
 /// 4,096 by 3,072 pixels, lossy: blue at the left above, green at the right below, red elsewhere.
 const LARGE: &[u8] = include_bytes!("three-colours.jxl");
@@ -15,7 +15,7 @@ const LOSSLESS: &[u8] = include_bytes!("three-colours-lossless.jxl");
 
 fn thumbnail(bytes: &[u8], limits: &MediaLimits) -> Result<image::RgbImage, MediaError> {
     let format = ThumbnailFormat::Jpeg;
-    let made = image_thumbnail(&file_of(bytes), "image/jxl", FitTo::Inside(256), format, limits)?;
+    let made = decoded_thumbnail(&file_of(bytes), "image/jxl", FitTo::Inside(256), format, limits)?;
     Ok(image::load_from_memory(&made.bytes).unwrap().into_rgb8())
 }
 

@@ -6,7 +6,7 @@ use webpx::ImageInfo;
 
 use super::fax;
 use super::old_jpeg::OldJpeg;
-use super::samples::{Number, Samples};
+use super::samples::{Number, Samples, Shape};
 use crate::jpeg_header::JpegHeader;
 use crate::limits::MediaError;
 use crate::thumbnail::damaged;
@@ -36,23 +36,6 @@ pub(super) enum Predictor {
     None,
     Horizontal,
     Float,
-}
-
-/// Measures of a strip, a tile, or one plane of it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
-    /// In pixels.
-    pub(super) width: usize,
-    pub(super) rows: usize,
-    /// Samples of a pixel that are together here.
-    pub(super) channels: usize,
-    pub(super) samples: Samples,
-}
-
-impl Shape {
-    pub(super) const fn row_bytes(&self) -> usize {
-        (self.width * self.channels * self.samples.bits as usize).div_ceil(8)
-    }
 }
 
 /// Decodes a chunk to `length` bytes.

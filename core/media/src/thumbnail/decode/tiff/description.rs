@@ -2,10 +2,10 @@
 
 use image::metadata::Orientation;
 
-use super::chunk::{Coding, Predictor, Shape};
+use super::chunk::{Coding, Predictor};
 use super::fax;
 use super::old_jpeg::OldJpeg;
-use super::samples::{Alpha, Converter, Meaning, Number, Samples};
+use super::samples::{Alpha, Converter, Meaning, Number, Samples, Shape};
 use super::{damaged, unsupported};
 use crate::ifd::{Directories, Directory};
 use crate::limits::{MediaError, MediaLimits};

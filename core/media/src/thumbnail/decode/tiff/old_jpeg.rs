@@ -1,7 +1,7 @@
 //! JPEG in a TIFF as it was before 1995 (TIFF 6.0, section 22): either a whole file somewhere, or tables of numbers in
 //! the directory and bare scans in the strips.
 
-use super::chunk::Shape;
+use super::samples::Shape;
 use crate::ifd::Directory;
 use crate::source::Source;
 

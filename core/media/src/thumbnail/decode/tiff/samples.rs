@@ -19,6 +19,23 @@ pub(in crate::thumbnail::decode) enum Number {
     Float,
 }
 
+/// Measures of a strip, a tile, or one plane of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    /// In pixels.
+    pub(super) width: usize,
+    pub(super) rows: usize,
+    /// Samples of a pixel that are together here.
+    pub(super) channels: usize,
+    pub(super) samples: Samples,
+}
+
+impl Shape {
+    pub(super) const fn row_bytes(&self) -> usize {
+        (self.width * self.channels * self.samples.bits as usize).div_ceil(8)
+    }
+}
+
 impl Samples {
     /// Whether samples of this kind can be read.
     pub(in crate::thumbnail::decode) const fn is_known(&self) -> bool {

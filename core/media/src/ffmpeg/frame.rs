@@ -14,17 +14,17 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// Whether it shows nothing.
-    pub(super) fn is_dark(&self) -> bool {
+    pub(crate) fn is_dark(&self) -> bool {
         brightness(self) < DARK
     }
 
     /// The brighter one of two.
-    pub(super) fn or_brighter(self, other: Self) -> Self {
+    pub(crate) fn or_brighter(self, other: Self) -> Self {
         if brightness(&other) > brightness(&self) { other } else { self }
     }
 
     /// White on black becomes one colour on another.
-    pub(super) fn tinted(mut self, ground: [u8; 3], ink: [u8; 3]) -> Self {
+    pub(crate) fn tinted(mut self, ground: [u8; 3], ink: [u8; 3]) -> Self {
         for pixel in self.data.as_chunks_mut::<3>().0 {
             let share = u32::from(pixel[0]);
             for channel in 0..3 {
@@ -40,7 +40,7 @@ impl Frame {
 const DARK: u64 = 20;
 
 /// The first frame that is not dark, or else the brightest. `None` if there is no whole frame.
-pub(super) async fn choose(
+pub(crate) async fn choose(
     output: impl AsyncRead + Unpin,
     limits: &MediaLimits,
 ) -> Result<Option<Frame>, MediaError> {

@@ -4,16 +4,15 @@ use std::process::Command;
 
 use ffmpeg_sidecar::command::FfmpegCommand;
 
-use crate::FitTo;
 use crate::facts::HighDynamicRange;
+use crate::fit::{Fit, FitTo};
 use crate::heif::Rectangle;
 use crate::limits::MediaLimits;
 use crate::playback::Conversion;
-use crate::thumbnail::Fit;
 
 /// What ffmpeg is to decode.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Task {
+pub(crate) enum Task {
     /// Frames of a video.
     Frame(Look),
     /// The cover image of an audio file.
@@ -27,20 +26,20 @@ pub(super) enum Task {
 
 /// Which frames of a video are looked at, and from which time on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Look {
+pub(crate) struct Look {
     /// The time to start from, in seconds.
-    pub(super) at: f64,
+    pub(crate) at: f64,
     /// Which frames are decoded.
-    pub(super) pace: Pace,
+    pub(crate) pace: Pace,
     /// How many other video streams come first in the file.
-    pub(super) index: usize,
+    pub(crate) index: usize,
     /// How its light is coded.
-    pub(super) hdr: Option<HighDynamicRange>,
+    pub(crate) hdr: Option<HighDynamicRange>,
 }
 
 /// How many frames of a video are looked at.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Pace {
+pub(crate) enum Pace {
     /// Keyframes only, which are cheap.
     Keyframes,
     /// Each one.
@@ -62,7 +61,7 @@ impl Pace {
 const EXR_DEMUXER: &str = "exr_pipe";
 
 /// ffmpeg reading its standard input and writing PPM frames to its standard output.
-pub(super) fn ffmpeg(demuxer: &str, task: Task, within: FitTo, limits: &MediaLimits) -> Command {
+pub(crate) fn ffmpeg(demuxer: &str, task: Task, within: FitTo, limits: &MediaLimits) -> Command {
     let mut ffmpeg = FfmpegCommand::new();
     ffmpeg.hide_banner().args(["-nostdin", "-loglevel", "level+error", "-threads", "1"]);
     if let Task::Frame(Look { at, pace, .. }) = task {
@@ -111,7 +110,7 @@ pub(super) fn ffmpeg(demuxer: &str, task: Task, within: FitTo, limits: &MediaLim
 
 /// ffmpeg reading a video from its standard input and writing these two of its streams as an MP4 to its standard
 /// output, which is a file; its progress goes to its log.
-pub(super) fn conversion(
+pub(crate) fn conversion(
     demuxer: &str,
     (video, audio): (&str, Option<&str>),
     conversion: Conversion,

@@ -8,9 +8,9 @@ use crate::facts::exchanges_sides;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Fit {
     /// Size of the whole image in pixels.
-    pub(super) full: (u32, u32),
+    pub(crate) full: (u32, u32),
     /// Size of the part that is shown, around the middle, in pixels of the whole image.
-    pub(super) shown: (f64, f64),
+    pub(crate) shown: (f64, f64),
     /// Size of the result in pixels.
     pub(crate) output: (u32, u32),
 }
@@ -50,7 +50,7 @@ impl Fit {
     }
 
     /// An image that has its size already.
-    pub(super) fn whole(full: (u32, u32)) -> Self {
+    pub(crate) fn whole(full: (u32, u32)) -> Self {
         Self { full, shown: (f64::from(full.0), f64::from(full.1)), output: full }
     }
 
@@ -62,7 +62,7 @@ impl Fit {
     }
 
     /// Whether the edges of a codec's blocks vanish in the means, so that the decoder need not smooth them.
-    pub(super) fn hides_blocks(&self) -> bool {
+    pub(crate) fn hides_blocks(&self) -> bool {
         const REDUCTION: f64 = 4.0;
         self.reduction() >= REDUCTION
     }

@@ -31,22 +31,22 @@ const MAX_OPEN_FILES: u64 = 64;
 
 /// What one program may use.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     /// Of the processor, over all of its threads.
-    pub(super) processor_time: Duration,
+    pub(crate) processor_time: Duration,
     /// In bytes.
-    pub(super) address_space: u64,
+    pub(crate) address_space: u64,
     /// Largest output, in bytes; only if it is a file.
-    pub(super) written_bytes: u64,
+    pub(crate) written_bytes: u64,
     /// Its niceness, 0 to 19.
-    pub(super) niceness: u8,
+    pub(crate) niceness: u8,
     /// Whether it may run where the kernel cannot keep it from other files.
-    pub(super) may_be_unconfined: bool,
+    pub(crate) may_be_unconfined: bool,
 }
 
 impl Bounds {
     /// Of a program that reads a file for a moment and writes none.
-    pub(super) fn reading(limits: &MediaLimits) -> Self {
+    pub(crate) fn reading(limits: &MediaLimits) -> Self {
         Self {
             processor_time: limits.ffmpeg_cpu,
             address_space: limits.ffmpeg_address_space,
@@ -59,14 +59,14 @@ impl Bounds {
 
 /// A confined program. It dies when this is dropped, or with this process.
 #[derive(Debug)]
-pub(super) struct Confined {
-    pub(super) child: Child,
+pub(crate) struct Confined {
+    pub(crate) child: Child,
     /// Its starter waits until this is dropped.
     _release: mpsc::Sender<()>,
 }
 
 /// Starts `command` with `input` as its standard input and `output` as its standard output, or pipes in their place.
-pub(super) async fn start(
+pub(crate) async fn start(
     command: Command,
     input: Option<&File>,
     output: Option<&File>,
