@@ -228,6 +228,26 @@ fn an_error_is_logged_with_its_causes() {
 }
 
 #[test]
+fn every_operation_and_database_function_has_a_span() {
+    const SPAN: &str = "#[tracing::instrument(level = \"debug\", skip_all)]";
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        if !path.starts_with("core/src/ops/") && !path.starts_with("core/src/db/") {
+            continue;
+        }
+        let lines: Vec<&str> = without_tests(&text).lines().map(str::trim).collect();
+        for pair in lines.windows(2) {
+            let [before, line] = pair else { continue };
+            let is_public = line.starts_with("pub") && line.contains(" async fn ");
+            if is_public && *before != SPAN {
+                wrong.push(format!("{path}: `{line}` has no span: put {SPAN} above it"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn nothing_is_left_unfinished() {
     let marks = [
         ["TO", "DO"].concat(),

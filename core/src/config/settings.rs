@@ -186,7 +186,11 @@ pub const SETTINGS: &[Setting] = &[
     ),
     plain("JAM_WORKER_CONCURRENCY", "2", "Jobs the worker runs at once (1 to 64)."),
     plain("JAM_JANITOR_SECONDS", "60", "Seconds between two passes of the janitor (1 to 3600)."),
-    plain("JAM_LOG", "info,symphonia=warn", "Log filter, such as info,sqlx=warn."),
+    plain(
+        "JAM_LOG",
+        "info,symphonia=warn",
+        "Log filter, such as info,sqlx=warn. With info,jam_core=debug, the time that each operation and database function took.",
+    ),
     plain("JAM_LOG_FORMAT", "json", "json, or text for a terminal."),
     plain(
         "APP_ENV",

@@ -28,6 +28,7 @@ pub struct Past {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn insert(ledger: &mut Ledger, file: &NewFile, past: &Past) -> Result<()> {
     let metadata = &file.metadata;
     sqlx::query!(

@@ -15,6 +15,7 @@ use uuid::Uuid;
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn unnamed(conn: &mut PgConnection, user: &UserId, paths: &[String]) -> Result<Vec<String>> {
     // Uploads of every user: an administrator's upload keeps its staging path when it gets its owner.
     Ok(sqlx::query_scalar!(
@@ -48,6 +49,7 @@ pub struct StoredFile {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn files(
     conn: &mut PgConnection,
     user: &UserId,
@@ -74,6 +76,7 @@ pub async fn files(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn remaining_files(conn: &mut PgConnection, user: &UserId, ids: &[FileId]) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"SELECT id AS "id: FileId" FROM user_files WHERE user_id = $1 AND id = ANY($2)"#,
@@ -110,6 +113,7 @@ pub struct OpenUpload {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn open_uploads(conn: &mut PgConnection, user: &UserId) -> Result<Vec<OpenUpload>> {
     Ok(sqlx::query_as!(
         OpenUpload,
@@ -128,6 +132,7 @@ pub async fn open_uploads(conn: &mut PgConnection, user: &UserId) -> Result<Vec<
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn derivatives(
     conn: &mut PgConnection,
     user: &UserId,
@@ -148,6 +153,7 @@ pub async fn derivatives(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn unknown_users(conn: &mut PgConnection, users: &[UserId]) -> Result<Vec<UserId>> {
     let names: Vec<String> = users.iter().map(ToString::to_string).collect();
     Ok(sqlx::query_scalar!(
@@ -173,6 +179,7 @@ pub struct Drift {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn drift(conn: &mut PgConnection, user: &UserId) -> Result<Vec<Drift>> {
     Ok(sqlx::query_as!(
         Drift,
@@ -210,6 +217,7 @@ pub async fn drift(conn: &mut PgConnection, user: &UserId) -> Result<Vec<Drift>>
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn reserved_drift(conn: &mut PgConnection) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         r#"SELECT (coalesce((SELECT sum(reserved_bytes) FROM user_storage), 0)
@@ -240,6 +248,7 @@ pub struct FileLine {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn largest(conn: &mut PgConnection, limit: i64) -> Result<Vec<FileLine>> {
     let rows = sqlx::query!(
         r#"SELECT user_id AS "user_id: UserId", id AS "id: FileId", original_name AS "original_name: FileName"

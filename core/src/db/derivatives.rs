@@ -54,6 +54,7 @@ pub struct Found {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn find(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<Found>> {
     let row = sqlx::query!(
         r#"SELECT d.state AS "state?: Known<DerivativeState>", d.error, d.path AS "path?", d.file_size AS "size: ByteSize"
@@ -90,6 +91,7 @@ pub async fn find(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<Fou
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn of_files(
     conn: &mut PgConnection,
     user: &UserId,
@@ -126,6 +128,7 @@ pub async fn of_files(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn request(ledger: &mut Ledger, name: &Name<'_>, key: &BlobKey) -> Result<()> {
     sqlx::query!(
         "INSERT INTO derivatives (user_id, file_id, kind, mime_type, path)
@@ -146,6 +149,7 @@ pub async fn request(ledger: &mut Ledger, name: &Name<'_>, key: &BlobKey) -> Res
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn claim(ledger: &mut Ledger, name: &Name<'_>, lease_for: Duration) -> Result<bool> {
     let done = sqlx::query!(
         "UPDATE derivatives SET lease_expires_at = now() + make_interval(secs => $5)
@@ -166,6 +170,7 @@ pub async fn claim(ledger: &mut Ledger, name: &Name<'_>, lease_for: Duration) ->
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn give_back(ledger: &mut Ledger, name: &Name<'_>) -> Result<()> {
     sqlx::query!(
         "UPDATE derivatives SET progress = NULL, lease_expires_at = NULL
@@ -185,6 +190,7 @@ pub async fn give_back(ledger: &mut Ledger, name: &Name<'_>) -> Result<()> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_ready(
     ledger: &mut Ledger,
     name: &Name<'_>,
@@ -211,6 +217,7 @@ pub async fn set_ready(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_failed(ledger: &mut Ledger, name: &Name<'_>, reason: &str) -> Result<()> {
     sqlx::query!(
         "UPDATE derivatives SET state = 'failed', error = $5, progress = NULL, lease_expires_at = NULL, updated_at = now()
@@ -230,6 +237,7 @@ pub async fn set_failed(ledger: &mut Ledger, name: &Name<'_>, reason: &str) -> R
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_progress(
     ledger: &mut Ledger,
     name: &Name<'_>,
@@ -255,6 +263,7 @@ pub async fn set_progress(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn forgive(ledger: &mut Ledger, file: FileId, kind: DerivativeKind) -> Result<()> {
     sqlx::query!(
         "UPDATE derivatives SET state = 'pending', error = NULL, updated_at = now()
@@ -272,6 +281,7 @@ pub async fn forgive(ledger: &mut Ledger, file: FileId, kind: DerivativeKind) ->
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn remove(ledger: &mut Ledger, name: &Name<'_>) -> Result<Option<String>> {
     Ok(sqlx::query_scalar!(
         "DELETE FROM derivatives WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 RETURNING path",
@@ -306,6 +316,7 @@ pub struct Candidate {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn candidates(
     conn: &mut PgConnection,
     user: &UserId,
@@ -346,6 +357,7 @@ pub async fn candidates(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn reset(ledger: &mut Ledger, name: &Name<'_>) -> Result<()> {
     sqlx::query!(
         "UPDATE derivatives
@@ -365,6 +377,7 @@ pub async fn reset(ledger: &mut Ledger, name: &Name<'_>) -> Result<()> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn paths_of(ledger: &mut Ledger, files: &[FileId]) -> Result<Vec<(FileId, String)>> {
     let ids: Vec<Uuid> = files.iter().map(|file| file.0).collect();
     let rows = sqlx::query!(
@@ -382,6 +395,7 @@ pub async fn paths_of(ledger: &mut Ledger, files: &[FileId]) -> Result<Vec<(File
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn renew(ledger: &mut Ledger, file: FileId, path: &str) -> Result<Option<DerivativeKind>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE derivatives SET state = 'pending', file_size = NULL, lease_expires_at = NULL, updated_at = now()

@@ -17,6 +17,7 @@ const CHANNEL: &str = "jam_upload_wanted";
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn ask(conn: &mut PgConnection, user: &UserId, id: UploadId) -> Result<()> {
     sqlx::query!(
         "WITH asked AS (
@@ -39,6 +40,7 @@ impl Evictions {
     ///
     /// # Errors
     /// When Postgres does not answer.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn listen(db: &Db) -> Result<Self> {
         // Not one of the pool's: it is held for as long as anybody writes.
         let options = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
@@ -53,6 +55,7 @@ impl Evictions {
     ///
     /// # Errors
     /// When Postgres does not answer any more.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn next(&mut self) -> Result<Option<UploadId>> {
         loop {
             let Some(hint) = self.0.try_recv().await? else { return Ok(None) };

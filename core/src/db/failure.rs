@@ -34,6 +34,7 @@ impl Db {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when it does not.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn check(&self) -> Result<(), Error> {
         let mut conn = self.conn().await?;
         let reads_only = sqlx::query_scalar!(

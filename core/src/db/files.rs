@@ -133,6 +133,7 @@ impl TryFrom<FileRow> for File {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn get(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<Option<File>> {
     let row = sqlx::query_as!(
         FileRow,
@@ -174,6 +175,7 @@ pub(super) fn digest(id: FileId, bytes: Vec<u8>) -> Result<Sha256Digest> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn lock(ledger: &mut Ledger, id: FileId) -> Result<bool> {
     let found = sqlx::query_scalar!(
         r#"SELECT 1 AS "one!" FROM user_files WHERE user_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE"#,
@@ -222,6 +224,7 @@ pub struct NewFile {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn insert(ledger: &mut Ledger, file: &NewFile, scan: Option<ScanState>) -> Result<()> {
     let metadata = &file.metadata;
     sqlx::query!(
@@ -263,6 +266,7 @@ pub async fn insert(ledger: &mut Ledger, file: &NewFile, scan: Option<ScanState>
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn update(ledger: &mut Ledger, before: &File, after: &File) -> Result<()> {
     let (was, is) = (&before.metadata, &after.metadata);
     sqlx::query!(
@@ -297,6 +301,7 @@ pub async fn update(ledger: &mut Ledger, before: &File, after: &File) -> Result<
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn existing(conn: &mut PgConnection, user: &UserId, ids: &[FileId]) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"SELECT id AS "id: FileId" FROM user_files
@@ -312,6 +317,7 @@ pub async fn existing(conn: &mut PgConnection, user: &UserId, ids: &[FileId]) ->
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn trash(ledger: &mut Ledger, ids: &[FileId]) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE user_files SET deleted_at = now(), updated_at = now()
@@ -328,6 +334,7 @@ pub async fn trash(ledger: &mut Ledger, ids: &[FileId]) -> Result<Vec<FileId>> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn restore(ledger: &mut Ledger, ids: &[FileId]) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE user_files SET deleted_at = NULL, updated_at = now()
@@ -344,6 +351,7 @@ pub async fn restore(ledger: &mut Ledger, ids: &[FileId]) -> Result<Vec<FileId>>
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_favorite(ledger: &mut Ledger, ids: &[FileId], favorite: bool) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE user_files SET is_favorite = $3, updated_at = now()
@@ -361,6 +369,7 @@ pub async fn set_favorite(ledger: &mut Ledger, ids: &[FileId], favorite: bool) -
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_package(ledger: &mut Ledger, ids: &[FileId], package: Option<&str>) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE user_files SET package_name = $3, updated_at = now()
@@ -378,6 +387,7 @@ pub async fn set_package(ledger: &mut Ledger, ids: &[FileId], package: Option<&s
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn add_tags(ledger: &mut Ledger, ids: &[FileId], tags: &Tags) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE user_files f SET tags = merged.tags, updated_at = now()
@@ -400,6 +410,7 @@ pub async fn add_tags(ledger: &mut Ledger, ids: &[FileId], tags: &Tags) -> Resul
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn remove_tags(ledger: &mut Ledger, ids: &[FileId], tags: &Tags) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE user_files SET tags = ARRAY(SELECT t FROM unnest(tags) t WHERE t <> ALL ($3)), updated_at = now()
@@ -417,6 +428,7 @@ pub async fn remove_tags(ledger: &mut Ledger, ids: &[FileId], tags: &Tags) -> Re
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn revoke_urls(ledger: &mut Ledger, id: FileId) -> Result<bool> {
     let done = sqlx::query!(
         "UPDATE user_files SET url_epoch = url_epoch + 1 WHERE user_id = $1 AND id = $2",

@@ -80,6 +80,7 @@ pub struct ClaimedJob {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn enqueue(conn: &mut PgConnection, user: &UserId, task: &Task) -> Result<()> {
     enqueue_later(conn, user, task, Duration::ZERO).await?;
     Ok(())
@@ -89,6 +90,7 @@ pub async fn enqueue(conn: &mut PgConnection, user: &UserId, task: &Task) -> Res
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn enqueue_later(
     conn: &mut PgConnection,
     user: &UserId,
@@ -113,6 +115,7 @@ pub async fn enqueue_later(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn withdraw(conn: &mut PgConnection, user: &UserId, id: JobId) -> Result<bool> {
     let done = sqlx::query!(
         "DELETE FROM jobs WHERE user_id = $1 AND id = $2 AND state = 'ready' AND attempts = 0",
@@ -128,6 +131,7 @@ pub async fn withdraw(conn: &mut PgConnection, user: &UserId, id: JobId) -> Resu
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn take_turn(conn: &mut PgConnection) -> Result<()> {
     /// Any number that nothing else locks.
     const CLAIMING_A_LONG_JOB: i64 = 0x6A61_6D01;
@@ -149,6 +153,7 @@ fn known_kinds() -> Vec<String> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn claim(
     conn: &mut PgConnection,
     is_long: bool,
@@ -191,6 +196,7 @@ pub async fn claim(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn renew(conn: &mut PgConnection, job: &ClaimedJob, lease_for: Duration) -> Result<bool> {
     let done = sqlx::query!(
         "UPDATE jobs SET lease_expires_at = now() + make_interval(secs => $3)
@@ -208,6 +214,7 @@ pub async fn renew(conn: &mut PgConnection, job: &ClaimedJob, lease_for: Duratio
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn give_back(conn: &mut PgConnection, job: &ClaimedJob) -> Result<()> {
     sqlx::query!(
         "UPDATE jobs SET state = 'ready', lease_token = NULL, lease_expires_at = NULL, attempts = attempts - 1
@@ -225,6 +232,7 @@ pub async fn give_back(conn: &mut PgConnection, job: &ClaimedJob) -> Result<()> 
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn cancel_derive(ledger: &mut Ledger, file: FileId, kind: DerivativeKind) -> Result<u64> {
     let done = sqlx::query!(
         "DELETE FROM jobs
@@ -242,6 +250,7 @@ pub async fn cancel_derive(ledger: &mut Ledger, file: FileId, kind: DerivativeKi
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn finish(conn: &mut PgConnection, job: &ClaimedJob) -> Result<bool> {
     let done = sqlx::query!(
         "DELETE FROM jobs WHERE id = $1 AND state = 'running' AND lease_token = $2",
@@ -257,6 +266,7 @@ pub async fn finish(conn: &mut PgConnection, job: &ClaimedJob) -> Result<bool> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn retry_later(
     conn: &mut PgConnection,
     job: &ClaimedJob,
@@ -282,6 +292,7 @@ pub async fn retry_later(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn wait(conn: &mut PgConnection, job: &ClaimedJob, pause: Duration) -> Result<()> {
     sqlx::query!(
         "UPDATE jobs
@@ -301,6 +312,7 @@ pub async fn wait(conn: &mut PgConnection, job: &ClaimedJob, pause: Duration) ->
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn bury(conn: &mut PgConnection, job: &ClaimedJob, reason: &str) -> Result<()> {
     sqlx::query!(
         "UPDATE jobs SET state = 'dead', lease_token = NULL, lease_expires_at = NULL, last_error = $3
@@ -340,6 +352,7 @@ pub struct JobLine {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn list(conn: &mut PgConnection, state: Option<&str>, limit: i64) -> Result<Vec<JobLine>> {
     Ok(sqlx::query_as!(
         JobLine,
@@ -359,6 +372,7 @@ pub async fn list(conn: &mut PgConnection, state: Option<&str>, limit: i64) -> R
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn counts(conn: &mut PgConnection) -> Result<[i64; 3]> {
     let row = sqlx::query!(
         r#"SELECT count(*) FILTER (WHERE state = 'ready') AS "ready!", count(*) FILTER (WHERE state = 'running') AS "running!"
@@ -385,6 +399,7 @@ pub struct DeadJob {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn dead(conn: &mut PgConnection, only: Option<JobId>) -> Result<Vec<DeadJob>> {
     let rows = sqlx::query!(
         r#"SELECT id AS "id: JobId", user_id AS "user_id: UserId", task AS "task: Json<Task>" FROM jobs
@@ -404,6 +419,7 @@ pub async fn dead(conn: &mut PgConnection, only: Option<JobId>) -> Result<Vec<De
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn revive(ledger: &mut Ledger, id: JobId) -> Result<bool> {
     let done = sqlx::query!(
         "UPDATE jobs SET state = 'ready', attempts = 0, run_at = now()

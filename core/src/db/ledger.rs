@@ -26,6 +26,7 @@ impl Db {
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`] when no connection is free, or the row is not, in time.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn ledger(&self, user: &UserId) -> Result<Ledger> {
         let mut tx = self.begin().await?;
         let has_row = storage::lock(&mut tx, user).await?;
@@ -50,6 +51,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When Postgres does not answer.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn ensure(&mut self, max: ByteSize) -> Result<()> {
         if !self.has_row {
             storage::ensure(&mut self.tx, &self.user, max).await?;
@@ -62,6 +64,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When Postgres does not answer: whether it was kept is then unknown.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn commit(self) -> Result<()> {
         Ok(self.tx.commit().await?)
     }
@@ -94,6 +97,7 @@ const STANDSTILL: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// What the last attempt ends with; [`Error::Unavailable`] when it lost each time.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn retrying<T, F>(attempt: impl Fn() -> F + Send) -> Result<T>
 where
     F: Future<Output = Result<T>> + Send,

@@ -76,6 +76,7 @@ impl Legacy {
     ///
     /// # Errors
     /// When the connection string does not parse or the database does not answer.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn connect(url: &Secret) -> anyhow::Result<Self> {
         let options = PgConnectOptions::from_str(url.expose())
             .map_err(|_| anyhow::anyhow!("JAM_ADOPT_DATABASE_URL is not a PostgreSQL connection string"))?
@@ -89,6 +90,7 @@ impl Legacy {
     ///
     /// # Errors
     /// When there are no such tables.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn totals(&self) -> Result<(i64, i64)> {
         let sql = "SELECT count(*), coalesce(sum(file_size), 0)::bigint FROM user_files";
         Ok(sqlx::query_as(sql).fetch_one(&self.pool).await?)
@@ -98,6 +100,7 @@ impl Legacy {
     ///
     /// # Errors
     /// When there is no such table.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn users(&self, after: &str, limit: i64) -> Result<Vec<Row<LegacyUser>>> {
         let sql = "SELECT to_jsonb(u) FROM user_storage u WHERE u.user_id > $1 ORDER BY u.user_id LIMIT $2";
         let rows: Vec<Value> = sqlx::query_scalar(sql).bind(after).bind(limit).fetch_all(&self.pool).await?;
@@ -108,6 +111,7 @@ impl Legacy {
     ///
     /// # Errors
     /// When there is no such table.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn files(&self, after: Uuid, limit: i64) -> Result<Vec<Row<LegacyFile>>> {
         let sql = "SELECT to_jsonb(f) FROM user_files f WHERE f.id > $1 ORDER BY f.id LIMIT $2";
         let rows: Vec<Value> = sqlx::query_scalar(sql).bind(after).bind(limit).fetch_all(&self.pool).await?;

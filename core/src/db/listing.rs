@@ -241,6 +241,7 @@ pub struct Page {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn page(conn: &mut PgConnection, user: &UserId, request: &Request) -> Result<Page> {
     let mut query = select(user, request);
     let rows: Vec<FileRow> = query.build_query_as().fetch_all(&mut *conn).await?;
@@ -271,6 +272,7 @@ async fn put_derivatives(conn: &mut PgConnection, user: &UserId, files: &mut [Fi
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn count(conn: &mut PgConnection, user: &UserId, filter: &Filter) -> Result<i64> {
     let mut query = QueryBuilder::new("SELECT count(*) FROM user_files f WHERE ");
     narrow(&mut query, user, filter);
@@ -281,6 +283,7 @@ pub async fn count(conn: &mut PgConnection, user: &UserId, filter: &Filter) -> R
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn explain(conn: &mut PgConnection, user: &UserId, request: &Request) -> Result<String> {
     let mut explained = QueryBuilder::new("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ");
     push_select(&mut explained, user, request);

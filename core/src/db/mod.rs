@@ -135,6 +135,7 @@ impl Db {
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`] when none is free in time.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn conn(&self) -> Result<PoolConnection<Postgres>> {
         Ok(waited(self.pool.acquire()).await?)
     }
@@ -143,6 +144,7 @@ impl Db {
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`] when no connection is free in time.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
         Ok(waited(self.pool.begin()).await?)
     }
@@ -151,6 +153,7 @@ impl Db {
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`] when there is no place for it in time.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn scan(&self) -> Result<Scan> {
         let place = tokio::time::timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.scans).acquire_owned()).await;
         let Ok(Ok(place)) = place else { return Err(Error::Unavailable { part: "database" }) };
@@ -161,6 +164,7 @@ impl Db {
     ///
     /// # Errors
     /// [`crate::Error::Unauthenticated`] for a deleted user; when Postgres does not answer.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn require_present(&self, user: &UserId) -> Result<()> {
         let known = self.seen.get(user).filter(|(_, asked)| asked.elapsed() < SEEN_FOR);
         let is_deleted = match known {
@@ -178,6 +182,7 @@ impl Db {
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`] when none is free in time.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn unhurried(&self) -> Result<PoolConnection<Postgres>> {
         let mut conn = self.conn().await?;
         sqlx::query_scalar!("SELECT set_config('statement_timeout', '0', false)")
@@ -192,17 +197,20 @@ impl Db {
     ///
     /// # Errors
     /// When Postgres does not answer or the schema is from a newer release.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn migrate(&self) -> anyhow::Result<i64> {
         MIGRATOR.run(&mut *self.unhurried().await?).await?;
         Ok(MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0))
     }
 
     /// Returns once [`Db::close`] was called.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn closing(&self) {
         self.pool.close_event().await;
     }
 
     /// Waits for connections to come home and closes them.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn close(&self) {
         self.pool.close().await;
     }

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn now(conn: &mut PgConnection) -> Result<OffsetDateTime> {
     Ok(sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(conn).await?)
 }
@@ -19,6 +20,7 @@ pub async fn now(conn: &mut PgConnection) -> Result<OffsetDateTime> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn allowed_before(conn: &mut PgConnection) -> Result<Option<OffsetDateTime>> {
     Ok(sqlx::query_scalar!("SELECT max(trashed_before) FROM purge_allowances").fetch_one(conn).await?)
 }
@@ -27,6 +29,7 @@ pub async fn allowed_before(conn: &mut PgConnection) -> Result<Option<OffsetDate
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn allow(conn: &mut PgConnection, kept: Duration) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         r#"WITH allowed AS (
@@ -43,6 +46,7 @@ pub async fn allow(conn: &mut PgConnection, kept: Duration) -> Result<i64> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn count_due(
     conn: &mut PgConnection,
     kept: Duration,
@@ -67,6 +71,7 @@ pub async fn count_due(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn count_trash(conn: &mut PgConnection) -> Result<i64> {
     Ok(sqlx::query_scalar!(r#"SELECT coalesce(sum(trash_count), 0)::bigint AS "files!" FROM user_storage"#)
         .fetch_one(conn)

@@ -78,6 +78,7 @@ pub struct Open {
 ///
 /// # Errors
 /// [`Error::UploadLocked`] for one that only a newer release understands; when Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn get(conn: &mut PgConnection, id: UploadId) -> Result<Option<Session>> {
     let row = sqlx::query!(
         r#"SELECT s.user_id AS "user_id: UserId", s.secret_hash, s.length AS "length: ByteSize"
@@ -171,6 +172,7 @@ pub struct NewSession<'a> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn insert(conn: &mut PgConnection, new: &NewSession<'_>) -> Result<()> {
     let part_ids: Vec<Uuid> = new.part_ids.iter().map(|id| id.0).collect();
     sqlx::query!(
@@ -201,6 +203,7 @@ pub async fn insert(conn: &mut PgConnection, new: &NewSession<'_>) -> Result<()>
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn id_by_key(conn: &mut PgConnection, user: &UserId, key: &str) -> Result<Option<UploadId>> {
     Ok(sqlx::query_scalar!(
         r#"SELECT id AS "id: UploadId" FROM upload_sessions WHERE user_id = $1 AND idempotency_key = $2"#,
@@ -215,6 +218,7 @@ pub async fn id_by_key(conn: &mut PgConnection, user: &UserId, key: &str) -> Res
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_secret(
     conn: &mut PgConnection,
     user: &UserId,
@@ -236,6 +240,7 @@ pub async fn set_secret(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn count_open(conn: &mut PgConnection, user: &UserId) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM uploads WHERE user_id = $1 AND instance_id IS NULL"#,
@@ -265,6 +270,7 @@ pub struct Claim<'a> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>) -> Result<Option<i64>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE upload_sessions s
@@ -288,6 +294,7 @@ pub async fn claim(conn: &mut PgConnection, claim: &Claim<'_>) -> Result<Option<
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn is_latest(conn: &mut PgConnection, user: &UserId, id: UploadId, epoch: i64) -> Result<bool> {
     Ok(sqlx::query_scalar!(
         r#"SELECT EXISTS (
@@ -323,6 +330,7 @@ pub struct Progress<'a> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn checkpoint(conn: &mut PgConnection, new: &Progress<'_>) -> Result<bool> {
     let recorded = sqlx::query_scalar!(
         r#"WITH kept AS (
@@ -350,6 +358,7 @@ pub async fn checkpoint(conn: &mut PgConnection, new: &Progress<'_>) -> Result<b
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_length(
     conn: &mut PgConnection,
     user: &UserId,
@@ -372,6 +381,7 @@ pub async fn set_length(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn stored_file(
     conn: &mut PgConnection,
     user: &UserId,
@@ -394,6 +404,7 @@ pub async fn stored_file(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_file(conn: &mut PgConnection, user: &UserId, id: UploadId, file: FileId) -> Result<()> {
     sqlx::query!(
         "UPDATE upload_sessions SET file_id = $3, durable_offset = coalesce(length, durable_offset), touched_at = now()
@@ -411,6 +422,7 @@ pub async fn set_file(conn: &mut PgConnection, user: &UserId, id: UploadId, file
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn forget(conn: &mut PgConnection, user: &UserId, id: UploadId) -> Result<bool> {
     let gone = sqlx::query!(
         "DELETE FROM upload_sessions s
@@ -428,6 +440,7 @@ pub async fn forget(conn: &mut PgConnection, user: &UserId, id: UploadId) -> Res
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn forget_ended(conn: &mut PgConnection, kept: Duration) -> Result<u64> {
     let gone = sqlx::query!(
         "DELETE FROM upload_sessions s
@@ -445,6 +458,7 @@ pub async fn forget_ended(conn: &mut PgConnection, kept: Duration) -> Result<u64
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn take_reservations(
     ledger: &mut Ledger,
     parts: &[UploadId],

@@ -53,6 +53,7 @@ impl From<UsageRow> for Usage {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn get(conn: &mut PgConnection, user: &UserId) -> Result<Option<Usage>> {
     let row = sqlx::query_as!(
         UsageRow,
@@ -77,6 +78,7 @@ pub async fn get(conn: &mut PgConnection, user: &UserId) -> Result<Option<Usage>
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn ensure(conn: &mut PgConnection, user: &UserId, max: ByteSize) -> Result<()> {
     sqlx::query!(
         "INSERT INTO user_storage (user_id, max_bytes) VALUES ($1, $2) ON CONFLICT (user_id) DO NOTHING",
@@ -92,6 +94,7 @@ pub async fn ensure(conn: &mut PgConnection, user: &UserId, max: ByteSize) -> Re
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_quota(conn: &mut PgConnection, user: &UserId, max: ByteSize) -> Result<()> {
     sqlx::query!(
         "INSERT INTO user_storage (user_id, max_bytes) VALUES ($1, $2)
@@ -109,6 +112,7 @@ pub async fn set_quota(conn: &mut PgConnection, user: &UserId, max: ByteSize) ->
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_deleted(conn: &mut PgConnection, user: &UserId) -> Result<()> {
     sqlx::query!(
         "INSERT INTO user_storage (user_id, max_bytes, deleted_at) VALUES ($1, 0, now())
@@ -125,6 +129,7 @@ pub async fn set_deleted(conn: &mut PgConnection, user: &UserId) -> Result<()> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn is_deleted(conn: &mut PgConnection, user: &UserId) -> Result<bool> {
     let deleted = sqlx::query_scalar!(
         r#"SELECT deleted_at IS NOT NULL AS "is_deleted!" FROM user_storage WHERE user_id = $1"#,
@@ -139,6 +144,7 @@ pub async fn is_deleted(conn: &mut PgConnection, user: &UserId) -> Result<bool> 
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn lock(conn: &mut PgConnection, user: &UserId) -> Result<bool> {
     let found = sqlx::query_scalar!(
         r#"SELECT 1 AS "one!" FROM user_storage WHERE user_id = $1 FOR NO KEY UPDATE"#,
@@ -166,6 +172,7 @@ pub struct Totals {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn totals(conn: &mut PgConnection) -> Result<Totals> {
     Ok(sqlx::query_as!(
         Totals,
@@ -200,6 +207,7 @@ pub struct UserLine {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn list(conn: &mut PgConnection, after: Option<&UserId>, limit: i64) -> Result<Vec<UserLine>> {
     Ok(sqlx::query_as!(
         UserLine,
@@ -221,6 +229,7 @@ pub async fn list(conn: &mut PgConnection, after: Option<&UserId>, limit: i64) -
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn totals_by_type(conn: &mut PgConnection) -> Result<[(FileType, TypeUsage); 5]> {
     let row = sqlx::query!(
         r#"SELECT coalesce(sum(video_bytes), 0)::bigint AS "video_bytes!: ByteSize", coalesce(sum(video_count), 0)::bigint AS "video_count!"
@@ -246,6 +255,7 @@ pub async fn totals_by_type(conn: &mut PgConnection) -> Result<[(FileType, TypeU
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn recount(ledger: &mut Ledger) -> Result<()> {
     sqlx::query!(
         "WITH files AS (

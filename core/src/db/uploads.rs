@@ -38,6 +38,7 @@ pub struct NewUpload<'a> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn create(
     conn: &mut PgConnection,
     new: &NewUpload<'_>,
@@ -80,6 +81,7 @@ pub async fn create(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn create_reserved(conn: &mut PgConnection, new: &NewUpload<'_>) -> Result<()> {
     sqlx::query!(
         "INSERT INTO uploads (user_id, id, file_id, reserved_bytes, staging_path, final_path, instance_id, expires_at)
@@ -102,6 +104,7 @@ pub async fn create_reserved(conn: &mut PgConnection, new: &NewUpload<'_>) -> Re
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn resize(conn: &mut PgConnection, user: &UserId, id: UploadId, bytes: ByteSize) -> Result<bool> {
     let resized = sqlx::query_scalar!(
         r#"WITH ledger AS MATERIALIZED (SELECT user_id FROM user_storage WHERE user_id = $1 FOR NO KEY UPDATE)
@@ -145,6 +148,7 @@ pub struct NewOwner<'a> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn assign(conn: &mut PgConnection, new: &NewOwner<'_>) -> Result<bool> {
     let assigned = sqlx::query_scalar!(
         r#"WITH granted AS (
@@ -173,6 +177,7 @@ pub async fn assign(conn: &mut PgConnection, new: &NewOwner<'_>) -> Result<bool>
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_final_path(
     conn: &mut PgConnection,
     user: &UserId,
@@ -198,6 +203,7 @@ pub async fn set_final_path(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_staging(
     conn: &mut PgConnection,
     user: &UserId,
@@ -227,6 +233,7 @@ pub async fn set_staging(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn name_final(conn: &mut PgConnection, user: &UserId, id: UploadId, to: &BlobKey) -> Result<bool> {
     let done = sqlx::query!(
         "UPDATE uploads SET final_path = $3 WHERE user_id = $1 AND id = $2 AND state = 'receiving'",
@@ -255,6 +262,7 @@ pub enum Reason {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_cancelling(
     conn: &mut PgConnection,
     user: &UserId,
@@ -295,6 +303,7 @@ pub enum Ending {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn end(
     conn: &mut PgConnection,
     user: &UserId,
@@ -339,6 +348,7 @@ pub struct OpenUpload {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn list_open(
     conn: &mut PgConnection,
     after: Option<&(UserId, UploadId)>,
@@ -367,6 +377,7 @@ pub async fn list_open(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn ids_of(conn: &mut PgConnection, user: &UserId) -> Result<Vec<UploadId>> {
     Ok(sqlx::query_scalar!(
         r#"SELECT id AS "id: UploadId" FROM uploads WHERE user_id = $1 ORDER BY id"#,
@@ -380,6 +391,7 @@ pub async fn ids_of(conn: &mut PgConnection, user: &UserId) -> Result<Vec<Upload
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn count_files(conn: &mut PgConnection, user: &UserId) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM uploads u
@@ -396,6 +408,7 @@ pub async fn count_files(conn: &mut PgConnection, user: &UserId) -> Result<i64> 
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn open_totals(conn: &mut PgConnection) -> Result<(i64, i64)> {
     let row = sqlx::query!(
         r#"SELECT count(*) AS "count!", coalesce(sum(reserved_bytes), 0)::bigint AS "bytes!" FROM uploads"#

@@ -8,6 +8,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn remember(conn: &mut PgConnection, id: &str) -> Result<bool> {
     let inserted = sqlx::query!("INSERT INTO webhook_deliveries (id) VALUES ($1) ON CONFLICT DO NOTHING", id)
         .execute(conn)
@@ -19,6 +20,7 @@ pub async fn remember(conn: &mut PgConnection, id: &str) -> Result<bool> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn forget(conn: &mut PgConnection, kept: Duration) -> Result<()> {
     sqlx::query!(
         "DELETE FROM webhook_deliveries WHERE received_at < now() - make_interval(secs => $1)",

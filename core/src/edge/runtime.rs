@@ -21,6 +21,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
 use utoipa_axum::router::OpenApiRouter;
 
 /// Threads for file I/O and decoding; more would only wait for the same disk.
@@ -87,7 +89,10 @@ fn refuse(name: &str, error: &anyhow::Error) -> ExitCode {
 
 fn start_logging(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log_filter).context("JAM_LOG is not a log filter")?;
+    // With debug, the end of each operation and database function says how long it worked and waited.
+    let is_debug = filter.max_level_hint().is_none_or(|most| most >= LevelFilter::DEBUG);
     let builder = tracing_subscriber::fmt()
+        .with_span_events(if is_debug { FmtSpan::CLOSE } else { FmtSpan::NONE })
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())

@@ -85,6 +85,7 @@ struct Adoption<'a> {
 ///
 /// # Errors
 /// When either database, the volume or the source does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn adopt(
     app: &App,
     database: &Legacy,

@@ -18,6 +18,7 @@ use sqlx::PgConnection;
     clippy::disallowed_methods,
     reason = "a turn is held until Postgres is done, not until its client hangs up"
 )]
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn page(
     app: &App,
     user: &UserId,

@@ -31,6 +31,7 @@ pub fn name(user: &UserId, file: FileId, kind: DerivativeKind) -> Name<'_> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn queue(ledger: &mut Ledger, file: &NewFile) -> Result<()> {
     if thumbnail::can_have(&file.mime_type) {
         request(ledger, file.id, DerivativeKind::Default).await?;
@@ -58,6 +59,7 @@ async fn request(ledger: &mut Ledger, file: FileId, kind: DerivativeKind) -> Res
 /// # Errors
 /// [`Error::NotFound`] when there is no such file outside the trash, or it has no such derivative;
 /// [`Error::Conflict`] when the derivative is ready.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn retry(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) -> Result<File> {
     let (owned, user) = (app.clone(), user.clone());
     app.outlive(async move { retry_to_the_end(&owned, &user, id, kind).await }).await
@@ -107,6 +109,7 @@ fn can_have(mime_type: &str, needs_playback: Option<bool>, kind: DerivativeKind)
 /// # Errors
 /// [`Error::NotFound`] when there is no such file outside the trash, or it has no such derivative;
 /// [`Error::Conflict`] for thumbnails.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn cancel(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) -> Result<File> {
     if kind.thumbnail().is_some() {
         let reason = "A thumbnail is made whenever somebody asks for it, so there is nothing to cancel";
@@ -151,6 +154,7 @@ async fn locked(ledger: &mut Ledger, id: FileId) -> Result<File> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(in crate::ops) async fn renew(app: &App, user: &UserId, file: FileId, path: &str) -> Result<bool> {
     retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;

@@ -17,6 +17,7 @@ use crate::model::File;
 /// # Errors
 /// [`Error::NotFound`] when the file is gone; when Postgres or the volume does not answer. A file that does not tell
 /// either is none.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(in crate::ops) async fn complete(app: &App, user: &UserId, id: FileId) -> Result<()> {
     let file = db::files::get(&mut *app.db.conn().await?, user, id).await?.ok_or(Error::NotFound)?;
     if !is_incomplete(&file) {

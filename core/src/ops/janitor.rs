@@ -39,6 +39,7 @@ pub struct Pass {
 ///
 /// # Errors
 /// When Postgres or the volume does not answer; the next pass goes on.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn pass(app: &App) -> Result<Pass> {
     if let Some(seconds) = wrong_clock(app).await? {
         tracing::error!(seconds, "nothing is cleaned up: this machine's clock and the database's differ");

@@ -13,6 +13,7 @@ use crate::ops::trash;
 ///
 /// # Errors
 /// [`Error::NotFound`], or whatever `change` refuses.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn edit(
     app: &App,
     user: &UserId,
@@ -39,6 +40,7 @@ pub async fn edit(
 ///
 /// # Errors
 /// [`Error::NotFound`]; a file in the trash can only be removed for good. Whatever `check` refuses.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn delete(
     app: &App,
     user: &UserId,
@@ -72,6 +74,7 @@ pub async fn delete(
 ///
 /// # Errors
 /// [`Error::NotFound`] when it is not in the trash.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn restore(app: &App, user: &UserId, id: FileId) -> Result<File> {
     retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
@@ -89,6 +92,7 @@ pub async fn restore(app: &App, user: &UserId, id: FileId) -> Result<File> {
 ///
 /// # Errors
 /// [`Error::NotFound`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn revoke_urls(app: &App, user: &UserId, id: FileId) -> Result<()> {
     retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
@@ -132,6 +136,7 @@ pub enum Skipped {
 ///
 /// # Errors
 /// When Postgres does not answer: then nothing was done.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn batch(
     app: &App,
     user: &UserId,

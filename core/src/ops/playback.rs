@@ -57,6 +57,7 @@ enum Ended {
 /// # Errors
 /// [`Error::NotFound`] when the file is gone, [`Error::Draining`] when the process stops; a failure that may pass.
 /// One that will not pass is recorded instead.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn make(app: &App, job: &ClaimedJob, id: FileId, stop: &CancellationToken) -> Result<()> {
     let name = name(&job.user_id, id);
     let Some((file, key)) = wanted(app, &name).await? else { return Ok(()) };

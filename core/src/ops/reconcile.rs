@@ -93,6 +93,7 @@ impl Share {
 ///
 /// # Errors
 /// [`Error::NotFound`] for a user who has neither a row nor a directory; when Postgres or the volume does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn check(app: &App, scope: &Scope, watch: Watch<'_>) -> Result<Tally> {
     run(Walk::new(app, scope, false, watch)).await
 }
@@ -105,6 +106,7 @@ pub async fn check(app: &App, scope: &Scope, watch: Watch<'_>) -> Result<Tally> 
 ///
 /// # Errors
 /// As [`check`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn repair(app: &App, scope: &Scope, watch: Watch<'_>) -> Result<Tally> {
     run(Walk::new(app, scope, true, watch)).await
 }
@@ -121,6 +123,7 @@ async fn run(mut walk: Walk<'_>) -> Result<Tally> {
 ///
 /// # Errors
 /// [`Error::NotFound`] for a user without a row; when Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn recount(db: &Db, user: &UserId) -> Result<Vec<Drift>> {
     let mut ledger = db.ledger(user).await?;
     if !ledger.has_row() {

@@ -20,6 +20,7 @@ pub(in crate::ops) fn initial(app: &App) -> Option<ScanState> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(in crate::ops) async fn queue(app: &App, ledger: &mut Ledger, file: FileId) -> Result<()> {
     if app.config.scanner.is_some() {
         let user = ledger.user().clone();
@@ -35,6 +36,7 @@ pub(in crate::ops) async fn queue(app: &App, ledger: &mut Ledger, file: FileId) 
 ///
 /// # Errors
 /// [`Error::NotFound`] when the file is gone; when the scanner, Postgres or the volume does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(in crate::ops) async fn run(app: &App, user: &UserId, id: FileId) -> Result<()> {
     let Some(address) = &app.config.scanner else {
         return Err(Error::Unavailable { part: "virus scanner" });

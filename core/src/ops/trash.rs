@@ -22,6 +22,7 @@ pub const ALWAYS: i64 = 1000;
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn purge(ledger: &mut Ledger, ids: &[FileId], which: Removable) -> Result<Vec<FileId>> {
     let held = db::files::lock_removable(ledger, ids, which).await?;
     let derived = db::derivatives::paths_of(ledger, &held).await?;
@@ -55,6 +56,7 @@ async fn purge_now(app: &App, user: &UserId, ids: &[FileId], which: Removable) -
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn empty(app: &App, user: &UserId) -> Result<u64> {
     let (owned, user) = (app.clone(), user.clone());
     app.outlive(async move {
@@ -94,6 +96,7 @@ pub struct Removed {
 ///
 /// # Errors
 /// When Postgres or the volume does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn remove_everything(
     app: &App,
     user: &UserId,
@@ -134,6 +137,7 @@ pub struct Purged {
 /// When Postgres does not answer.
 ///
 /// [allowed]: allow_due
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn purge_due(app: &App) -> Result<Purged> {
     let kept = app.config.limits.trash_keep;
     let (waiting, until) = too_many_due(app).await?;
@@ -177,6 +181,7 @@ async fn too_many_due(app: &App) -> Result<(u64, Option<OffsetDateTime>)> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn allow_due(app: &App) -> Result<u64> {
     let kept = app.config.limits.trash_keep;
     Ok(db::purges::allow(&mut *app.db.conn().await?, kept).await?.unsigned_abs())

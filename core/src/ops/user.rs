@@ -11,6 +11,7 @@ use crate::ids::UserId;
 ///
 /// # Errors
 /// When Postgres does not answer: the provider then delivers again.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn created(app: &App, delivery: &str, user: &UserId) -> Result<()> {
     retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
@@ -29,6 +30,7 @@ pub async fn created(app: &App, delivery: &str, user: &UserId) -> Result<()> {
 ///
 /// # Errors
 /// When Postgres does not answer: the provider then delivers again.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn deleted(app: &App, delivery: &str, user: &UserId) -> Result<()> {
     retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;

@@ -26,6 +26,7 @@ const WAIT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When Postgres does not answer; a job's own failure is recorded with it.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn run_next(app: &App) -> Result<bool> {
     run_one(app, false, &CancellationToken::new()).await
 }
@@ -34,6 +35,7 @@ pub async fn run_next(app: &App) -> Result<bool> {
 ///
 /// # Errors
 /// As [`run_next`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn run_next_long(app: &App, stop: &CancellationToken) -> Result<bool> {
     run_one(app, true, stop).await
 }
@@ -150,6 +152,7 @@ async fn set_aside(app: &App, job: &ClaimedJob, reason: &str) -> Result<()> {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn revive(db: &Db, only: Option<JobId>) -> Result<usize> {
     let mut revived = 0;
     for job in db::jobs::dead(&mut *db.conn().await?, only).await? {

@@ -34,6 +34,7 @@ pub struct Content {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn content(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<Option<Content>> {
     let row = sqlx::query!(
         r#"SELECT f.original_name AS "original_name: FileName", f.mime_type, f.file_size AS "size: ByteSize", f.file_path
@@ -66,6 +67,7 @@ pub async fn content(conn: &mut PgConnection, user: &UserId, id: FileId) -> Resu
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn owner(conn: &mut PgConnection, id: FileId, preferred: &UserId) -> Result<Option<UserId>> {
     Ok(sqlx::query_scalar!(
         r#"SELECT user_id AS "user_id: UserId" FROM user_files WHERE id = $1

@@ -9,6 +9,7 @@ use crate::model::ScanState;
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_needs_playback(ledger: &mut Ledger, id: FileId, needs_playback: bool) -> Result<()> {
     sqlx::query!(
         "UPDATE user_files SET needs_playback = $3 WHERE user_id = $1 AND id = $2",
@@ -25,6 +26,7 @@ pub async fn set_needs_playback(ledger: &mut Ledger, id: FileId, needs_playback:
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn complete_facts(
     ledger: &mut Ledger,
     id: FileId,
@@ -52,6 +54,7 @@ pub async fn complete_facts(
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_thumbhash(ledger: &mut Ledger, id: FileId, thumbhash: &[u8]) -> Result<()> {
     sqlx::query!(
         "UPDATE user_files SET thumbhash = $3
@@ -69,6 +72,7 @@ pub async fn set_thumbhash(ledger: &mut Ledger, id: FileId, thumbhash: &[u8]) ->
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_scan_state(ledger: &mut Ledger, id: FileId, state: ScanState) -> Result<()> {
     sqlx::query!(
         "UPDATE user_files SET scan_state = $3 WHERE user_id = $1 AND id = $2",

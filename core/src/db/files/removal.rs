@@ -35,6 +35,7 @@ impl Removable {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn lock_removable(ledger: &mut Ledger, ids: &[FileId], which: Removable) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"SELECT id AS "id: FileId" FROM user_files
@@ -56,6 +57,7 @@ pub async fn lock_removable(ledger: &mut Ledger, ids: &[FileId], which: Removabl
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn delete(ledger: &mut Ledger, ids: &[FileId], which: Removable) -> Result<Vec<(FileId, String)>> {
     let rows = sqlx::query!(
         r#"DELETE FROM user_files
@@ -77,6 +79,7 @@ pub async fn delete(ledger: &mut Ledger, ids: &[FileId], which: Removable) -> Re
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn trashed(conn: &mut PgConnection, user: &UserId, limit: i64) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
         r#"SELECT id AS "id: FileId" FROM user_files
@@ -93,6 +96,7 @@ pub async fn trashed(conn: &mut PgConnection, user: &UserId, limit: i64) -> Resu
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn trash_due(
     conn: &mut PgConnection,
     kept: Duration,

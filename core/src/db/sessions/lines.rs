@@ -32,6 +32,7 @@ pub struct SessionLine {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn list(conn: &mut PgConnection, user: &UserId, limit: i64) -> Result<Vec<SessionLine>> {
     let rows = sqlx::query!(
         r#"SELECT s.id AS "id: UploadId", s.original_name AS "name: FileName", s.declared_type AS "declared: Known<FileType>"

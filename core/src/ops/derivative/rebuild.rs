@@ -48,6 +48,7 @@ pub struct Tally {
 ///
 /// # Errors
 /// [`Error::NotFound`] for a user without storage; when Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn rebuild(
     db: &Db,
     scope: &Scope,

@@ -36,6 +36,7 @@ impl<'a> Walk<'a> {
     }
 
     /// One user.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn one(&mut self, user: &UserId) -> Result<()> {
         let has_row = db::storage::get(&mut *self.app.db.conn().await?, user).await?.is_some();
         if !has_row && self.app.volume.places(user.as_str()).await?.is_empty() {
@@ -46,6 +47,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Every user with a row, then every directory whose owner has none.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn everybody(&mut self) -> Result<()> {
         let users = db::storage::totals(&mut *self.app.db.conn().await?).await?.users;
         self.tally.owners_expected = users.unsigned_abs();

@@ -75,6 +75,7 @@ enum Checking {
 /// [`Error::Gone`], [`Error::QuotaExceeded`] while the length is not known, [`Error::Draining`] when the process is to
 /// end, [`Error::VolumeFull`], [`Error::TypeMismatch`] and [`Error::TypeRefused`] at the end, and whatever `chunks` ends
 /// with. What came before an error is kept, unless there is a checksum.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn append(app: &App, session: &Session, piece: Piece, chunks: Chunks) -> Result<Session> {
     let (owned, id) = (app.clone(), session.id);
     app.outlive(async move {
@@ -261,6 +262,7 @@ impl<'a> Appending<'a> {
     }
 
     /// The same for bytes of our own, which need no checking.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn copy(&mut self, mut chunks: Chunks) -> Result<()> {
         self.receive(&mut chunks, &mut Checking::Nothing).await
     }
@@ -338,6 +340,7 @@ impl<'a> Appending<'a> {
 
     /// Forces out and records what is here, however the receiving went. Content that cannot become a file ends the
     /// upload, and so does a failing disk: what it says about these bytes from now on cannot be believed.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn settle(&mut self, received: Result<()>) -> Result<()> {
         let settled = match &received {
             Err(Error::Unavailable { part: "volume" }) => received,

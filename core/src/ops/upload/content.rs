@@ -57,6 +57,7 @@ impl Content {
 }
 
 /// What a file whose beginning was sniffed is after all, and what its headers say about it.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(in crate::ops) async fn settle(
     app: &App,
     file: std::fs::File,
@@ -72,6 +73,7 @@ pub(in crate::ops) async fn settle(
 ///
 /// # Errors
 /// [`Error::TooManyStoredFiles`]: exact, because the ledger is held.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn record(app: &App, ledger: &mut Ledger, upload: UploadId, file: &NewFile) -> Result<bool> {
     let max_files = app.config.limits.max_files_per_user;
     let user = &file.user_id;
@@ -91,6 +93,7 @@ pub(super) async fn record(app: &App, ledger: &mut Ledger, upload: UploadId, fil
 ///
 /// # Errors
 /// [`Error::Gone`] when the upload was cancelled meanwhile; [`Error::TooManyStoredFiles`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn record_session(app: &App, upload: UploadId, file: &NewFile) -> Result<()> {
     let mut ledger = app.db.ledger(&file.user_id).await?;
     if !record(app, &mut ledger, upload, file).await? {

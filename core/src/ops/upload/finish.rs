@@ -23,6 +23,7 @@ use std::fs::File;
 /// [`Error::ChecksumMismatch`], [`Error::TypeMismatch`] or [`Error::TypeRefused`] for content that cannot become this
 /// file, [`Error::TooManyStoredFiles`]: the upload is then cancelled, since sending it again would end the same. [`Error::Gone`] when it was cancelled
 /// meanwhile.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn finish(app: &App, session: Session, open: Open, writer: Writer) -> Result<Session> {
     let staged = writer.finish().await?;
     match publish(app, &session, &open, staged).await {

@@ -23,6 +23,7 @@ const COPYING: Duration = Duration::from_secs(3600);
 ///
 /// # Errors
 /// [`crate::Error::Gone`] when the original is not what was recorded, [`crate::Error::VolumeFull`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn start(app: &App, session: &Session, open: &Open) -> Result<()> {
     let (user, id) = (&session.user_id, session.id);
     app.volume.require_room(session.durable.offset()).await?;

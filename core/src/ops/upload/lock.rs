@@ -53,6 +53,7 @@ pub(super) struct Held {
 ///
 /// # Errors
 /// [`Error::UploadLocked`] when its holder does not release it, [`Error::Gone`] when its bytes are lost.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn acquire(app: &App, id: UploadId, persistence: Persistence) -> Result<Acquired> {
     let started = Instant::now();
     let (mut missed, mut is_made) = (false, false);
@@ -115,6 +116,7 @@ impl Held {
     ///
     /// # Errors
     /// [`Error::Gone`] when bytes are lost that were acknowledged: the upload is cancelled.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn recover(self, app: &App) -> Result<(Session, Open, Writer)> {
         let Self { session, open, locked } = self;
         let known = session.durable.offset();
@@ -136,6 +138,7 @@ impl Held {
 ///
 /// # Errors
 /// [`Error::Gone`] when the upload was cancelled meanwhile, or forked away from its holder.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn claim(
     app: &App,
     session: &Session,

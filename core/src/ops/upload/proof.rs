@@ -36,6 +36,7 @@ pub struct Challenge {
 ///
 /// # Errors
 /// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn offer(app: &App, session: &Session) -> Result<Option<Challenge>> {
     let is_open = session.open.is_some() && session.role == UploadRole::File;
     let (Some(challenge), true) = (challenge(session), is_open) else { return Ok(None) };
@@ -69,6 +70,7 @@ async fn find(app: &App, session: &Session) -> Result<Option<FileId>> {
 /// # Errors
 /// [`Error::ChecksumMismatch`] for a wrong proof, [`Error::Conflict`] when the stored file is gone or cannot be linked:
 /// the bytes can be sent then. [`Error::TypeMismatch`], [`Error::TooManyStoredFiles`], [`Error::Gone`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn prove(app: &App, session: &Session, proof: Sha256Digest) -> Result<Session> {
     let (owned, id) = (app.clone(), session.id);
     app.outlive(async move { Box::pin(prove_to_the_end(&owned, id, proof)).await }).await

@@ -10,6 +10,7 @@ use crate::ids::UploadId;
 ///
 /// # Errors
 /// [`Error::NotFound`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn load(app: &App, id: UploadId) -> Result<Session> {
     db::sessions::get(&mut *app.db.conn().await?, id).await?.ok_or(Error::NotFound)
 }
