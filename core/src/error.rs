@@ -1,7 +1,7 @@
 //! What can go wrong, in the words of this service and free of any transport.
 //! A variant exists only if a client would act differently; HTTP statuses live in `edge::problem` alone.
 
-use crate::model::{ByteSize, FileType};
+use crate::model::{ByteSize, FileType, NotABlobKey};
 use std::borrow::Cow;
 
 /// The result of everything that can fail in a way a client may see.
@@ -291,6 +291,12 @@ fn unavailable(part: &str) -> String {
         _ => "A part of the service does not answer",
     };
     format!("{what}: try again in a moment.")
+}
+
+impl From<NotABlobKey> for Error {
+    fn from(fault: NotABlobKey) -> Self {
+        Self::Internal(fault.into())
+    }
 }
 
 impl From<anyhow::Error> for Error {

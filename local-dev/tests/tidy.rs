@@ -22,7 +22,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("crash", &[]),
     ("config", &["ids", "model"]),
     ("blob", &["error", "ids", "model"]),
-    ("db", &["blob", "config", "error", "ids", "model"]),
+    ("db", &["config", "error", "ids", "model"]),
     ("media", &["model"]),
     ("auth", &["clock", "config", "error", "ids", "model"]),
     ("rates", &["config", "error", "ids"]),
@@ -125,6 +125,21 @@ fn functions_do_not_know_each_other() {
         {
             let uses = text.contains(&format!("jam_{other}::"));
             assert!(!uses || other == function, "{name}: {function} must not use {other}");
+        }
+    }
+}
+
+#[test]
+fn functions_know_neither_the_store_nor_the_volume() {
+    // They set an installation up, and take a legacy service's files over.
+    const OF_OPERATORS: [&str; 2] = ["functions/admin/src/adopt.rs", "functions/admin/src/setup.rs"];
+    for (name, text) in sources() {
+        let is_function = name.starts_with("functions/") && name.contains("/src/");
+        if !is_function || OF_OPERATORS.contains(&name.as_str()) {
+            continue;
+        }
+        for used in ["sqlx::", "blob::"] {
+            assert!(!without_tests(&text).contains(used), "{name}: functions must not use {used}");
         }
     }
 }

@@ -13,15 +13,15 @@ pub use adopt::{Adopted, Head, Source};
 pub use derived::Draft;
 pub use inventory::{Entry, Listing, Look, Place, Stat};
 pub(super) use staging::Ahead;
-pub use staging::{Boot, Lock, Locked, Recovered};
+pub use staging::{Lock, Locked, Recovered};
 
 use mount::{refuse_root, require_mounted, require_sentinel};
 
 use super::health::Health;
-use super::{BlobKey, ByteStream, blocking, fault, forcing, reader};
+use super::{ByteStream, blocking, fault, forcing, reader};
 use crate::error::{Error, Result};
 use crate::ids::InstanceId;
-use crate::model::ByteSize;
+use crate::model::{BlobKey, Boot, ByteSize};
 use modes::{DIRECTORY_MODE, FILE_MODE, Modes};
 use nix::NixPath;
 use nix::dir::{Dir, Type};
@@ -107,7 +107,7 @@ impl Volume {
             root,
             floor,
             instance,
-            boot: Boot::current(),
+            boot: staging::current_boot(),
             health: Health::default(),
             taking_room: Mutex::default(),
             _lock: lock,

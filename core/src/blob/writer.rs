@@ -1,11 +1,11 @@
 //! The write path: chunks in, hashed and written on a blocking thread while the next ones arrive.
 //! Memory is bounded: at most two batches are held. Never decides where the bytes end up.
 
+use super::forcing;
 use super::health::Health;
 use super::volume::Ahead;
-use super::{Checkpoint, forcing};
 use crate::error::Result;
-use crate::model::{ByteSize, Sha256Digest};
+use crate::model::{ByteSize, Checkpoint, Sha256Digest};
 use bytes::Bytes;
 use std::fs::File;
 use std::io::{self, IoSlice, Write};

@@ -3,10 +3,9 @@
 
 use super::Ledger;
 use super::row_enum::Known;
-use crate::blob::BlobKey;
 use crate::error::Result;
 use crate::ids::{FileId, UserId};
-use crate::model::{ByteSize, Derivative, DerivativeKind, DerivativeState, UrlEpochs};
+use crate::model::{BlobKey, ByteSize, Derivative, DerivativeKind, DerivativeState, UrlEpochs};
 use sqlx::PgConnection;
 use std::collections::HashMap;
 use std::time::Duration;

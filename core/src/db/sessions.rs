@@ -8,10 +8,11 @@ pub use lines::{SessionLine, list};
 
 use super::row_enum::Known;
 use super::{Ledger, files};
-use crate::blob::{BlobKey, Boot, Checkpoint};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
-use crate::model::{ByteSize, FileMetadata, FileName, FileType, Sha256Digest, UploadRole};
+use crate::model::{
+    BlobKey, Boot, ByteSize, Checkpoint, FileMetadata, FileName, FileType, Sha256Digest, UploadRole,
+};
 use serde::Deserialize as _;
 use serde_json::Value;
 use sqlx::PgConnection;

@@ -2,10 +2,9 @@
 //! Invariant: a user's `reserved_bytes` is the sum of their uploads' rows; every statement here changes both or neither.
 //! Never touches the volume.
 
-use crate::blob::BlobKey;
 use crate::error::Result;
 use crate::ids::{FileId, InstanceId, UploadId, UserId};
-use crate::model::ByteSize;
+use crate::model::{BlobKey, ByteSize};
 use sqlx::PgConnection;
 use std::time::Duration;
 

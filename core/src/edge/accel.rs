@@ -3,9 +3,9 @@
 //! Never decides who may read.
 
 use super::range::{self, Ranges};
-use crate::blob::{BlobKey, Look, Volume};
+use crate::blob::{Look, Volume};
 use crate::error::{Error, Result};
-use crate::model::ByteSize;
+use crate::model::{BlobKey, ByteSize};
 use axum::http::header::{ACCEPT_RANGES, HeaderName, IF_MATCH, IF_UNMODIFIED_SINCE, RANGE};
 use axum::http::{HeaderMap, HeaderValue, Method};
 

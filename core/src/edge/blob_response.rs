@@ -5,9 +5,9 @@ use super::accel;
 use super::conditional::Validators;
 use super::range::{self, Ranges};
 use crate::app::App;
-use crate::blob::{BlobKey, Volume};
+use crate::blob::Volume;
 use crate::error::{Error, Result};
-use crate::model::ByteSize;
+use crate::model::{BlobKey, ByteSize};
 use axum::body::Body;
 use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,

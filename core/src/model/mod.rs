@@ -1,13 +1,17 @@
-//! The service's entities as plain data: files, their types, usage, derivatives.
-//! Never does I/O, never knows SQL, HTTP or a path on the volume.
+//! The service's entities as plain data: files, their types, usage, derivatives, the names of blobs, checkpoints.
+//! Never does I/O, never knows a statement, a request or where the storage root is.
 
 mod asset;
+mod blob_key;
+mod checkpoint;
 mod derivative;
 mod file_name;
 mod scan;
 mod wire;
 
 pub use asset::{AssetCategory, AssetDetails, AudioCategory, FileMetadata, Tags, VoiceoverType};
+pub use blob_key::{BlobKey, Folder, NotABlobKey};
+pub use checkpoint::{Boot, Checkpoint};
 pub use derivative::{Derivative, DerivativeKind, DerivativeState, ThumbnailSize};
 pub use file_name::FileName;
 pub use scan::ScanState;

@@ -9,7 +9,7 @@ mod record;
 pub use record::Problem;
 
 use crate::app::App;
-use crate::blob::{Adopted, BlobKey, Folder, Look, Source};
+use crate::blob::{Adopted, Look, Source};
 use crate::db::files::NewFile;
 use crate::db::legacy::{Legacy, LegacyFile, LegacyUser, Row};
 use crate::db::uploads::{Ending, NewUpload};
@@ -17,7 +17,7 @@ use crate::db::{self, adopted};
 use crate::error::{Error, Result};
 use crate::ids::{UploadId, UserId};
 use crate::media::{self, Sniffed};
-use crate::model::ByteSize;
+use crate::model::{BlobKey, ByteSize, Folder};
 use crate::ops::upload::HEAD_BYTES;
 use crate::ops::upload::content::{self, Content};
 use crate::ops::{derivative, janitor};

@@ -2,12 +2,11 @@
 //! Never changes what is known already.
 
 use crate::app::App;
-use crate::blob::BlobKey;
 use crate::db::{self, retrying};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::media;
-use crate::model::File;
+use crate::model::{BlobKey, File};
 
 /// Finds out what is not known about a file, if it is a video or an audio file.
 ///

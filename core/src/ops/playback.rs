@@ -4,14 +4,14 @@
 //! Never touches the file that it is made from.
 
 use crate::app::App;
-use crate::blob::{BlobKey, Draft, Folder};
+use crate::blob::Draft;
 use crate::db::derivatives::Name;
 use crate::db::jobs::ClaimedJob;
 use crate::db::{self, retrying};
 use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, Conversion, Facts, MediaError, VideoSource};
-use crate::model::{DerivativeKind, DerivativeState, File};
+use crate::model::{BlobKey, DerivativeKind, DerivativeState, File, Folder};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -34,7 +34,7 @@ pub fn name(user: &UserId, file: FileId) -> Name<'_> {
 /// Never for ids that were parsed.
 pub(in crate::ops) fn new_key(user: &UserId, file: FileId) -> Result<BlobKey> {
     let nonce = uuid::Uuid::new_v4().simple();
-    BlobKey::new(user.as_str(), Folder::Thumbnails, &format!("{file}.playback.{nonce}.mp4"))
+    Ok(BlobKey::new(user.as_str(), Folder::Thumbnails, &format!("{file}.playback.{nonce}.mp4"))?)
 }
 
 /// How a conversion ended.

@@ -2,12 +2,11 @@
 //! Invariant: a file that waits for its scan, or failed it, has no such links; its owner reads it with a token.
 
 use crate::app::App;
-use crate::blob::BlobKey;
 use crate::db::jobs::Task;
 use crate::db::{self, Ledger, retrying};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
-use crate::model::ScanState;
+use crate::model::{BlobKey, ScanState};
 use crate::scanner::{self, Verdict};
 
 /// What a new file's row says.

@@ -2,13 +2,12 @@
 //! Invariant: a derivative's row names its path first; `ready` means its bytes are durable.
 
 use crate::app::App;
-use crate::blob::{BlobKey, Folder};
 use crate::db::derivatives::{Found, Name};
 use crate::db::{self, retrying};
 use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, MediaError, ThumbnailFormat};
-use crate::model::{ByteSize, DerivativeKind, DerivativeState, File, ThumbnailSize};
+use crate::model::{BlobKey, ByteSize, DerivativeKind, DerivativeState, File, Folder, ThumbnailSize};
 use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -72,7 +71,7 @@ impl<'a> Wanted<'a> {
 pub(in crate::ops) fn key(name: &Name<'_>) -> Result<BlobKey> {
     let extension = name.mime_type.trim_start_matches("image/");
     let file_name = format!("{}.{}.{extension}", name.file, name.kind.as_str());
-    BlobKey::new(name.user.as_str(), Folder::Thumbnails, &file_name)
+    Ok(BlobKey::new(name.user.as_str(), Folder::Thumbnails, &file_name)?)
 }
 
 /// The thumbnail that `found` describes: as it is if it is ready, else made now, here or by the process

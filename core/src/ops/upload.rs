@@ -16,7 +16,7 @@ pub mod session;
 mod stored;
 
 use crate::app::App;
-use crate::blob::{BlobKey, Folder, Staged, Writer};
+use crate::blob::{Staged, Writer};
 use crate::crash;
 use crate::db::files::NewFile;
 use crate::db::uploads::{Ending, NewOwner, NewUpload, Reason};
@@ -24,7 +24,7 @@ use crate::db::{self, retrying};
 use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Sniffed};
-use crate::model::{ByteSize, File, FileMetadata, FileName, FileType, Usage};
+use crate::model::{BlobKey, ByteSize, File, FileMetadata, FileName, FileType, Folder, Usage};
 use bytes::Bytes;
 use content::{Content, file_type, final_key, record};
 use sqlx::PgConnection;

@@ -1,13 +1,12 @@
 //! Running jobs: claim, do, finish; failures wait and are tried again, and at last set aside with their reason.
 
 use crate::app::App;
-use crate::blob::BlobKey;
 use crate::db::jobs::{ClaimedJob, DeadJob, Task};
 use crate::db::{self, Db, retrying, within};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, JobId};
 use crate::media::ThumbnailFormat;
-use crate::model::ThumbnailSize;
+use crate::model::{BlobKey, ThumbnailSize};
 use crate::ops::thumbnail::{Made, Wanted};
 use crate::ops::{derivative, facts, playback, scan, thumbnail, trash};
 use std::time::Duration;
@@ -115,7 +114,8 @@ async fn run(app: &App, job: &ClaimedJob, stop: &CancellationToken) -> Result<Ma
                 paths.iter().map(|path| BlobKey::parse(path)).partition(Result::is_ok);
             app.volume.remove(keys.into_iter().flatten().collect()).await?;
             // A newer release may name blobs otherwise: what this one cannot name keeps only itself.
-            unknown.into_iter().next().map_or(Ok(Made::Settled), |error| error.map(|_| Made::Settled))
+            unknown.into_iter().next().transpose()?;
+            Ok(Made::Settled)
         }
         Task::RemoveUser => {
             trash::remove_everything(app, &job.user_id, &mut |_| {}).await?;

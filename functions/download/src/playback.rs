@@ -3,11 +3,10 @@
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use jam_core::app::App;
-use jam_core::blob::BlobKey;
 use jam_core::db;
 use jam_core::edge::{BlobResponse, Validators, disposition};
 use jam_core::ids::{FileId, UserId};
-use jam_core::model::{ByteSize, DerivativeState, FileName, UrlEpochs};
+use jam_core::model::{BlobKey, ByteSize, DerivativeState, FileName, UrlEpochs};
 use jam_core::ops;
 use jam_core::{Error, Result};
 use time::OffsetDateTime;

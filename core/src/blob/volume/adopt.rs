@@ -4,9 +4,9 @@
 //! Never follows a link, in the source as little as on the volume.
 
 use super::{Modes, Volume, create_new, open_beneath, open_directory, open_or_make_directory, open_root};
-use crate::blob::{BlobKey, Look, blocking};
+use crate::blob::{Look, blocking};
 use crate::error::Result;
-use crate::model::{ByteSize, Sha256Digest};
+use crate::model::{BlobKey, ByteSize, Sha256Digest};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{fchmod, fstat};

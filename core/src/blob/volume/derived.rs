@@ -3,10 +3,10 @@
 //! Never knows what they are made from.
 
 use super::{OWN, TEMPORARY, Volume, create_new, open_or_make_directory, require_mounted, unlink};
-use crate::blob::{BlobKey, blocking, forcing};
+use crate::blob::{blocking, forcing};
 use crate::error::Result;
 use crate::ids::InstanceId;
-use crate::model::ByteSize;
+use crate::model::{BlobKey, ByteSize};
 use nix::fcntl::renameat;
 use nix::unistd::fsync;
 use std::fs::File;

@@ -6,9 +6,9 @@ use super::{
     Inner, OWN, Volume, fsync_directories, open_beneath, open_directory, open_or_make_directory,
     rename_no_replace,
 };
-use crate::blob::{BlobKey, Folder, blocking};
+use crate::blob::blocking;
 use crate::error::Result;
-use crate::model::{ByteSize, Sha256Digest};
+use crate::model::{BlobKey, ByteSize, Folder, Sha256Digest};
 use nix::dir::{Dir, OwningIter, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};

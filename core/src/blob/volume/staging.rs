@@ -4,9 +4,9 @@
 
 use super::{Inner, Volume, create_new, open_beneath, open_or_make_directory};
 use crate::blob::health::Health;
-use crate::blob::{BlobKey, Checkpoint, Writer, blocking, fault, forcing};
+use crate::blob::{Writer, blocking, fault, forcing};
 use crate::error::{Result, chain};
-use crate::model::ByteSize;
+use crate::model::{BlobKey, Boot, ByteSize, Checkpoint};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
@@ -23,17 +23,11 @@ const AHEAD: ByteSize = ByteSize::mib(64);
 /// Bytes read at a time when the end of a file is hashed.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// One run of the kernel. What was written but not forced out is still there in the same run, and in no other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
-#[sqlx(transparent)]
-pub struct Boot(Uuid);
-
-impl Boot {
-    /// This run. A system that does not tell gives every process one of its own, so that less counts, never more.
-    pub(super) fn current() -> Self {
-        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
-        Self(boot_id.and_then(|text| Uuid::try_parse(text.trim()).ok()).unwrap_or_else(Uuid::new_v4))
-    }
+/// This run of the kernel. A system that does not tell gives every process one of its own, so that less counts, never
+/// more.
+pub(super) fn current_boot() -> Boot {
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    Boot::new(boot_id.and_then(|text| Uuid::try_parse(text.trim()).ok()).unwrap_or_else(Uuid::new_v4))
 }
 
 /// Whether a staging file could be taken.

@@ -1,12 +1,12 @@
 //! A file's row of the legacy service in our own terms, and what can be wrong with it.
 //! Never touches a store.
 
-use crate::blob::{BlobKey, Head};
+use crate::blob::Head;
 use crate::db::adopted::Past;
 use crate::db::legacy::LegacyFile;
 use crate::ids::{FileId, UserId};
 use crate::media::{self, Class, Sniffed};
-use crate::model::{ByteSize, FileMetadata, FileName, FileType, Tags, nfc};
+use crate::model::{BlobKey, ByteSize, FileMetadata, FileName, FileType, Tags, nfc};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt;

@@ -4,13 +4,13 @@
 
 use super::{Event, Finding, Outcome, Scope, Tally, Watch, recount};
 use crate::app::App;
-use crate::blob::{BlobKey, Entry, Folder, Look, Stat};
+use crate::blob::{Entry, Look, Stat};
 use crate::db;
 use crate::db::audit::{self, StoredDerivative, StoredFile};
 use crate::db::uploads::Reason;
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
-use crate::model::ByteSize;
+use crate::model::{BlobKey, ByteSize, Folder};
 use crate::ops::{derivative, upload};
 use std::collections::HashSet;
 use std::time::Duration;

@@ -2,14 +2,13 @@
 //! Never moves a byte.
 
 use crate::app::App;
-use crate::blob::{BlobKey, Folder};
 use crate::db::files::NewFile;
 use crate::db::uploads::Ending;
 use crate::db::{self, Ledger};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Class, Facts, Sniffed};
-use crate::model::{ByteSize, FileMetadata, FileName, FileType, Sha256Digest};
+use crate::model::{BlobKey, ByteSize, FileMetadata, FileName, FileType, Folder, Sha256Digest};
 use crate::ops::{derivative, scan};
 
 /// What arrived.
@@ -132,5 +131,5 @@ pub(super) fn final_key(
     file_type: FileType,
     sniffed: &Sniffed,
 ) -> Result<BlobKey> {
-    BlobKey::new(user.as_str(), Folder::Files(file_type), &format!("{file}.{}", sniffed.extension))
+    Ok(BlobKey::new(user.as_str(), Folder::Files(file_type), &format!("{file}.{}", sniffed.extension))?)
 }

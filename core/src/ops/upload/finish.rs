@@ -4,13 +4,14 @@
 use super::content::{self, Content};
 use super::{HEAD_BYTES, stored};
 use crate::app::App;
-use crate::blob::{BlobKey, Staged, Writer};
+use crate::blob::{Staged, Writer};
 use crate::crash;
 use crate::db::sessions::{Open, Session};
 use crate::db::uploads::Reason;
 use crate::db::{self, retrying};
 use crate::error::{Error, Result};
 use crate::media;
+use crate::model::BlobKey;
 use std::fs::File;
 
 /// Makes the upload a file: 1 settle the final path, 2 rename and sync the directories, 3 in one transaction end the

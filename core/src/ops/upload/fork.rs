@@ -4,12 +4,12 @@
 
 use super::stored;
 use crate::app::App;
-use crate::blob::{BlobKey, Folder};
 use crate::db;
 use crate::db::jobs::Task;
 use crate::db::sessions::{Open, Session};
 use crate::error::Result;
 use crate::ids::UploadId;
+use crate::model::{BlobKey, Folder};
 use std::time::Duration;
 
 /// A copy that has not replaced its original by then is removed. Lambda ends every request sooner.

@@ -5,12 +5,12 @@
 use super::append::{Appending, Chunks};
 use super::{cancel, finish, lock};
 use crate::app::App;
-use crate::blob::{BlobKey, Writer};
+use crate::blob::Writer;
 use crate::crash;
 use crate::db::sessions::{self, Open, Session};
 use crate::db::uploads::Reason;
 use crate::error::{Error, Result};
-use crate::model::ByteSize;
+use crate::model::{BlobKey, ByteSize};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use std::ops::Range;
 

@@ -5,14 +5,13 @@ use super::lock::{self, Acquired, Persistence};
 use super::stored;
 use super::{LAST_STEP, cancel, finish, no_room, parts};
 use crate::app::App;
-use crate::blob::{BlobKey, Folder};
 use crate::crash;
 use crate::db::sessions::{self, NewSession, Session};
 use crate::db::uploads::{NewUpload, Reason};
 use crate::db::{self, retrying};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
-use crate::model::{ByteSize, FileMetadata, FileName, FileType, Sha256Digest, UploadRole};
+use crate::model::{BlobKey, ByteSize, FileMetadata, FileName, FileType, Folder, Sha256Digest, UploadRole};
 use sqlx::PgConnection;
 
 /// What a client says about a file before its bytes come.

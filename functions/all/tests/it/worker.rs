@@ -2,10 +2,9 @@
 
 use crate::app::media::{bytes, png};
 use crate::app::{ANN, Form, Raw, TestApp, eventually, rows, token, user_id};
-use jam_core::blob::{BlobKey, Folder};
 use jam_core::db::{self, jobs::Task, uploads::NewUpload};
 use jam_core::ids::{FileId, InstanceId, UploadId};
-use jam_core::model::ByteSize;
+use jam_core::model::{BlobKey, ByteSize, Folder};
 use jam_core::ops::{janitor, work};
 use serde_json::json;
 use sqlx::PgPool;

@@ -1,10 +1,11 @@
 //! A checkpoint of a file: an offset in bytes, and the state of the SHA-256 over exactly the bytes before it.
 //! Invariant: the two never disagree. Never touches a file.
 
-use crate::model::{ByteSize, Sha256Digest};
+use super::{ByteSize, Sha256Digest};
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
+use uuid::Uuid;
 
 /// Version of the stored digest state: that of sha2 0.11. It is read by this release and written by the next, because
 /// the release before this one reads a state without a version and nothing else, and may go on with an upload that this
@@ -59,7 +60,7 @@ impl Checkpoint {
     }
 
     /// Moves past the next bytes.
-    pub(super) fn pass(&mut self, bytes: &[u8]) {
+    pub fn pass(&mut self, bytes: &[u8]) {
         self.digest.update(bytes);
         self.bytes += bytes.len() as u64;
     }
@@ -68,6 +69,19 @@ impl Checkpoint {
 impl fmt::Debug for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Checkpoint({})", self.bytes)
+    }
+}
+
+/// One run of the kernel. What was written but not forced out is still there in the same run, and in no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct Boot(Uuid);
+
+impl Boot {
+    /// The run with this id.
+    #[must_use]
+    pub const fn new(id: Uuid) -> Self {
+        Self(id)
     }
 }
 
