@@ -96,7 +96,7 @@ fn start_logging(config: &Config) -> anyhow::Result<()> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(is_debug);
     let started =
         if config.log_json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
     started.map_err(|error| anyhow::anyhow!("logging cannot start: {error}"))
