@@ -535,6 +535,13 @@ CREATE INDEX user_files_by_usage_tags ON public.user_files USING gin (usage_tags
 
 
 --
+-- Name: user_files_by_width; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX user_files_by_width ON public.user_files USING btree (user_id, upload_date, id, width) WHERE ((deleted_at IS NULL) AND (width IS NOT NULL));
+
+
+--
 -- Name: user_files_favorites; Type: INDEX; Schema: public; Owner: -
 --
 

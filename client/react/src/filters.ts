@@ -24,6 +24,7 @@ const RULES: Rules = {
   usageTags: (file, tags) => hasAny(file.usageTags, tags),
   audioCategory: (file, category) => file.audioCategory === category,
   characterNames: (file, names) => hasAny(file.characterNames, names),
+  minWidth: (file, width) => file.width !== null && file.width >= width,
   // The service compares by Unicode's rules for lower case, as this method does.
   q: (file, text) => file.originalName.toLowerCase().includes(text.normalize().toLowerCase()),
   trash: (file, trash) => (file.deletedAt !== null) === trash,

@@ -92,6 +92,7 @@ const FILTERS: { [Name in FilterName]: Case } = {
     found: { characterNames: ["Bo"] },
     lost: { characterNames: ["Cy"] },
   },
+  minWidth: { query: { minWidth: 800 }, found: { width: 800 }, lost: { width: 799 } },
   q: { query: { q: "100%" }, found: { originalName: "At 100%.png" }, lost: { originalName: "At 1000.png" } },
   trash: {
     query: { trash: true },

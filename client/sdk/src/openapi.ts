@@ -1346,6 +1346,8 @@ export interface operations {
                 audioCategory?: components["schemas"]["AudioCategory"];
                 /** @description Files with any of these, as `tags`. */
                 characterNames?: string[];
+                /** @description Only images and videos of at least so many pixels across. What has no width is not found. */
+                minWidth?: number;
                 /**
                  * @description Part of the name, any case.
                  * @example sunset
@@ -1517,6 +1519,8 @@ export interface operations {
                 audioCategory?: components["schemas"]["AudioCategory"];
                 /** @description Files with any of these, as `tags`. */
                 characterNames?: string[];
+                /** @description Only images and videos of at least so many pixels across. What has no width is not found. */
+                minWidth?: number;
                 /**
                  * @description Part of the name, any case.
                  * @example sunset

@@ -48,6 +48,9 @@ pub struct Filter {
     /// Any of these characters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub character_names: Vec<String>,
+    /// Only files of at least so many pixels across; what has no width is never found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_width: Option<i32>,
     /// Part of the name, any case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub q: Option<String>,
@@ -359,6 +362,9 @@ fn narrow(query: &mut QueryBuilder<Postgres>, user: &UserId, filter: &Filter) {
     }
     if let Some(category) = filter.audio_category {
         query.push(" AND f.audio_category = ").push_bind(category);
+    }
+    if let Some(min_width) = filter.min_width {
+        query.push(" AND f.width >= ").push_bind(min_width);
     }
     for (column, any_of) in [
         ("tags", &filter.tags),

@@ -3,7 +3,7 @@
 
 mod query;
 
-pub use query::{DEFAULT_LIMIT, MAX_LIST, MAX_OFFSET, MAX_TEXT_BYTES};
+pub use query::{DEFAULT_LIMIT, MAX_LIST, MAX_OFFSET, MAX_TEXT_BYTES, MAX_WIDTH};
 
 use axum::Json;
 use axum::extract::State;
@@ -85,6 +85,8 @@ struct ListQuery {
     audio_category: Option<String>,
     /// Files with any of these, as `tags`.
     character_names: Option<String>,
+    /// Only images and videos of at least so many pixels across. What has no width is not found.
+    min_width: Option<i32>,
     /// Part of the name, any case.
     q: Option<String>,
     /// The trash instead of the files outside it.

@@ -18,6 +18,8 @@ pub const MAX_OFFSET: i64 = 10_000;
 pub const MAX_TEXT_BYTES: usize = 255;
 /// Most entries of a comma list.
 pub const MAX_LIST: usize = 64;
+/// Largest width in pixels to ask for.
+pub const MAX_WIDTH: i32 = 1_000_000;
 
 #[derive(Serialize, Deserialize)]
 struct Cursor {
@@ -69,6 +71,7 @@ fn filter(params: &Params) -> Result<Filter> {
         usage_tags: list(params, "usageTags")?,
         audio_category: params.parsed("audioCategory", "an audio category", named::<AudioCategory>)?,
         character_names: list(params, "characterNames")?,
+        min_width: min_width(params)?,
         q: text("q")?,
         trash: params.flag("trash")?.unwrap_or(false),
     })
@@ -76,6 +79,12 @@ fn filter(params: &Params) -> Result<Filter> {
 
 fn short(text: &str) -> Option<&str> {
     (text.len() <= MAX_TEXT_BYTES).then_some(text)
+}
+
+fn min_width(params: &Params) -> Result<Option<i32>> {
+    params.parsed("minWidth", &format!("a whole number from 1 to {MAX_WIDTH}"), |text| {
+        text.parse().ok().filter(|width| (1..=MAX_WIDTH).contains(width))
+    })
 }
 
 fn list(params: &Params, name: &'static str) -> Result<Vec<String>> {

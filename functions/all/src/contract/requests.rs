@@ -7,7 +7,7 @@ use jam_core::auth::Variant;
 use jam_core::config::Limits;
 use jam_core::db::listing::Sort;
 use jam_core::model::DerivativeKind;
-use jam_list::{DEFAULT_LIMIT, MAX_LIST, MAX_OFFSET, MAX_TEXT_BYTES};
+use jam_list::{DEFAULT_LIMIT, MAX_LIST, MAX_OFFSET, MAX_TEXT_BYTES, MAX_WIDTH};
 use serde_json::{Map, Value, json};
 
 /// 20 bytes in base64.
@@ -121,6 +121,7 @@ fn complete_parameter(parameter: &mut Value) {
 fn bounds(name: &str) -> Value {
     match name {
         "package" | "q" => json!({ "maxLength": MAX_TEXT_BYTES, "pattern": "^[^\\u0000]*$" }),
+        "minWidth" => json!({ "minimum": 1, "maximum": MAX_WIDTH }),
         "offset" => json!({ "minimum": 0, "maximum": MAX_OFFSET, "default": 0 }),
         "sortBy" => json!({ "enum": Sort::NAMES.map(|(name, _)| name), "default": Sort::NAMES[0].0 }),
         "sortOrder" => json!({ "enum": ["ASC", "DESC"], "default": "DESC" }),

@@ -67,7 +67,7 @@ fn index_of(sort: Sort) -> &'static str {
     }
 }
 
-fn filters_with_an_ordered_index() -> [(&'static str, Filter); 5] {
+fn filters_with_an_ordered_index() -> [(&'static str, Filter); 7] {
     let all = Filter::default;
     [
         ("user_files_by_type", Filter { file_type: Some(FileType::Image), ..all() }),
@@ -75,6 +75,8 @@ fn filters_with_an_ordered_index() -> [(&'static str, Filter); 5] {
         ("user_files_by_package", Filter { package: Some("package 40".to_owned()), ..all() }),
         ("user_files_by_asset_category", Filter { asset_category: Some(AssetCategory::Clip), ..all() }),
         ("user_files_by_audio_category", Filter { audio_category: Some(AudioCategory::Jingle), ..all() }),
+        ("user_files_by_width", Filter { min_width: Some(3), ..all() }),
+        ("user_files_by_width", Filter { min_width: Some(3990), ..all() }),
     ]
 }
 

@@ -148,6 +148,7 @@ async fn try_without_an_id(app: &TestApp, operation: &Operation, anns: &[&String
                 &format!("?tags={SECRET}"),
                 "?includeTotal=true",
                 "?package=x",
+                "?minWidth=1",
             ];
             let mut answers = Vec::new();
             for query in queries {

@@ -49,7 +49,7 @@ async fn each_filter_finds_its_files_and_no_others(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let ann = app.ann();
     store_different_files(&ann).await;
-    let found: [(&str, &[&str]); 28] = [
+    let found: [(&str, &[&str]); 34] = [
         ("", &["100%_Sale.txt", "1000 sales.txt", "a.mp4", "b.png", "c.mp3", "d.txt", "e.txt"]),
         ("type=video", &["a.mp4"]),
         ("type=image", &["b.png"]),
@@ -70,6 +70,12 @@ async fn each_filter_finds_its_files_and_no_others(pool: PgPool) {
         ("characterNames[0]=Ada&characterNames[1]=Bo", &["1000 sales.txt", "d.txt"]),
         ("audioCategory=jingle", &["c.mp3"]),
         ("characterNames=Bo", &["1000 sales.txt", "d.txt"]),
+        ("minWidth=1", &["a.mp4", "b.png"]),
+        ("minWidth=2", &["a.mp4"]),
+        ("minWidth=640", &["a.mp4"]),
+        ("minWidth=641", &[]),
+        ("minWidth=2&trash=true", &["h.png"]),
+        ("minWidth=1&tags=red&type=image", &["b.png"]),
         ("q=SALE", &["100%_Sale.txt", "1000 sales.txt"]),
         ("q=100%25", &["100%_Sale.txt"]),
         ("q=0_s", &[]),
@@ -143,6 +149,12 @@ async fn a_value_out_of_bounds_is_refused_with_its_parameter(pool: PgPool) {
         ("characterNames", &many),
         ("assetCategory", "Clip"),
         ("audioCategory", "song"),
+        ("minWidth", "0"),
+        ("minWidth", "-1"),
+        ("minWidth", "1000001"),
+        ("minWidth", "99999999999999999999"),
+        ("minWidth", "1.5"),
+        ("minWidth", "wide"),
         ("q", &long),
         ("trash", "yes"),
         ("limit", "0"),
@@ -173,9 +185,17 @@ async fn a_value_out_of_bounds_is_refused_with_its_parameter(pool: PgPool) {
 async fn a_filter_that_is_almost_one_is_named_and_not_dropped(pool: PgPool) {
     let app = TestApp::new(pool).await;
     app.ann().store("a.txt", b"a").await;
-    for name in
-        ["tags[x]", "tag", "tags[0][a]", "usagetags", "Type", "limit[]", "sort_by", "character_names[]"]
-    {
+    for name in [
+        "tags[x]",
+        "tag",
+        "tags[0][a]",
+        "usagetags",
+        "Type",
+        "limit[]",
+        "sort_by",
+        "character_names[]",
+        "min_width",
+    ] {
         let error = app.ann().get(&format!("/api/files?{name}=a")).await.refused(400, "invalid_parameter");
         assert_eq!(error["parameter"], name);
     }

@@ -13,11 +13,12 @@ pub(crate) async fn add_files(conn: &mut PgConnection, user: &UserId, count: i32
         .unwrap();
     sqlx::query(
         "INSERT INTO user_files (user_id, id, file_name, original_name, file_type, mime_type, file_size, file_path, sha256
-                               , duration_seconds, package_name, tags, usage_tags, character_names, is_favorite
+                               , width, height, duration_seconds, package_name, tags, usage_tags, character_names, is_favorite
                                , asset_category, audio_category, upload_date, created_at, deleted_at)
          SELECT $1, gen_random_uuid(), 'stored-' || n, 'name ' || (n * 7919 % 100003)
               , (ARRAY['video', 'image', 'scene', 'project', 'audio'])[1 + n % 5], 'application/octet-stream', n * 31 % 10007
               , $1 || '/projects/' || n, decode(repeat('00', 32), 'hex')
+              , CASE WHEN n % 5 = 1 THEN 1 + n % 4000 END, CASE WHEN n % 5 = 1 THEN 100 END
               , CASE WHEN n % 3 = 0 THEN n * 17 % 1009 END
               , CASE WHEN n % 4 = 0 THEN 'package ' || n % 400 END
               , ARRAY['common', 'tag ' || n % 1000], ARRAY['use ' || n % 1000], ARRAY['character ' || n % 1000]
