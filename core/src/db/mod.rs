@@ -26,6 +26,7 @@ use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use quick_cache::sync::Cache;
+use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgConnection, PgPool, Postgres, Transaction};
@@ -37,8 +38,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The schema, applied in order by `jam-admin migrate`.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 
+/// Held by whoever applies migrations.
+const MIGRATION_LOCK: i64 = 0x6A61_6D00;
+/// Before the lock is asked for again.
+const MIGRATION_PAUSE: Duration = Duration::from_millis(500);
 /// How long a request waits for a connection before it answers 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Unused connections are given back, so that many small processes share one Postgres.
@@ -199,7 +204,17 @@ impl Db {
     /// When Postgres does not answer or the schema is from a newer release.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn migrate(&self) -> anyhow::Result<i64> {
-        MIGRATOR.run(&mut *self.unhurried().await?).await?;
+        let mut conn = self.unhurried().await?;
+        // sqlx's own lock is a statement that waits, and CREATE INDEX CONCURRENTLY waits for every statement: two at once
+        // would be a deadlock. This lock ends with the connection.
+        while !sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "is_held!""#, MIGRATION_LOCK)
+            .fetch_one(&mut *conn)
+            .await?
+        {
+            tokio::time::sleep(MIGRATION_PAUSE).await;
+        }
+        let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
+        migrator.set_locking(false).run(&mut *conn).await?;
         Ok(MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0))
     }
 

@@ -23,6 +23,21 @@ async fn an_empty_database_and_a_missing_directory_become_a_service(pool: PgPool
     assert_eq!(run(&variables, &["check"]).await.code, 0);
 }
 
+#[sqlx::test(migrations = false)]
+async fn operators_who_migrate_at_once_wait_for_each_other(pool: PgPool) {
+    let variables = variables(&pool, "/nowhere".into());
+    let migrate = || run(&variables, &["migrate"]);
+    let (first, second, third) = tokio::join!(migrate(), migrate(), migrate());
+    for answer in [first, second, third] {
+        assert_eq!(answer.code, 0, "{}", answer.stderr);
+    }
+    let invalid: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_index WHERE NOT indisvalid")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(invalid, 0);
+}
+
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn the_configuration_is_shown_without_its_secrets_and_with_its_fault(pool: PgPool) {
     let mut variables = variables(&pool, "/nowhere".into());
