@@ -202,6 +202,7 @@ impl Volume {
     pub async fn share(&self, of: &BlobKey, as_key: &BlobKey) -> Result<bool> {
         let (inner, of, as_key) = (Arc::clone(&self.inner), of.clone(), as_key.clone());
         forcing(&self.inner.health, "sharing a file", move || {
+            require_mounted(&inner)?;
             let source = open_or_make_directory(&inner.root, of.split().0)?;
             let target = open_or_make_directory(&inner.root, as_key.split().0)?;
             match linkat(&source, of.split().1, &target, as_key.split().1, AtFlags::empty()) {
