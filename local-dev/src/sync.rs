@@ -155,9 +155,17 @@ fn printed(service: &Path, document: &str) -> Result<Vec<u8>> {
 fn cargo(root: &Path, cluster: &Cluster) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root).env("SQLX_OFFLINE", "false").env("DATABASE_URL", cluster.url(DATABASE));
-    // `cargo run` sets it for this program; ring's build script would run again, and all that depends on ring with it.
-    cargo.env_remove("CARGO_MANIFEST_DIR");
+    // `cargo run` sets them for this program; ring's build script would run again, and all that depends on ring with it.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_this_program(name)) {
+        cargo.env_remove(name);
+    }
     cargo
+}
+
+fn is_of_this_program(name: &OsStr) -> bool {
+    ["CARGO_MANIFEST_", "CARGO_PKG_"]
+        .iter()
+        .any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
 }
 
 /// What differs from the tree: the new content, or `None` for a file that must go.
