@@ -1,8 +1,8 @@
 //! Named points at which a test ends the process, as a kill at that very moment would.
 //! Without the feature `crash-points`, which only this workspace's tests turn on, a point is nothing.
 
-/// Every point, in the order in which an upload passes them.
-pub const POINTS: [&str; 18] = [
+/// Every point, in the order in which an upload or a copy passes them.
+pub const POINTS: [&str; 21] = [
     "create.rows",
     "create.file",
     "append.claimed",
@@ -19,6 +19,9 @@ pub const POINTS: [&str; 18] = [
     "proof.shared",
     "proof.removed",
     "proof.done",
+    "copy.reserved",
+    "copy.shared",
+    "copy.done",
     "cancel.marked",
     "cancel.removed",
 ];

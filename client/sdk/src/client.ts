@@ -205,6 +205,10 @@ function changeMethods(transport: Transport) {
     /** Takes a file out of the trash. */
     restoreFile: (file: FileRef, options: RequestOptions = {}) =>
       change("POST", pathOf(file, "/restore"), options),
+    /** Makes a second file of the same bytes, which counts in full; without `originalName` under the same name. */
+    copyFile(file: FileRef, { originalName, ...options }: RequestOptions & { originalName?: string } = {}) {
+      return change("POST", pathOf(file, "/copy"), { ...options, json: { originalName } });
+    },
     /** Removes everything in the trash for good; resolves with how many files that were. */
     async emptyTrash(options: RequestOptions = {}) {
       const answer = await transport.json<{ deletedCount: number }>("DELETE", "/api/files/trash", options);

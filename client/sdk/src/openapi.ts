@@ -142,6 +142,26 @@ export interface paths {
         patch: operations["patch_file"];
         trace?: never;
     };
+    "/api/files/{id}/copy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a second file of the same bytes, with everything that is said about the first but the favourite mark. It counts
+         *     in full, and neither needs the other any more. Each request makes another copy.
+         */
+        post: operations["copy_file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/files/{id}/derivatives": {
         parameters: {
             query?: never;
@@ -687,6 +707,16 @@ export interface components {
         ChangedFile: {
             file: components["schemas"]["UserFile"];
             success: boolean;
+        };
+        /**
+         * @description What a copy is called; without a name as its source.
+         * @example {
+         *       "originalName": "Sunset (copy).mp4"
+         *     }
+         */
+        CopyFile: {
+            /** @description A name, 1 to 255 bytes. */
+            originalName?: string | null;
         };
         /** @description A file that was deleted. */
         DeletedFile: {
@@ -2087,6 +2117,98 @@ export interface operations {
             };
             /** @description The file has changed since (`If-Match`) */
             412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A failure */
+            default: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    copy_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["CopyFile"];
+            };
+        };
+        responses: {
+            /**
+             * @description Makes a second file of the same bytes, with everything that is said about the first but the favourite mark. It counts
+             *     in full, and neither needs the other any more. Each request makes another copy.
+             */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangedFile"];
+                };
+            };
+            /** @description No valid token */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such file */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The volume cannot share the bytes of this file */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The quota or the number of files is full */
+            413: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;

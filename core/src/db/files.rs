@@ -2,10 +2,12 @@
 //! Every statement names the owner; a foreign file is a missing one. Listings are in `db::listing`.
 
 mod content;
+mod copy;
 mod facts;
 mod removal;
 
 pub use content::{Content, content, owner};
+pub use copy::{Copy, copy};
 pub use facts::{complete_facts, set_needs_playback, set_scan_state, set_thumbhash};
 pub use removal::{Removable, delete, lock_removable, trash_due, trashed};
 

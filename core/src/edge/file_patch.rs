@@ -10,7 +10,7 @@ use crate::model::{
 };
 use serde::de::value::MapDeserializer;
 use serde::de::{self, IgnoredAny, IntoDeserializer, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -21,13 +21,33 @@ type Name = Text<{ FilePatch::MAX_NAME_BYTES }>;
 type Line = Text<{ FilePatch::MAX_LINE_BYTES }>;
 type LongText = Text<{ FilePatch::MAX_TEXT_BYTES }>;
 
+/// A name for a file, as it is sent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NewName(Text<MAX_SENT_NAME_BYTES>);
+
+impl NewName {
+    /// The name, if it is one.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`].
+    pub fn parse(&self) -> Result<FileName> {
+        FileName::parse(self.0.as_str()).ok_or_else(|| {
+            Error::invalid_parameter(
+                "originalName",
+                "expected 1 to 255 bytes without separators or control characters",
+            )
+        })
+    }
+}
+
 /// A change of a file's metadata.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct FilePatch {
     /// A new name, 1 to 255 bytes.
     #[schema(value_type = Option<String>)]
-    original_name: Option<Text<MAX_SENT_NAME_BYTES>>,
+    original_name: Option<NewName>,
     /// A new type; the content must allow it.
     file_type: Option<FileType>,
     #[serde(deserialize_with = "present")]
@@ -132,12 +152,7 @@ impl FilePatch {
     /// not.
     pub fn apply(mut self, file: &mut File) -> Result<()> {
         if let Some(name) = &self.original_name {
-            file.original_name = FileName::parse(name.as_str()).ok_or_else(|| {
-                Error::invalid_parameter(
-                    "originalName",
-                    "expected 1 to 255 bytes without separators or control characters",
-                )
-            })?;
+            file.original_name = name.parse()?;
         }
         if let Some(declared) = self.file_type {
             if !media::mime_accepts(&file.mime_type, declared) {

@@ -33,7 +33,7 @@ pub use blob_response::BlobResponse;
 pub use body::{chunks, require_plain};
 pub use conditional::{Validators, http_date};
 pub use extract::{Admin, MaxAppend, PathDerivative, PathFile, PathUser, Public, SignedBy, SignedDelivery};
-pub use file_patch::FilePatch;
+pub use file_patch::{FilePatch, NewName};
 pub use json::JsonBody;
 pub use lambda::serve as serve_lambda;
 pub use layers::X_REQUEST_ID;

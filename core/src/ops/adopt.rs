@@ -294,7 +294,7 @@ async fn commit(app: &App, record: &Record, upload: Option<UploadId>, new: &NewF
     }
     adopted::insert(&mut ledger, new, &record.past).await?;
     if record.past.deleted_at.is_none() {
-        derivative::queue(&mut ledger, new).await?;
+        derivative::queue(&mut ledger, new.id, &new.mime_type, new.needs_playback).await?;
     }
     ledger.commit().await
 }

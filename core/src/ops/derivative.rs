@@ -8,7 +8,6 @@ pub use rebuild::{Scope, Tally, rebuild};
 
 use crate::app::App;
 use crate::db::derivatives::Name;
-use crate::db::files::NewFile;
 use crate::db::jobs::Task;
 use crate::db::{self, Ledger, retrying};
 use crate::error::{Error, Result};
@@ -32,12 +31,17 @@ pub fn name(user: &UserId, file: FileId, kind: DerivativeKind) -> Name<'_> {
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn queue(ledger: &mut Ledger, file: &NewFile) -> Result<()> {
-    if thumbnail::can_have(&file.mime_type) {
-        request(ledger, file.id, DerivativeKind::Default).await?;
+pub async fn queue(
+    ledger: &mut Ledger,
+    file: FileId,
+    mime_type: &str,
+    needs_playback: Option<bool>,
+) -> Result<()> {
+    if thumbnail::can_have(mime_type) {
+        request(ledger, file, DerivativeKind::Default).await?;
     }
-    if file.needs_playback == Some(true) {
-        request(ledger, file.id, DerivativeKind::Playback).await?;
+    if needs_playback == Some(true) {
+        request(ledger, file, DerivativeKind::Playback).await?;
     }
     Ok(())
 }

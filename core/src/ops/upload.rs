@@ -1,10 +1,12 @@
 //! Receiving a file: reserve, stage, hash, publish, record. What comes in one piece goes through [`Receiving`], what may
-//! come in many through [`session`] and [`append`]; both end in the same rows.
+//! come in many through [`session`] and [`append`]; both end in the same rows, and so does what is copied from a stored file by
+//! [`copy`].
 //! Invariant: what [`complete`] answered for is on disk under its final name and has its row; anything else leaves a
 //! row that names what to undo.
 
 pub mod append;
 pub(super) mod content;
+pub mod copy;
 mod finish;
 mod fork;
 pub mod join;

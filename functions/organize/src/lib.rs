@@ -1,4 +1,4 @@
-//! The organize function: changes to files that leave their bytes alone, signed URLs and their revocation.
+//! The organize function: changes to files that leave their bytes alone, copies, signed URLs and their revocation.
 //! Never opens a file.
 
 mod batch;
@@ -14,7 +14,7 @@ use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
 use jam_core::app::App;
 use jam_core::auth::Caller;
-use jam_core::edge::{FilePatch, JsonBody, Params, PathFile, UserFile, Validators};
+use jam_core::edge::{FilePatch, JsonBody, NewName, Params, PathFile, UserFile, Validators};
 use jam_core::model::{File, Tags};
 use jam_core::{Error, Result, ops};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(delete_file, patch_file))
         .routes(routes!(empty_trash))
         .routes(routes!(restore_file))
+        .routes(routes!(copy_file))
         .routes(routes!(set_favorite))
         .routes(routes!(set_tags))
         .routes(routes!(batch::run_batch))
@@ -135,6 +136,33 @@ async fn restore_file(
     PathFile(id): PathFile,
 ) -> Result<Json<ChangedFile>> {
     Ok(changed(&app, ops::organize::restore(&app, &caller.user, id).await?))
+}
+
+/// What a copy is called; without a name as its source.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CopyFile {
+    /// A name, 1 to 255 bytes.
+    #[schema(value_type = Option<String>)]
+    original_name: Option<NewName>,
+}
+
+/// Makes a second file of the same bytes, with everything that is said about the first but the favourite mark. It counts
+/// in full, and neither needs the other any more. Each request makes another copy.
+#[utoipa::path(post, path = "/api/files/{id}/copy", tag = "organize", params(("id" = uuid::Uuid, Path)),
+    request_body = CopyFile, responses(
+        (status = 200, body = ChangedFile),
+        (status = 404, description = "No such file"),
+        (status = 409, description = "The volume cannot share the bytes of this file"),
+        (status = 413, description = "The quota or the number of files is full")))]
+async fn copy_file(
+    State(app): State<App>,
+    caller: Caller,
+    PathFile(id): PathFile,
+    JsonBody(wanted): JsonBody<CopyFile>,
+) -> Result<Json<ChangedFile>> {
+    let name = wanted.original_name.map(|name| name.parse()).transpose()?;
+    Ok(changed(&app, ops::upload::copy::copy(&app, &caller.user, id, name).await?))
 }
 
 /// Whether a file is a favourite; without it the mark is toggled.

@@ -103,6 +103,19 @@ describe("files", () => {
     await client.deleteFile(first, { permanent: true });
     await expect(client.getFile(first)).rejects.toSatisfy((error) => isJamError(error, "not_found"));
   });
+
+  test("a copy is a file of its own", async () => {
+    const { client } = person("copies");
+    const [source] = (await client.uploadFiles(images(1), { metadata: { tags: ["kept"] } })).files;
+    if (!source) throw new Error("not stored");
+    const copy = await client.copyFile(source, { originalName: "copy.png" });
+    expect(copy).toMatchObject({ originalName: "copy.png", tags: ["kept"], sha256: source.sha256 });
+    expect((await client.copyFile(copy.id)).originalName).toBe("copy.png");
+    await client.deleteFile(source, { permanent: true });
+    const bytes = await (await client.download(copy)).arrayBuffer();
+    expect(bytes.byteLength).toBe(source.fileSize);
+    await expect(client.copyFile(source)).rejects.toMatchObject({ code: "not_found" });
+  });
 });
 
 describe("administration", () => {

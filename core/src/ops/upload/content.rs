@@ -8,7 +8,7 @@ use crate::db::{self, Ledger};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Class, Facts, Sniffed};
-use crate::model::{BlobKey, ByteSize, FileMetadata, FileName, FileType, Folder, Sha256Digest};
+use crate::model::{BlobKey, ByteSize, File, FileMetadata, FileName, FileType, Folder, Sha256Digest};
 use crate::ops::{derivative, scan};
 
 /// What arrived.
@@ -74,18 +74,46 @@ pub(in crate::ops) async fn settle(
 /// [`Error::TooManyStoredFiles`]: exact, because the ledger is held.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn record(app: &App, ledger: &mut Ledger, upload: UploadId, file: &NewFile) -> Result<bool> {
+    if !end(app, ledger, upload).await? {
+        return Ok(false);
+    }
+    db::files::insert(ledger, file, scan::initial(app)).await?;
+    queue(app, ledger, file.id, &file.mime_type, file.needs_playback).await?;
+    Ok(true)
+}
+
+/// Ends an upload as complete: what it reserved is free for its file, which the caller adds in the same transaction.
+/// `false` when it was cancelled meanwhile.
+///
+/// # Errors
+/// [`Error::TooManyStoredFiles`]: exact, because the ledger is held.
+#[tracing::instrument(level = "debug", skip_all)]
+pub(super) async fn end(app: &App, ledger: &mut Ledger, upload: UploadId) -> Result<bool> {
     let max_files = app.config.limits.max_files_per_user;
-    let user = &file.user_id;
-    let Some(file_count) = db::uploads::end(ledger, user, upload, Ending::Complete).await? else {
+    let user = ledger.user().clone();
+    let Some(file_count) = db::uploads::end(ledger, &user, upload, Ending::Complete).await? else {
         return Ok(false);
     };
     if file_count >= max_files {
         return Err(Error::TooManyStoredFiles { file_count, max_files });
     }
-    db::files::insert(ledger, file, scan::initial(app)).await?;
-    derivative::queue(ledger, file).await?;
-    scan::queue(app, ledger, file.id).await?;
     Ok(true)
+}
+
+/// Queues what is made from a new file, and its scan.
+///
+/// # Errors
+/// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
+pub(super) async fn queue(
+    app: &App,
+    ledger: &mut Ledger,
+    file: FileId,
+    mime_type: &str,
+    needs_playback: Option<bool>,
+) -> Result<()> {
+    derivative::queue(ledger, file, mime_type, needs_playback).await?;
+    scan::queue(app, ledger, file).await
 }
 
 /// The same for a resumable upload, which remembers its file, in a transaction of its own.
@@ -132,4 +160,12 @@ pub(super) fn final_key(
     sniffed: &Sniffed,
 ) -> Result<BlobKey> {
     Ok(BlobKey::new(user.as_str(), Folder::Files(file_type), &format!("{file}.{}", sniffed.extension))?)
+}
+
+/// Name and path of a file that shares the bytes of a stored one.
+pub(super) fn key_beside(stored: &File, file: FileId, file_type: FileType) -> Result<(String, BlobKey)> {
+    let extension = stored.file_name.rsplit_once('.').map_or("bin", |(_, extension)| extension);
+    let file_name = format!("{file}.{extension}");
+    let key = BlobKey::new(stored.user_id.as_str(), Folder::Files(file_type), &file_name)?;
+    Ok((file_name, key))
 }

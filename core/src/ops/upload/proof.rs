@@ -2,7 +2,7 @@
 //! Invariant: never across users, and a digest of the whole content alone proves nothing: the proof is a digest over
 //! bytes that the service picks.
 
-use super::content::record_session;
+use super::content::{key_beside, record_session};
 use super::finish;
 use super::lock::{self, Acquired, Persistence};
 use super::stored;
@@ -14,7 +14,7 @@ use crate::db::{self, retrying};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId};
 use crate::media;
-use crate::model::{BlobKey, ByteSize, File, Folder, Sha256Digest, UploadRole};
+use crate::model::{BlobKey, ByteSize, File, Sha256Digest, UploadRole};
 use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 use std::ops::Range;
@@ -110,9 +110,7 @@ async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, stor
     }
     let file_type =
         session.declared.map_or(stored.file_type, |declared| media::stored_as(&stored.mime_type, declared));
-    let extension = stored.file_name.rsplit_once('.').map_or("bin", |(_, extension)| extension);
-    let file_name = format!("{}.{extension}", open.file_id);
-    let key = BlobKey::new(user.as_str(), Folder::Files(file_type), &file_name)?;
+    let (file_name, key) = key_beside(&stored, open.file_id, file_type)?;
     // An earlier proof may have left a link under the name that the row still has.
     app.volume.remove(vec![open.final_key.clone()]).await?;
     if !db::uploads::name_final(&mut *app.db.conn().await?, user, id, &key).await? {

@@ -51,6 +51,7 @@ fn bounds() -> Vec<(&'static str, &'static str, Value)> {
     // At most `Tags::MAX_COUNT` that differ and are not empty: doubles and empty ones may come along.
     let labels = json!({ "items": label });
     let chars = |most: usize| json!({ "maxLength": most });
+    let name = json!({ "minLength": 1, "maxLength": FileName::MAX_BYTES, "pattern": NAME });
     let mut all = vec![
         ("SetTags", "tags", labels.clone()),
         ("BatchRequest", "tags", labels.clone()),
@@ -60,11 +61,8 @@ fn bounds() -> Vec<(&'static str, &'static str, Value)> {
             json!({ "maxItems": Limits::MAX_BATCH, "items": { "type": "string", "maxLength": MAX_ID_BYTES } }),
         ),
         ("BatchRequest", "packageName", chars(FilePatch::MAX_NAME_BYTES)),
-        (
-            "FilePatch",
-            "originalName",
-            json!({ "minLength": 1, "maxLength": FileName::MAX_BYTES, "pattern": NAME }),
-        ),
+        ("FilePatch", "originalName", name.clone()),
+        ("CopyFile", "originalName", name),
         ("FilePatch", "packageName", chars(FilePatch::MAX_NAME_BYTES)),
         ("FilePatch", "audioDurationSeconds", json!({ "minimum": 0, "maximum": FilePatch::MAX_SECONDS })),
         ("FilePatch", "audioTempo", json!({ "minimum": 0, "maximum": FilePatch::MAX_TEMPO })),

@@ -36,6 +36,7 @@ fn examples() -> Vec<(&'static str, Value)> {
     vec![
         ("BatchRequest", json!({ "action": "tag", "ids": [FILE], "tags": ["holiday"] })),
         ("FilePatch", json!({ "originalName": "Sunset.mp4", "assetCategory": "clip", "packageName": null })),
+        ("CopyFile", json!({ "originalName": "Sunset (copy).mp4" })),
         ("SetTags", json!({ "tags": ["holiday", "sea"] })),
         ("SetFavorite", json!({ "favorite": true })),
         ("UrlRequest", json!({ "purpose": "stream", "expiresIn": 3600 })),
@@ -62,7 +63,7 @@ fn links(id: &str) -> Value {
     };
     match id {
         "upload" => of_file("/files/0/id"),
-        "get_file" => of_file("/file/id"),
+        "get_file" | "copy_file" => of_file("/file/id"),
         "delete_file" => json!({
             "restore": { "operationId": "restore_file", "parameters": { "id": "$response.body#/deletedFile/id" } },
         }),

@@ -88,6 +88,7 @@ async fn call_what_changes_a_file(app: &TestApp, called: &mut Called, id: &str) 
     called.ok("patch_file", ann.patch(&path, details).await);
     called.ok("set_favorite", ann.post(&format!("{path}/favorite"), json!({})).await);
     called.ok("set_tags", ann.put(&format!("{path}/tags"), json!({ "tags": ["a"] })).await);
+    called.ok("copy_file", ann.post(&format!("{path}/copy"), json!({ "originalName": "b.png" })).await);
     called.ok("make_url", ann.post(&format!("{path}/url"), json!({ "purpose": "stream" })).await);
     let other = app.bob().store_id("b.txt", b"b").await;
     called.ok("revoke_urls", app.bob().delete(&format!("/api/files/{other}/urls")).await);

@@ -127,6 +127,7 @@ async fn ask(app: &TestApp, operation: &Operation, target: &str) -> Answer {
         "set_favorite" => Some(json!({ "favorite": true })),
         "set_tags" => Some(json!({ "tags": ["stolen"] })),
         "make_url" => Some(json!({ "purpose": "download" })),
+        "copy_file" => Some(json!({ "originalName": "stolen.txt" })),
         unknown => panic!("nobody tried yet what {unknown} shows of others"),
     };
     let request = app.bob().request(operation.method.clone(), target).header("x-request-id", "the-same");

@@ -12,6 +12,7 @@ mod clients;
 mod clocks;
 mod compression;
 mod contract;
+mod copy;
 mod crash_points;
 mod disks;
 mod download;

@@ -77,6 +77,7 @@ fn about_one(id: &str) -> Vec<(Method, String, Option<Value>)> {
         ask(Method::PATCH, "", Some(json!({ "fileType": "project" }))),
         ask(Method::PATCH, "", Some(json!({ "fileType": "image", "packageName": "p" }))),
         ask(Method::POST, "/favorite", Some(json!({}))),
+        ask(Method::POST, "/copy", Some(json!({ "originalName": "c.png" }))),
         ask(Method::PUT, "/tags", Some(json!({ "tags": ["a"] }))),
         ask(Method::GET, "/thumbnail", None),
         ask(Method::GET, "/thumbnail?size=small", None),
@@ -250,6 +251,22 @@ async fn who_hangs_up_after_asking_for_the_trash_to_be_emptied_has_emptied_it(po
     ledger.commit().await.unwrap();
     crate::app::eventually("the trash is empty", async || {
         (ann.usage().await["trashBytes"] == 0).then_some(())
+    })
+    .await;
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn who_hangs_up_after_asking_for_a_copy_has_it(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let ann = app.ann();
+    let id = ann.store_id("a.txt", b"a").await;
+    let ledger = app.app.db.ledger(&crate::app::user_id(ANN)).await.unwrap();
+    let copy = ann.request(Method::POST, &format!("/api/files/{id}/copy")).json(&json!({}));
+    hang_up_once_waiting(&app, copy).await;
+    ledger.commit().await.unwrap();
+    crate::app::eventually("the copy is there", async || {
+        (ann.counters().await == json!([2, 0, 0, 2])).then_some(())
     })
     .await;
     app.finish().await;

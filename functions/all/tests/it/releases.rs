@@ -44,11 +44,18 @@ async fn one_row_of_a_newer_release_fails_no_listing_no_file_and_no_removal(pool
             assert!(rows::finds(&mut app.app.db.conn().await.unwrap(), kept).await, "{statement}: lost");
         }
         let path = format!("/api/files/{id}");
+        let copied = app.ann().post(&format!("{path}/copy"), json!({})).await.expect(200).json();
+        let copy = copied["file"]["id"].as_str().unwrap();
         app.ann().delete(&path).await.expect(200);
         let trash = app.ann().get("/api/files?trash=true").await.expect(200).json();
         assert_eq!(trash["count"], 1, "{statement}");
         app.ann().post(&format!("{path}/restore"), json!({})).await.expect(200);
         app.ann().delete(&format!("{path}?permanent=true")).await.expect(200);
+        if let Some(kept) = KEPT.get(number) {
+            let is_copied = rows::finds(&mut app.app.db.conn().await.unwrap(), kept).await;
+            assert!(is_copied, "{statement}: lost in a copy");
+        }
+        app.ann().delete(&format!("/api/files/{copy}?permanent=true")).await.expect(200);
         app.run_jobs_in_queue().await;
     }
     app.finish().await;

@@ -15,14 +15,14 @@ use std::os::unix::process::ExitStatusExt as _;
 const CONTENT_BYTES: usize = 700_000;
 
 /// The points of one operation; that there are so many shows that none was forgotten.
-fn points(of: &str, count: usize) -> impl Iterator<Item = &'static str> {
+pub(crate) fn points(of: &str, count: usize) -> impl Iterator<Item = &'static str> {
     let found: Vec<_> = POINTS.into_iter().filter(|point| point.split('.').next() == Some(of)).collect();
     assert_eq!(found.len(), count);
     found.into_iter()
 }
 
 /// Sends a request that its process does not live to answer.
-async fn send_and_die(process: Process, request: RequestBuilder, point: &str) {
+pub(crate) async fn send_and_die(process: Process, request: RequestBuilder, point: &str) {
     let answer = request.send().await;
     assert!(answer.is_err(), "{point} was not reached: {answer:?}");
     assert_eq!(process.ended().await.signal(), Some(9), "{point}");
@@ -37,7 +37,8 @@ async fn assert_stored(ann: &As<'_>, url: &str, content: &[u8], point: &str) {
     assert_eq!(sha256(&stored.body), sha256(content), "{point}");
 }
 
-async fn starts(site: &Site, point: &str) -> Process {
+/// A process that will end at this point.
+pub(crate) async fn starts(site: &Site, point: &str) -> Process {
     site.start("jam-all", &[("CRASH_AT", point)]).await
 }
 

@@ -35,6 +35,27 @@ pub(crate) async fn add_files(conn: &mut PgConnection, user: &UserId, count: i32
     .unwrap();
 }
 
+/// In which columns two of a user's files differ, by name.
+pub(crate) async fn columns_that_differ(
+    conn: &mut PgConnection,
+    user: &UserId,
+    [one, other]: &[String; 2],
+) -> Vec<String> {
+    sqlx::query_scalar(
+        "SELECT key
+           FROM user_files f, user_files g, jsonb_each(to_jsonb(f)) a JOIN jsonb_each(to_jsonb(g)) b USING (key)
+          WHERE f.user_id = $1 AND g.user_id = $1 AND f.id = $2::uuid AND g.id = $3::uuid
+            AND a.value IS DISTINCT FROM b.value
+          ORDER BY key",
+    )
+    .bind(user.as_str())
+    .bind(one)
+    .bind(other)
+    .fetch_all(conn)
+    .await
+    .unwrap()
+}
+
 /// Lets the planner know what is in the tables.
 pub(crate) async fn analyze(conn: &mut PgConnection) {
     sqlx::query("ANALYZE user_files, user_storage, derivatives").execute(conn).await.unwrap();
