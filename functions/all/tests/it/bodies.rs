@@ -102,7 +102,8 @@ async fn the_largest_form_costs_little_more_than_its_files_and_everybody_is_answ
     let before = cpu();
     let answer = ann.upload(worst_form(limits)).await.expect(200).json();
     let worst_cpu = cpu() - before;
-    assert!(worst_cpu < 2 * plain_cpu + MOST_CPU, "{worst_cpu:?}, without fields {plain_cpu:?}");
+    // A form says all of it for each of its files.
+    assert!(worst_cpu < 2 * plain_cpu + 4 * MOST_CPU, "{worst_cpu:?}, without fields {plain_cpu:?}");
     let files = answer["files"].as_array().unwrap();
     assert_eq!(files.len(), count);
     assert!(files.iter().all(|file| file["tags"].as_array().unwrap().len() == 64));
