@@ -69,7 +69,7 @@ fn bounds() -> Vec<(&'static str, &'static str, Value)> {
         ("FilePatch", "audioLyrics", chars(FilePatch::MAX_TEXT_BYTES)),
         ("FilePatch", "voiceoverScript", chars(FilePatch::MAX_TEXT_BYTES)),
         ("SetQuota", "maxBytes", json!({ "maximum": MAX_QUOTA_BYTES })),
-        ("UrlRequest", "expiresIn", json!({ "format": "uint64" })),
+        ("UrlRequest", "expiresIn", json!({ "format": "uint64", "maximum": u64::MAX })),
         ("Initialize", "maxBytes", json!({ "maximum": MAX_QUOTA_BYTES })),
     ];
     let lines = ["objectDescription", "sceneLocation", "audioStyle", "audioKey", "relativePath"];
