@@ -1,5 +1,6 @@
 //! Work that keeps a thread busy, off the threads that serve requests.
 
+use super::ffmpeg::DAMAGED;
 use super::limits::MediaError;
 use tokio::task::spawn_blocking;
 
@@ -10,7 +11,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
     spawn_blocking(work).await.unwrap_or_else(|error| {
         // A decoder that panics says something about the file, not about this process.
         Err(if error.is_panic() {
-            MediaError::permanent("the file's data is damaged")
+            MediaError::permanent(DAMAGED)
         } else {
             MediaError::temporary("the decoder stopped")
         })
