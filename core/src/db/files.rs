@@ -7,7 +7,7 @@ mod facts;
 mod removal;
 
 pub use content::{Content, content, owner};
-pub use copy::{Copy, copy};
+pub use copy::{Copied, Copy, copy};
 pub use facts::{complete_facts, set_needs_playback, set_scan_state, set_thumbhash};
 pub use removal::{Removable, delete, lock_removable, trash_due, trashed};
 

@@ -1,4 +1,4 @@
-//! A page of a user's files. What an index answers is asked at once; what looks at many rows waits for its user's turn
+//! What a user sees of their files: one of them, or a page. What an index answers is asked at once; what looks at many rows waits for its user's turn
 //! and has a bounded time.
 //! Invariant: a turn ends with its statements, also when the client has hung up.
 
@@ -6,8 +6,19 @@ use crate::app::App;
 use crate::db;
 use crate::db::listing::{Filter, Page, Request};
 use crate::error::{Error, Result};
-use crate::ids::UserId;
+use crate::ids::{FileId, UserId};
+use crate::model::File;
 use sqlx::PgConnection;
+
+/// A file outside the trash.
+///
+/// # Errors
+/// [`Error::NotFound`].
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn file(app: &App, user: &UserId, id: FileId) -> Result<File> {
+    let found = db::files::get(&mut *app.db.conn().await?, user, id).await?;
+    found.filter(|file| file.deleted_at.is_none()).ok_or(Error::NotFound)
+}
 
 /// A page, and with `wants_total` how many files its filter finds.
 ///

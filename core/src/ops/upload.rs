@@ -123,32 +123,10 @@ impl Receiving {
             Owner::Unknown { receiver } => (receiver, ByteSize::ZERO, ByteSize::ZERO),
         };
         app.rates.upload(user)?;
-        let (id, file_id) = (UploadId::new(), FileId::new());
-        let staging = BlobKey::new(user.as_str(), Folder::Staging, &id.to_string())?;
+        let file_id = FileId::new();
         let final_key = final_key(user, file_id, file_type, &sniffed)?;
-        let new = NewUpload {
-            id,
-            user,
-            file_id,
-            staging: &staging,
-            final_key: &final_key,
-            instance: Some(app.volume.instance()),
-            want,
-            at_least,
-            expires_in: LIFETIME,
-        };
-        let granted = reserve(app, &new).await?;
-        let is_assigned = matches!(owner, Owner::Known(_));
-        let held = Held {
-            app: app.clone(),
-            user: user.clone(),
-            id,
-            file_id,
-            staging,
-            final_key,
-            is_assigned,
-            is_over: false,
-        };
+        let (mut held, granted) = Held::reserve(app, user, (file_id, final_key), (want, at_least)).await?;
+        held.is_assigned = matches!(owner, Owner::Known(_));
         let writer = app.volume.stage(&held.staging).await?;
         Ok(Self { held, name: incoming.name, sniffed, writer, received_bytes: 0, granted })
     }
@@ -330,6 +308,36 @@ async fn record_all(app: &App, user: &UserId, arrived: &[(NewFile, Held)]) -> Re
 }
 
 impl Held {
+    /// Makes the row of an upload: reserves between `at_least` and `want` bytes of its owner, and names where its bytes
+    /// will be. Answers also how many were reserved.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`], [`Error::TooManyStoredFiles`].
+    async fn reserve(
+        app: &App,
+        user: &UserId,
+        (file_id, final_key): (FileId, BlobKey),
+        (want, at_least): (ByteSize, ByteSize),
+    ) -> Result<(Self, ByteSize)> {
+        let id = UploadId::new();
+        let staging = BlobKey::new(user.as_str(), Folder::Staging, &id.to_string())?;
+        let new = NewUpload {
+            id,
+            user,
+            file_id,
+            staging: &staging,
+            final_key: &final_key,
+            instance: Some(app.volume.instance()),
+            want,
+            at_least,
+            expires_in: LIFETIME,
+        };
+        let granted = reserve(app, &new).await?;
+        let (app, user) = (app.clone(), user.clone());
+        let held = Self { app, user, id, file_id, staging, final_key, is_assigned: true, is_over: false };
+        Ok((held, granted))
+    }
+
     /// Fields may come after the file and change its type, and with it its folder.
     async fn settle_path(&mut self, file_type: FileType, sniffed: &Sniffed) -> Result<()> {
         let settled = final_key(&self.user, self.file_id, file_type, sniffed)?;

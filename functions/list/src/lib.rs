@@ -10,14 +10,12 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::response::{IntoResponse, Response};
+use jam_core::Result;
 use jam_core::app::App;
 use jam_core::auth::Caller;
-use jam_core::db;
 use jam_core::edge::{Admin, DerivativeView, Params, PathUser, Public, ReadableFile, UserFile, Validators};
 use jam_core::ids::UserId;
-use jam_core::model::File;
 use jam_core::ops;
-use jam_core::{Error, Result};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -132,17 +130,11 @@ async fn list(app: &App, user: &UserId, params: &Params) -> Result<Json<FileList
     Ok(Json(FileList { success: true, count: files.len(), files, next_cursor, total }))
 }
 
-/// A file outside the trash.
-async fn find(app: &App, ReadableFile { owner, id }: ReadableFile) -> Result<File> {
-    let found = db::files::get(&mut *app.db.conn().await?, &owner, id).await?;
-    found.filter(|file| file.deleted_at.is_none()).ok_or(Error::NotFound)
-}
-
 /// One of the caller's files; for administrators, anybody's.
 #[utoipa::path(get, path = "/api/files/{id}", tag = "list", params(("id" = uuid::Uuid, Path)),
     responses((status = 200, body = OneFile), (status = 404, description = "No such file")))]
 async fn get_file(State(app): State<App>, wanted: ReadableFile, headers: HeaderMap) -> Result<Response> {
-    let file = find(&app, wanted).await?;
+    let file = ops::browse::file(&app, &wanted.owner, wanted.id).await?;
     let validators = Validators::of_metadata(&file);
     if validators.is_not_modified(&headers) {
         return Ok((axum::http::StatusCode::NOT_MODIFIED, [(ETAG, validators.etag)]).into_response());
@@ -155,7 +147,7 @@ async fn get_file(State(app): State<App>, wanted: ReadableFile, headers: HeaderM
 #[utoipa::path(get, path = "/api/files/{id}/derivatives", tag = "list", params(("id" = uuid::Uuid, Path)),
     responses((status = 200, body = DerivativeList), (status = 404, description = "No such file")))]
 async fn list_derivatives(State(app): State<App>, wanted: ReadableFile) -> Result<Json<DerivativeList>> {
-    let file = find(&app, wanted).await?;
+    let file = ops::browse::file(&app, &wanted.owner, wanted.id).await?;
     Ok(Json(DerivativeList { success: true, derivatives: DerivativeView::all(&file, &app.signer) }))
 }
 

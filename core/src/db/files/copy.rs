@@ -20,15 +20,25 @@ pub struct Copy {
     pub original_name: Option<FileName>,
 }
 
+/// What decides which derivatives a copy gets.
+#[derive(Debug, Clone)]
+pub struct Copied {
+    /// Its media type.
+    pub mime_type: String,
+    /// Whether browsers need another form of it; `None` when nobody looked yet.
+    pub needs_playback: Option<bool>,
+}
+
 /// Adds a file with everything that another one's row says, except what belongs to one file alone. Columns that only a
-/// newer release knows come along, so none but the exceptions is named. `false` when there is no such file outside the
+/// newer release knows come along, so none but the exceptions is named. `None` when there is no such file outside the
 /// trash.
 ///
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn copy(ledger: &mut Ledger, copy: &Copy, scan: Option<ScanState>) -> Result<bool> {
-    let done = sqlx::query!(
+pub async fn copy(ledger: &mut Ledger, copy: &Copy, scan: Option<ScanState>) -> Result<Option<Copied>> {
+    let copied = sqlx::query_as!(
+        Copied,
         "INSERT INTO user_files
          SELECT made.*
            FROM user_files f
@@ -37,7 +47,8 @@ pub async fn copy(ledger: &mut Ledger, copy: &Copy, scan: Option<ScanState>) -> 
                   , 'original_name', coalesce($6::text, f.original_name), 'scan_state', coalesce($7::text, f.scan_state)
                   , 'is_favorite', false, 'url_epoch', 0
                   , 'upload_date', now(), 'created_at', now(), 'updated_at', now())) made
-          WHERE f.user_id = $1 AND f.id = $2 AND f.deleted_at IS NULL",
+          WHERE f.user_id = $1 AND f.id = $2 AND f.deleted_at IS NULL
+         RETURNING mime_type, needs_playback",
         ledger.user().as_str(),
         copy.of as FileId,
         copy.id as FileId,
@@ -46,7 +57,7 @@ pub async fn copy(ledger: &mut Ledger, copy: &Copy, scan: Option<ScanState>) -> 
         copy.original_name.as_ref().map(FileName::as_str),
         scan as Option<ScanState>,
     )
-    .execute(&mut **ledger)
+    .fetch_optional(&mut **ledger)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(copied)
 }

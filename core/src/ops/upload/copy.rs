@@ -2,16 +2,15 @@
 //! Invariant: a row names the new path before anything is there, so that a copy that breaks off leaves nothing.
 //! Never reads a byte.
 
-use super::{Held, LIFETIME, content, reserve};
+use super::{Held, content};
 use crate::app::App;
 use crate::crash;
 use crate::db::files::Copy;
-use crate::db::uploads::NewUpload;
 use crate::db::{self, retrying};
 use crate::error::{Error, Result};
-use crate::ids::{FileId, UploadId, UserId};
-use crate::model::{BlobKey, File, FileName, Folder};
-use crate::ops::scan;
+use crate::ids::{FileId, UserId};
+use crate::model::{BlobKey, File, FileName};
+use crate::ops::{browse, scan};
 
 /// Makes a second file of one outside the trash, also when the client hangs up: 1 reserve its bytes and name its path,
 /// 2 link the stored bytes to it, 3 in one transaction end the reservation, add the file as the source then is, and queue
@@ -31,7 +30,7 @@ pub async fn copy(app: &App, user: &UserId, id: FileId, name: Option<FileName>) 
 }
 
 async fn copy_to_the_end(app: &App, user: &UserId, id: FileId, name: Option<FileName>) -> Result<File> {
-    let source = find(app, user, id).await?.ok_or(Error::NotFound)?;
+    let source = browse::file(app, user, id).await?;
     app.volume.require_healthy().await?;
     app.rates.upload(user)?;
     let (mut held, file_name) = hold(app, &source).await?;
@@ -50,32 +49,12 @@ async fn copy_to_the_end(app: &App, user: &UserId, id: FileId, name: Option<File
     }
 }
 
-/// A file outside the trash.
-async fn find(app: &App, user: &UserId, id: FileId) -> Result<Option<File>> {
-    let found = db::files::get(&mut *app.db.conn().await?, user, id).await?;
-    Ok(found.filter(|file| file.deleted_at.is_none()))
-}
-
 /// Reserves the bytes of a copy under the path that it will have. Nothing is ever staged.
 async fn hold(app: &App, source: &File) -> Result<(Held, String)> {
-    let (user, id, file_id) = (&source.user_id, UploadId::new(), FileId::new());
-    let staging = BlobKey::new(user.as_str(), Folder::Staging, &id.to_string())?;
+    let file_id = FileId::new();
     let (file_name, final_key) = content::key_beside(source, file_id, source.file_type)?;
-    let new = NewUpload {
-        id,
-        user,
-        file_id,
-        staging: &staging,
-        final_key: &final_key,
-        instance: Some(app.volume.instance()),
-        want: source.size,
-        at_least: source.size,
-        expires_in: LIFETIME,
-    };
-    reserve(app, &new).await?;
-    let user = user.clone();
-    let held =
-        Held { app: app.clone(), user, id, file_id, staging, final_key, is_assigned: true, is_over: false };
+    let size = (source.size, source.size);
+    let (held, _) = Held::reserve(app, &source.user_id, (file_id, final_key), size).await?;
     Ok((held, file_name))
 }
 
@@ -86,12 +65,8 @@ async fn share(
     (file_name, name): (String, Option<FileName>),
 ) -> Result<File> {
     if !app.volume.share(&BlobKey::parse(&source.file_path)?, &held.final_key).await? {
-        return Err(match find(app, &held.user, source.id).await? {
-            Some(_) => {
-                Error::Conflict { reason: "The volume cannot share the bytes of this file".to_owned() }
-            }
-            None => Error::NotFound,
-        });
+        browse::file(app, &held.user, source.id).await?;
+        return Err(Error::Conflict { reason: "The volume cannot share the bytes of this file".to_owned() });
     }
     crash::point("copy.shared");
     let copy = Copy {
@@ -116,12 +91,8 @@ async fn record(app: &App, held: &Held, copy: &Copy) -> Result<Option<File>> {
     if !content::end(app, &mut ledger, held.id).await? {
         return Ok(None);
     }
-    if !db::files::copy(&mut ledger, copy, scan::initial(app)).await? {
-        return Err(Error::NotFound);
-    }
-    let file = db::files::get(&mut ledger, &held.user, copy.id).await?.ok_or(Error::NotFound)?;
-    content::queue(app, &mut ledger, copy.id, &file.mime_type, file.needs_playback).await?;
-    // Once more, with the derivatives that it now waits for.
+    let copied = db::files::copy(&mut ledger, copy, scan::initial(app)).await?.ok_or(Error::NotFound)?;
+    content::queue(app, &mut ledger, copy.id, &copied.mime_type, copied.needs_playback).await?;
     let file = db::files::get(&mut ledger, &held.user, copy.id).await?.ok_or(Error::NotFound)?;
     ledger.commit().await?;
     Ok(Some(file))
