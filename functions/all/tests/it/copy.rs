@@ -156,16 +156,6 @@ async fn copies_at_the_same_time_fill_the_quota_and_no_more(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_copy_counts_as_a_file_that_a_user_starts_to_send(pool: PgPool) {
-    let app = TestApp::with(pool, |config| config.limits.user_uploads_per_minute = Some(2)).await;
-    let id = app.ann().store_id("a.txt", b"a").await;
-    app.ann().post(&path(&id), json!({})).await.expect(200);
-    app.ann().post(&path(&id), json!({})).await.refused(429, "too_many_requests");
-    assert_eq!(app.ann().counters().await, json!([2, 0, 0, 2]));
-    app.finish().await;
-}
-
-#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn only_ones_own_files_outside_the_trash_can_be_copied(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let id = app.ann().store_id("a.txt", b"a").await;

@@ -37,6 +37,7 @@ mod playback;
 mod processes;
 mod quota;
 mod races;
+mod rates;
 mod releases;
 mod resumable;
 mod resumable_crashes;

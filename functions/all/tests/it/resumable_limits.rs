@@ -129,23 +129,6 @@ async fn an_upload_is_kept_an_hour_without_a_byte_a_day_after_its_last_and_a_wee
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn going_on_with_an_upload_is_never_too_often(pool: PgPool) {
-    let app = TestApp::with(pool, |config| {
-        config.limits.user_requests_per_second = Some(1);
-        config.limits.user_uploads_per_minute = Some(1);
-        config.limits.anonymous_requests = Some(1);
-    })
-    .await;
-    let url = app.ann().create("a.bin", 1000).await;
-    for at in 0..100 {
-        app.ann().append(&url, at * 10, &[0; 10]).await.expect(204);
-        assert_eq!(app.nobody().offset(&url).await, at * 10 + 10);
-    }
-    send(app.ann().creation(5)).await.refused(429, "too_many_requests");
-    app.finish().await;
-}
-
-#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn a_sender_that_stalls_is_told_so_and_what_came_is_kept(pool: PgPool) {
     let app =
         TestApp::with(pool, |config| config.limits.body_idle_timeout = Duration::from_millis(300)).await;

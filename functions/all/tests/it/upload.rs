@@ -269,17 +269,3 @@ async fn a_volume_below_its_floor_takes_nothing_and_says_when_to_ask_again(pool:
     app.ann().get("/api/files").await.expect(200);
     app.finish().await;
 }
-
-#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn who_creates_files_too_fast_is_told_to_wait(pool: PgPool) {
-    let app = TestApp::with(pool, |config| config.limits.user_uploads_per_minute = Some(3)).await;
-    for _ in 0..3 {
-        app.ann().store("a.txt", b"text").await;
-    }
-    let answer = app.ann().upload(Form::new().file("a.txt", b"text")).await;
-    let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
-    assert!((1..=21).contains(&seconds), "{seconds}");
-    assert_eq!(answer.refused(429, "too_many_requests")["retryAfter"], seconds);
-    app.bob().store("b.txt", b"text").await;
-    app.finish().await;
-}
