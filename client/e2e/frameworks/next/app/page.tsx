@@ -1,0 +1,5 @@
+import { Media } from "./media";
+
+export default function Page() {
+  return <Media />;
+}
