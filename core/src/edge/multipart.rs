@@ -81,7 +81,8 @@ impl Multipart {
     /// The next part's headers; what is left of the part before is skipped. `None` after the last part.
     ///
     /// # Errors
-    /// [`Error::InvalidBody`] for anything malformed or over a bound, [`Error::IncompleteBody`] when it breaks off.
+    /// [`Error::InvalidBody`] for anything malformed, over a bound or no form, [`Error::IncompleteBody`] when it breaks
+    /// off.
     pub async fn next_part(&mut self) -> Result<Option<PartHead>> {
         if self.place == Place::Preamble {
             // The first delimiter may open the body without its CRLF.
@@ -228,6 +229,10 @@ impl Multipart {
         let chunk = match self.stream.next().await {
             Some(Ok(chunk)) => chunk,
             Some(Err(cause)) => return Err(super::body::read_error(&cause)),
+            // Whole, as far as its length says, but for its form.
+            None if self.place == Place::Preamble && self.read_bytes() >= self.delimiter.len() as u64 => {
+                return Err(Error::invalid_body("it does not hold the boundary that its Content-Type names"));
+            }
             None => return Err(Error::IncompleteBody),
         };
         if self.buffer.is_empty() {
@@ -239,6 +244,11 @@ impl Multipart {
             self.buffer = joined.freeze();
         }
         Ok(())
+    }
+
+    /// What has arrived.
+    fn read_bytes(&self) -> u64 {
+        self.position + self.buffer.len() as u64
     }
 
     fn take(&mut self, bytes: usize) -> Bytes {
@@ -312,6 +322,14 @@ mod tests {
     async fn a_body_that_breaks_off_is_incomplete() {
         for end in 0..BODY.len() - "--\r\n".len() {
             assert!(matches!(read(&BODY[..end], 7).await, Err(Error::IncompleteBody)), "cut at {end}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_whole_body_that_is_no_form_is_said_to_be_none() {
+        for body in [vec![b'x'; 40 << 20], br#"{"files":["a.txt"]}"#.to_vec()] {
+            let error = read(&body, 1 << 16).await.unwrap_err();
+            assert!(error.to_string().contains("does not hold the boundary"), "{error}");
         }
     }
 

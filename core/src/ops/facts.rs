@@ -2,7 +2,7 @@
 //! Never changes what is known already.
 
 use crate::app::App;
-use crate::db::{self, retrying};
+use crate::db::{self, retrying, within};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::media;
@@ -18,7 +18,8 @@ use crate::model::{BlobKey, File};
 /// either is none.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(in crate::ops) async fn complete(app: &App, user: &UserId, id: FileId) -> Result<()> {
-    let file = db::files::get(&mut *app.db.conn().await?, user, id).await?.ok_or(Error::NotFound)?;
+    let found = within(async { db::files::get(&mut *app.db.conn().await?, user, id).await }).await?;
+    let file = found.ok_or(Error::NotFound)?;
     if !is_incomplete(&file) {
         return Ok(());
     }

@@ -3,8 +3,8 @@
 //! Safe to run anywhere, at any time, in any number.
 
 use crate::app::App;
-use crate::db;
 use crate::db::uploads::{OpenUpload, Reason};
+use crate::db::{self, within};
 use crate::error::{Result, chain};
 use crate::ids::{InstanceId, UploadId, UserId};
 use crate::ops::upload::session;
@@ -46,11 +46,12 @@ pub async fn pass(app: &App) -> Result<Pass> {
         return Ok(Pass { wrong_clock_seconds: Some(seconds), ..Pass::default() });
     }
     let (uploads_cancelled, uploads_finished) = Box::pin(end_uploads(app)).await?;
-    db::sessions::forget_ended(&mut *app.db.conn().await?, app.config.limits.upload_memory).await?;
+    let memory = app.config.limits.upload_memory;
+    within(async { db::sessions::forget_ended(&mut *app.db.conn().await?, memory).await }).await?;
     app.volume.sweep_instances().await?;
     let purged = trash::purge_due(app).await?;
     app.upkeep.set_files_waiting(purged.waiting);
-    db::webhooks::forget(&mut *app.db.conn().await?, DELIVERIES_KEPT).await?;
+    within(async { db::webhooks::forget(&mut *app.db.conn().await?, DELIVERIES_KEPT).await }).await?;
     let (files_purged, files_waiting) = (purged.files, purged.waiting);
     if uploads_cancelled + uploads_finished + files_purged > 0 {
         tracing::info!(uploads_cancelled, uploads_finished, files_purged, "the janitor cleaned up");
@@ -61,7 +62,7 @@ pub async fn pass(app: &App) -> Result<Pass> {
 /// How far this machine's clock is before the database's, if that is too far.
 async fn wrong_clock(app: &App) -> Result<Option<i64>> {
     let before = app.clock.now();
-    let theirs = db::within(async { db::purges::now(&mut *app.db.conn().await?).await }).await?;
+    let theirs = within(async { db::purges::now(&mut *app.db.conn().await?).await }).await?;
     // The answer took its time: theirs was read at some moment in between.
     let after = app.clock.now();
     let ahead = before - theirs;
@@ -79,7 +80,9 @@ async fn end_uploads(app: &App) -> Result<(u64, u64)> {
     let mut after: Option<(UserId, UploadId)> = None;
     let (mut cancelled, mut finished) = (0, 0);
     loop {
-        let page = db::uploads::list_open(&mut *app.db.conn().await?, after.as_ref(), PAGE).await?;
+        let page =
+            within(async { db::uploads::list_open(&mut *app.db.conn().await?, after.as_ref(), PAGE).await })
+                .await?;
         for open in &page {
             if open.is_due {
                 finished += u64::from(finish(app, open).await);

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::blob::Draft;
 use crate::db::derivatives::Name;
 use crate::db::jobs::ClaimedJob;
-use crate::db::{self, retrying};
+use crate::db::{self, retrying, within};
 use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, Conversion, Facts, MediaError, VideoSource};
@@ -100,8 +100,9 @@ async fn record_need(app: &App, job: &ClaimedJob, name: &Name<'_>, needs_playbac
 
 /// The file and the place of its video, if that is still to be made.
 async fn wanted(app: &App, name: &Name<'_>) -> Result<Option<(File, BlobKey)>> {
-    let mut conn = app.db.conn().await?;
-    let file = db::files::get(&mut conn, name.user, name.file).await?.ok_or(Error::NotFound)?;
+    let found =
+        within(async { db::files::get(&mut *app.db.conn().await?, name.user, name.file).await }).await?;
+    let file = found.ok_or(Error::NotFound)?;
     let mut pending = file
         .derivatives
         .iter()

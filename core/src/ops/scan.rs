@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use crate::db::jobs::Task;
-use crate::db::{self, Ledger, retrying};
+use crate::db::{self, Ledger, retrying, within};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::{BlobKey, ScanState};
@@ -40,7 +40,8 @@ pub(in crate::ops) async fn run(app: &App, user: &UserId, id: FileId) -> Result<
     let Some(address) = &app.config.scanner else {
         return Err(Error::Unavailable { part: "virus scanner" });
     };
-    let file = db::files::get(&mut *app.db.conn().await?, user, id).await?.ok_or(Error::NotFound)?;
+    let found = within(async { db::files::get(&mut *app.db.conn().await?, user, id).await }).await?;
+    let file = found.ok_or(Error::NotFound)?;
     let key = BlobKey::parse(&file.file_path)?;
     let content = app.volume.read(&key, file.size, 0..file.size.bytes()).await?;
     let state = match scanner::scan(address, content).await? {

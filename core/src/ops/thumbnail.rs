@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use crate::db::derivatives::{Found, Name};
-use crate::db::{self, retrying};
+use crate::db::{self, retrying, within};
 use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, MediaError, ThumbnailFormat};
@@ -99,7 +99,7 @@ pub async fn get(app: &App, wanted: &Wanted<'_>, mut found: Found) -> Result<Thu
 }
 
 async fn find(app: &App, wanted: &Wanted<'_>) -> Result<Option<Found>> {
-    db::derivatives::find(&mut *app.db.conn().await?, &wanted.name()).await
+    within(async { db::derivatives::find(&mut *app.db.conn().await?, &wanted.name()).await }).await
 }
 
 fn ready(found: &Found) -> Result<Option<Thumbnail>> {
@@ -144,7 +144,8 @@ pub async fn make(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
 
 async fn make_to_the_end(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
     let name = &wanted.name();
-    let found = db::files::get(&mut *app.db.conn().await?, name.user, name.file).await?;
+    let found =
+        within(async { db::files::get(&mut *app.db.conn().await?, name.user, name.file).await }).await?;
     let file = found.ok_or(Error::NotFound)?;
     if !can_have(&file.mime_type) {
         return Err(Error::ThumbnailUnavailable {

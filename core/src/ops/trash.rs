@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::db::files::Removable;
 use crate::db::jobs::Task;
 use crate::db::uploads::Reason;
-use crate::db::{self, Ledger, retrying};
+use crate::db::{self, Ledger, retrying, within};
 use crate::error::Result;
 use crate::ids::{FileId, UserId};
 use crate::ops::upload;
@@ -103,11 +103,13 @@ pub async fn remove_everything(
     watch: &mut (dyn FnMut(u64) + Send),
 ) -> Result<Removed> {
     let mut removed = Removed::default();
-    for id in db::uploads::ids_of(&mut *app.db.conn().await?, user).await? {
+    let uploads = within(async { db::uploads::ids_of(&mut *app.db.conn().await?, user).await }).await?;
+    for id in uploads {
         removed.uploads += u64::from(upload::cancel(app, user, id, Reason::Wanted).await?);
     }
     loop {
-        let files = db::audit::files(&mut *app.db.conn().await?, user, None, BATCH).await?;
+        let files =
+            within(async { db::audit::files(&mut *app.db.conn().await?, user, None, BATCH).await }).await?;
         if files.is_empty() {
             return Ok(removed);
         }
@@ -140,10 +142,12 @@ pub struct Purged {
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn purge_due(app: &App) -> Result<Purged> {
     let kept = app.config.limits.trash_keep;
-    let (waiting, until) = too_many_due(app).await?;
+    let (waiting, until) = within(too_many_due(app)).await?;
     let mut files = 0;
     loop {
-        let due = db::files::trash_due(&mut *app.db.conn().await?, kept, until, BATCH).await?;
+        let due =
+            within(async { db::files::trash_due(&mut *app.db.conn().await?, kept, until, BATCH).await })
+                .await?;
         for group in due.chunk_by(|(a, _), (b, _)| a == b) {
             let Some((user, _)) = group.first() else { continue };
             let ids: Vec<FileId> = group.iter().map(|(_, id)| *id).collect();

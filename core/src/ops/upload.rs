@@ -22,7 +22,7 @@ use crate::blob::{Staged, Writer};
 use crate::crash;
 use crate::db::files::NewFile;
 use crate::db::uploads::{Ending, NewOwner, NewUpload, Reason};
-use crate::db::{self, retrying};
+use crate::db::{self, retrying, within};
 use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Sniffed};
@@ -407,8 +407,9 @@ async fn cancel_patiently(app: &App, user: &UserId, id: UploadId) {
 /// When Postgres or the volume does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn cancel(app: &App, user: &UserId, id: UploadId, reason: Reason) -> Result<bool> {
-    let marked = db::uploads::set_cancelling(&mut *app.db.conn().await?, user, id, reason).await?;
-    let Some(paths) = marked else {
+    let marked =
+        within(async { db::uploads::set_cancelling(&mut *app.db.conn().await?, user, id, reason).await });
+    let Some(paths) = marked.await? else {
         return Ok(false);
     };
     crash::point("cancel.marked");
@@ -416,8 +417,9 @@ pub async fn cancel(app: &App, user: &UserId, id: UploadId, reason: Reason) -> R
     // The staging name first: its receiver may be about to rename it, which then fails or is undone right after.
     app.volume.remove(paths.into()).await?;
     crash::point("cancel.removed");
-    let ended = db::uploads::end(&mut *app.db.conn().await?, user, id, Ending::Cancelled).await?;
-    Ok(ended.is_some())
+    let ended =
+        within(async { db::uploads::end(&mut *app.db.conn().await?, user, id, Ending::Cancelled).await });
+    Ok(ended.await?.is_some())
 }
 
 async fn reserve(app: &App, new: &NewUpload<'_>) -> Result<ByteSize> {
