@@ -4,7 +4,7 @@
 use crate::auth::clerk::ClerkApi;
 use crate::auth::svix::WebhookVerifier;
 use crate::auth::{Signer, Verifier};
-use crate::blob::Volume;
+use crate::blob::{Blobs, Volume};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
@@ -31,8 +31,8 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     /// Postgres.
     pub db: Db,
-    /// The mounted volume.
-    pub volume: Volume,
+    /// Where bytes are kept.
+    pub blobs: Blobs,
     /// Checks session tokens.
     pub verifier: Verifier,
     /// The identity provider's users, if its secret key is configured.
@@ -79,7 +79,7 @@ impl App {
         let clock = Clock::System;
         let db = Db::connect_lazy(&config)?;
         let verifier = Verifier::new(&config.auth, clock.clone())?;
-        Self::assemble(config, db, volume, verifier, clock)
+        Self::assemble(config, db, Blobs::Volume(volume), verifier, clock)
     }
 
     /// Puts parts together that a test made itself.
@@ -89,7 +89,7 @@ impl App {
     pub fn assemble(
         config: Config,
         db: Db,
-        volume: Volume,
+        blobs: Blobs,
         verifier: Verifier,
         clock: Clock,
     ) -> anyhow::Result<Self> {
@@ -100,7 +100,7 @@ impl App {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Self(Arc::new(Parts {
             db,
-            volume,
+            blobs,
             verifier,
             clerk,
             webhooks,

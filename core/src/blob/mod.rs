@@ -1,18 +1,24 @@
-//! Bytes on the volume. Owns every path under the storage root.
+//! Bytes in their store. [`Blobs`] is the contract; the volume is a store, and owns every path under the storage root.
 //! Invariant: what `publish` and `put` returned for is complete and survives a power cut.
 //! Never knows a user, a quota or a database row.
 #![expect(clippy::disallowed_methods, reason = "this module owns the volume")]
 
+#[cfg(feature = "crash-points")]
+mod faulty;
 mod health;
 mod reader;
+mod store;
+#[cfg(test)]
+mod suite;
 mod volume;
 mod writer;
 
+#[cfg(feature = "crash-points")]
+pub use faulty::{Failure, Faults, Faulty};
 pub use reader::ByteStream;
-pub use volume::{
-    Adopted, Draft, Entry, Head, Listing, Lock, Locked, Look, Place, Recovered, Source, Space, Stat, Volume,
-};
-pub use writer::{Staged, Writer};
+pub use store::{Blobs, Lock, Locked, Recovered, Writer};
+pub use volume::{Adopted, Draft, Entry, Head, Listing, Look, Place, Source, Space, Stat, Volume};
+pub use writer::Staged;
 
 use crate::error::{Error, Result, chain};
 use health::Health;

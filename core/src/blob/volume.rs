@@ -12,8 +12,7 @@ mod staging;
 pub use adopt::{Adopted, Head, Source};
 pub use derived::Draft;
 pub use inventory::{Entry, Listing, Look, Place, Stat};
-pub(super) use staging::Ahead;
-pub use staging::{Lock, Locked, Recovered};
+pub(super) use staging::{Ahead, Lock, Locked, Recovered};
 
 use mount::{refuse_root, require_mounted, require_sentinel};
 
@@ -121,11 +120,8 @@ impl Volume {
         self.inner.instance
     }
 
-    /// Whether the volume is still mounted where it was.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when it is not.
-    pub async fn check(&self) -> Result<()> {
+    /// See [`Blobs::check`](crate::blob::Blobs::check).
+    pub(in crate::blob) async fn check(&self) -> Result<()> {
         let inner = Arc::clone(&self.inner);
         blocking("checking the volume", move || require_mounted(&inner)).await.map_err(|error| match error {
             Error::Unavailable { .. } => error,
@@ -145,37 +141,26 @@ impl Volume {
         blocking("asking for free space", move || space(&inner.root)).await
     }
 
-    /// Whether the disk never failed to keep bytes since this process started. After that it is only read.
+    /// See [`Blobs::is_healthy`](crate::blob::Blobs::is_healthy).
     #[must_use]
-    pub fn is_healthy(&self) -> bool {
+    pub(in crate::blob) fn is_healthy(&self) -> bool {
         self.inner.health.holds()
     }
 
-    /// Refuses new bytes when the disk failed to keep some, or when the volume is no longer where it was mounted: the
-    /// directory that is held would still take them, and nobody would find them.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn require_healthy(&self) -> Result<()> {
+    /// See [`Blobs::require_healthy`](crate::blob::Blobs::require_healthy).
+    pub(in crate::blob) async fn require_healthy(&self) -> Result<()> {
         if self.is_healthy() { self.check().await } else { Err(Error::Unavailable { part: "volume" }) }
     }
 
-    /// Refuses when `bytes` more would take the volume below its floor, or it must not be given more at all.
-    ///
-    /// # Errors
-    /// [`Error::VolumeFull`]; as [`Volume::require_healthy`].
-    pub async fn require_room(&self, bytes: ByteSize) -> Result<()> {
+    /// See [`Blobs::require_room`](crate::blob::Blobs::require_room).
+    pub(in crate::blob) async fn require_room(&self, bytes: ByteSize) -> Result<()> {
         self.require_healthy().await?;
         let free = self.space().await?.free;
         if free < self.inner.floor.saturating_add(bytes) { Err(Error::VolumeFull) } else { Ok(()) }
     }
 
-    /// Gives a finished file its final name. Durable on return; safe to repeat; never replaces a file. `false` when
-    /// neither name exists: somebody removed the file.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when the volume fails.
-    pub async fn publish(&self, from: &BlobKey, to: &BlobKey) -> Result<bool> {
+    /// See [`Blobs::publish`](crate::blob::Blobs::publish).
+    pub(in crate::blob) async fn publish(&self, from: &BlobKey, to: &BlobKey) -> Result<bool> {
         let (inner, from, to) = (Arc::clone(&self.inner), from.clone(), to.clone());
         forcing(&self.inner.health, "publishing a file", move || {
             require_mounted(&inner)?;
@@ -194,12 +179,8 @@ impl Volume {
         .await
     }
 
-    /// Gives a finished file a second name; its bytes never change, so that each name is as good as a copy. Durable on
-    /// return; safe to repeat. `false` when the file is gone, or the filesystem cannot do it.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when the volume fails.
-    pub async fn share(&self, of: &BlobKey, as_key: &BlobKey) -> Result<bool> {
+    /// See [`Blobs::share`](crate::blob::Blobs::share).
+    pub(in crate::blob) async fn share(&self, of: &BlobKey, as_key: &BlobKey) -> Result<bool> {
         let (inner, of, as_key) = (Arc::clone(&self.inner), of.clone(), as_key.clone());
         forcing(&self.inner.health, "sharing a file", move || {
             require_mounted(&inner)?;
@@ -216,11 +197,8 @@ impl Volume {
         .await
     }
 
-    /// Opens a blob for reading, for a decoder.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] when it is missing: a committed row named it.
-    pub async fn open_blob(&self, key: &BlobKey) -> Result<File> {
+    /// See [`Blobs::open_blob`](crate::blob::Blobs::open_blob).
+    pub(in crate::blob) async fn open_blob(&self, key: &BlobKey) -> Result<File> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
         blocking("opening a file", move || {
             open_beneath(&inner.root, key.as_str(), OFlag::O_RDONLY).map(File::from)
@@ -228,11 +206,13 @@ impl Volume {
         .await
     }
 
-    /// Streams a range of a blob whose size is known to be `size`.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] when the blob is missing or has another size: it is damaged and must not be served.
-    pub async fn read(&self, key: &BlobKey, size: ByteSize, range: Range<u64>) -> Result<ByteStream> {
+    /// See [`Blobs::read`](crate::blob::Blobs::read).
+    pub(in crate::blob) async fn read(
+        &self,
+        key: &BlobKey,
+        size: ByteSize,
+        range: Range<u64>,
+    ) -> Result<ByteStream> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
         blocking("reading a file", move || {
             let file = File::from(open_beneath(&inner.root, key.as_str(), OFlag::O_RDONLY)?);
@@ -246,11 +226,8 @@ impl Volume {
         .await
     }
 
-    /// Removes blobs; those already gone count as removed. Safe to repeat.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when the volume fails; some blobs may then be gone.
-    pub async fn remove(&self, keys: Vec<BlobKey>) -> Result<()> {
+    /// See [`Blobs::remove`](crate::blob::Blobs::remove).
+    pub(in crate::blob) async fn remove(&self, keys: Vec<BlobKey>) -> Result<()> {
         let inner = Arc::clone(&self.inner);
         blocking("removing files", move || {
             for key in keys {

@@ -90,47 +90,35 @@ impl Writer {
         Self { batch: Vec::new(), batch_bytes: 0, durable: at, writing, health }
     }
 
-    /// Takes the next bytes. Returns once they are accepted, not once they are durable.
-    ///
-    /// # Errors
-    /// [`crate::Error::VolumeFull`] or [`crate::Error::Unavailable`] from a write, now or of an earlier batch.
-    pub async fn push(&mut self, chunk: Bytes) -> Result<()> {
+    /// See [`Writer::push`](crate::blob::Writer::push).
+    pub(super) async fn push(&mut self, chunk: Bytes) -> Result<()> {
         self.batch_bytes += chunk.len();
         self.batch.push(chunk);
         if self.batch_bytes >= BATCH_BYTES { self.write_batch().await } else { Ok(()) }
     }
 
-    /// Forces everything to disk. Durable on return.
-    ///
-    /// # Errors
-    /// As [`Writer::push`]; the file must then be discarded.
-    pub async fn finish(mut self) -> Result<Staged> {
+    /// See [`Writer::finish`](crate::blob::Writer::finish).
+    pub(super) async fn finish(mut self) -> Result<Staged> {
         let Open { file, at, .. } = *self.synced().await?;
         Ok(Staged { file, size: at.offset(), sha256: at.sha256() })
     }
 
-    /// Forces everything that was pushed to disk, and answers how far that is. Durable on return.
-    ///
-    /// # Errors
-    /// As [`Writer::push`]; what was written since the last success must then be discarded.
-    pub async fn sync(&mut self) -> Result<Checkpoint> {
+    /// See [`Writer::sync`](crate::blob::Writer::sync).
+    pub(super) async fn sync(&mut self) -> Result<Checkpoint> {
         let open = self.synced().await?;
         self.durable = open.synced.clone();
         self.writing = Writing::Idle(open);
         Ok(self.durable.clone())
     }
 
-    /// How far the file is known to be durable. While bytes arrive it is forced out from time to time.
+    /// See [`Writer::durable`](crate::blob::Writer::durable).
     #[must_use]
-    pub fn durable(&self) -> &Checkpoint {
+    pub(super) fn durable(&self) -> &Checkpoint {
         &self.durable
     }
 
-    /// Takes back everything after `point`, which was durable. Durable on return.
-    ///
-    /// # Errors
-    /// As [`Writer::push`].
-    pub async fn take_back(mut self, point: &Checkpoint) -> Result<()> {
+    /// See [`Writer::take_back`](crate::blob::Writer::take_back).
+    pub(super) async fn take_back(mut self, point: &Checkpoint) -> Result<()> {
         let (mut open, end) = (self.idle().await?, point.offset().bytes());
         open.join_sync().await.map_err(|cause| super::fault("syncing an upload", cause))?;
         forcing(&self.health, "taking back the end of an upload", move || {

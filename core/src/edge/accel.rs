@@ -3,7 +3,7 @@
 //! Never decides who may read.
 
 use super::range::{self, Ranges};
-use crate::blob::{Look, Volume};
+use crate::blob::{Blobs, Look};
 use crate::error::{Error, Result};
 use crate::model::{BlobKey, ByteSize};
 use axum::http::header::{ACCEPT_RANGES, HeaderName, IF_MATCH, IF_UNMODIFIED_SINCE, RANGE};
@@ -28,8 +28,8 @@ pub(super) fn understands(method: &Method, request: &HeaderMap, size: ByteSize) 
 }
 
 /// Refuses a blob that is missing or has another size: it is damaged, and nginx would not know.
-pub(super) async fn require_whole(volume: &Volume, key: &BlobKey, size: ByteSize) -> Result<()> {
-    let found = match volume.stat(key).await? {
+pub(super) async fn require_whole(blobs: &Blobs, key: &BlobKey, size: ByteSize) -> Result<()> {
+    let found = match blobs.stat(key).await? {
         Look::There(found) if found.size == size => return Ok(()),
         Look::There(found) => format!("has {} bytes", found.size),
         Look::Missing => "is gone".to_owned(),

@@ -5,7 +5,7 @@ use super::accel;
 use super::conditional::Validators;
 use super::range::{self, Ranges};
 use crate::app::App;
-use crate::blob::Volume;
+use crate::blob::Blobs;
 use crate::error::{Error, Result};
 use crate::model::{BlobKey, ByteSize};
 use axum::body::Body;
@@ -48,7 +48,7 @@ impl BlobResponse {
     /// [`Error::PreconditionFailed`] for other bytes than the client knows, [`Error::RangeNotSatisfiable`], or when the
     /// blob cannot be read.
     pub async fn send(self, app: &App, method: &Method, request: &HeaderMap) -> Result<Response> {
-        let volume = &app.volume;
+        let blobs = &app.blobs;
         if !self.validators.allows_read(request) {
             return Err(Error::PreconditionFailed);
         }
@@ -68,7 +68,7 @@ impl BlobResponse {
         let mut response = Response::new(Body::empty());
         self.put_headers(response.headers_mut());
         if app.config.accel && accel::understands(method, request, self.size) {
-            accel::require_whole(volume, &self.key, self.size).await?;
+            accel::require_whole(blobs, &self.key, self.size).await?;
             accel::hand_over(response.headers_mut(), &self.key);
             return Ok(response);
         }
@@ -76,16 +76,16 @@ impl BlobResponse {
         match ranges.as_deref() {
             None => {
                 let whole = 0..self.size.bytes();
-                self.put_part(&mut response, volume, whole, wants_body).await?;
+                self.put_part(&mut response, blobs, whole, wants_body).await?;
             }
             Some([part]) => {
                 *response.status_mut() = StatusCode::PARTIAL_CONTENT;
                 put(response.headers_mut(), CONTENT_RANGE, &self.content_range(part));
-                self.put_part(&mut response, volume, part.clone(), wants_body).await?;
+                self.put_part(&mut response, blobs, part.clone(), wants_body).await?;
             }
             Some(parts) => {
                 *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-                self.put_parts(&mut response, volume, parts, wants_body);
+                self.put_parts(&mut response, blobs, parts, wants_body);
             }
         }
         Ok(response)
@@ -94,19 +94,19 @@ impl BlobResponse {
     async fn put_part(
         &self,
         response: &mut Response,
-        volume: &Volume,
+        blobs: &Blobs,
         part: Range<u64>,
         wants_body: bool,
     ) -> Result<()> {
         put(response.headers_mut(), CONTENT_LENGTH, &(part.end - part.start).to_string());
         if wants_body {
-            *response.body_mut() = Body::from_stream(volume.read(&self.key, self.size, part).await?);
+            *response.body_mut() = Body::from_stream(blobs.read(&self.key, self.size, part).await?);
         }
         Ok(())
     }
 
     /// `multipart/byteranges` of RFC 9110 section 14.6; each part is opened when its turn comes.
-    fn put_parts(&self, response: &mut Response, volume: &Volume, parts: &[Range<u64>], wants_body: bool) {
+    fn put_parts(&self, response: &mut Response, blobs: &Blobs, parts: &[Range<u64>], wants_body: bool) {
         let boundary = format!("jam-{}", uuid::Uuid::new_v4().simple());
         let heads: Vec<Bytes> = parts.iter().map(|part| self.part_head(&boundary, part)).collect();
         let closing = Bytes::from(format!("\r\n--{boundary}--\r\n"));
@@ -118,11 +118,11 @@ impl BlobResponse {
         if !wants_body {
             return;
         }
-        let (volume, key, size) = (volume.clone(), self.key.clone(), self.size);
+        let (blobs, key, size) = (blobs.clone(), self.key.clone(), self.size);
         let pieces = stream::iter(heads.into_iter().zip(parts.to_vec())).then(move |(head, part)| {
-            let (volume, key) = (volume.clone(), key.clone());
+            let (blobs, key) = (blobs.clone(), key.clone());
             async move {
-                let content = volume.read(&key, size, part).await.map_err(io::Error::other)?;
+                let content = blobs.read(&key, size, part).await.map_err(io::Error::other)?;
                 Ok::<_, io::Error>(stream::once(async { Ok(head) }).chain(content))
             }
         });

@@ -70,10 +70,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 async fn health(State(app): State<App>, _counted: Watcher) -> Result<Json<Health>> {
     let within = |part| move |_| Error::Unavailable { part };
     tokio::time::timeout(PATIENCE, app.db.check()).await.map_err(within("database"))??;
-    tokio::time::timeout(PATIENCE, app.volume.check()).await.map_err(within("volume"))??;
+    tokio::time::timeout(PATIENCE, app.blobs.check()).await.map_err(within("volume"))??;
     let uptime = app.started.elapsed().as_secs_f64();
     let parts = [
-        ("volume", !app.volume.is_healthy()),
+        ("volume", !app.blobs.is_healthy()),
         ("clock", app.upkeep.is_clock_wrong()),
         ("trash", app.upkeep.files_waiting() > 0),
     ];

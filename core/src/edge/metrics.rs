@@ -41,10 +41,10 @@ async fn refresh(app: &App) -> Result<()> {
     metrics::gauge!("jam_clock_skew_seconds").set(app.upkeep.clock_skew_seconds() as f64);
     metrics::gauge!("jam_janitor_stopped").set(f64::from(u8::from(app.upkeep.is_clock_wrong())));
     metrics::gauge!("jam_trash_waiting_files").set(app.upkeep.files_waiting() as f64);
-    let space = app.volume.space().await?;
+    let space = app.blobs.space().await?;
     metrics::gauge!("jam_volume_free_bytes").set(space.free.bytes() as f64);
     metrics::gauge!("jam_volume_total_bytes").set(space.total.bytes() as f64);
-    metrics::gauge!("jam_volume_failed").set(f64::from(u8::from(!app.volume.is_healthy())));
+    metrics::gauge!("jam_volume_failed").set(f64::from(u8::from(!app.blobs.is_healthy())));
     let mut conn = app.db.conn().await?;
     let [ready, running, dead] = db::jobs::counts(&mut conn).await?;
     for (state, count) in [("ready", ready), ("running", running), ("dead", dead)] {

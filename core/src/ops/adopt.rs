@@ -97,7 +97,7 @@ pub async fn adopt(
         // What an interrupted run left would be in the way.
         janitor::pass(app).await?;
     }
-    let is_in_place = source.is_root_of(&app.volume).map_err(|error| Error::Internal(error.into()))?;
+    let is_in_place = source.is_root_of(app.blobs.volume()).map_err(|error| Error::Internal(error.into()))?;
     let tally = Tally::default();
     let mut adoption = Adoption { app, database, source, is_in_place, is_dry_run, tally, watch };
     adoption.users().await?;
@@ -199,7 +199,7 @@ impl Adoption<'_> {
         let name = format!("{}.{}", record.id, sniffed.extension);
         let key = BlobKey::new(record.user.as_str(), Folder::Files(record.file_type), &name)?;
         let has_our_name = self.is_in_place && path == key.as_str();
-        if !has_our_name && self.app.volume.stat(&key).await? != Look::Missing {
+        if !has_our_name && self.app.blobs.stat(&key).await? != Look::Missing {
             return Ok(Err(record.name_taken(&key)));
         }
         if self.is_dry_run {
@@ -219,7 +219,7 @@ impl Adoption<'_> {
         let app = self.app;
         db::storage::ensure(&mut *app.db.conn().await?, &record.user, app.config.limits.default_quota)
             .await?;
-        let kept = app.volume.adopt_in_place(key).await?;
+        let kept = app.blobs.volume().adopt_in_place(key).await?;
         let size = kept.size;
         let new = new_file(app, record, key, sniffed, kept).await?;
         commit(app, record, None, &new).await?;
@@ -238,7 +238,7 @@ impl Adoption<'_> {
             file_id: record.id,
             staging: key,
             final_key: key,
-            instance: Some(app.volume.instance()),
+            instance: Some(app.blobs.volume().instance()),
             want: ByteSize::ZERO,
             at_least: ByteSize::ZERO,
             expires_in: PATIENCE,
@@ -247,7 +247,7 @@ impl Adoption<'_> {
         db::storage::ensure(&mut conn, &record.user, app.config.limits.default_quota).await?;
         db::uploads::create_reserved(&mut conn, &intent).await?;
         drop(conn);
-        let adopted = app.volume.adopt(self.source, path, key).await?;
+        let adopted = app.blobs.volume().adopt(self.source, path, key).await?;
         let (size, is_link) = (adopted.size, adopted.is_link);
         let new = new_file(app, record, key, sniffed, adopted).await?;
         commit(app, record, Some(id), &new).await?;

@@ -23,7 +23,7 @@ pub(in crate::ops) async fn complete(app: &App, user: &UserId, id: FileId) -> Re
     if !is_incomplete(&file) {
         return Ok(());
     }
-    let source = app.volume.open_blob(&BlobKey::parse(&file.file_path)?).await?;
+    let source = app.blobs.open_blob(&BlobKey::parse(&file.file_path)?).await?;
     match media::probe(&source, &file.mime_type, &app.media_limits).await {
         Ok(facts) => {
             let pixels = |side: Option<u32>| side.and_then(|side| i32::try_from(side).ok());

@@ -48,7 +48,7 @@ pub async fn pass(app: &App) -> Result<Pass> {
     let (uploads_cancelled, uploads_finished) = Box::pin(end_uploads(app)).await?;
     let memory = app.config.limits.upload_memory;
     within(async { db::sessions::forget_ended(&mut *app.db.conn().await?, memory).await }).await?;
-    app.volume.sweep_instances().await?;
+    app.blobs.volume().sweep_instances().await?;
     let purged = trash::purge_due(app).await?;
     app.upkeep.set_files_waiting(purged.waiting);
     within(async { db::webhooks::forget(&mut *app.db.conn().await?, DELIVERIES_KEPT).await }).await?;
@@ -111,7 +111,7 @@ async fn reason(
     let is_alive = match alive.get(&instance) {
         Some(known) => *known,
         None => {
-            let found = app.volume.is_alive(instance).await?;
+            let found = app.blobs.volume().is_alive(instance).await?;
             *alive.entry(instance).or_insert(found)
         }
     };

@@ -61,20 +61,20 @@ enum Ended {
 pub async fn make(app: &App, job: &ClaimedJob, id: FileId, stop: &CancellationToken) -> Result<()> {
     let name = name(&job.user_id, id);
     let Some((file, key)) = wanted(app, &name).await? else { return Ok(()) };
-    let source = app.volume.open_blob(&BlobKey::parse(&file.file_path)?).await?;
+    let source = app.blobs.open_blob(&BlobKey::parse(&file.file_path)?).await?;
     let (mime, facts) = examine(app, &source).await?;
     let conversion = media::conversion(mime, &facts);
     if !record_need(app, job, &name, conversion.is_some()).await? {
         return Ok(());
     }
     let Some(conversion) = conversion else { return Ok(()) };
-    app.volume.require_room(file.size).await?;
-    let draft = app.volume.draft().await?;
+    app.blobs.require_room(file.size).await?;
+    let draft = app.blobs.draft().await?;
     let video = VideoSource { file: &source, mime, duration_seconds: file.duration_seconds, hdr: facts.hdr };
     match convert(app, job, &name, video, conversion, &draft, stop).await {
         Ok(Ended::Converted(remark)) => keep(app, job, &name, draft, &key, remark).await,
         ended => {
-            app.volume.discard(draft).await?;
+            app.blobs.discard(draft).await?;
             conclude(app, &name, ended?).await
         }
     }
@@ -178,7 +178,7 @@ async fn keep(
     key: &BlobKey,
     remark: Option<&str>,
 ) -> Result<()> {
-    let size = app.volume.keep(draft, key).await?;
+    let size = app.blobs.keep(draft, key).await?;
     let is_wanted = retrying(|| async {
         let mut ledger = app.db.ledger(name.user).await?;
         let is_wanted = db::jobs::renew(&mut ledger, job, LEASE).await?
@@ -188,7 +188,7 @@ async fn keep(
     })
     .await?;
     if !is_wanted {
-        app.volume.remove(vec![key.clone()]).await?;
+        app.blobs.remove(vec![key.clone()]).await?;
     }
     Ok(())
 }

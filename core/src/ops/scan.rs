@@ -43,7 +43,7 @@ pub(in crate::ops) async fn run(app: &App, user: &UserId, id: FileId) -> Result<
     let found = within(async { db::files::get(&mut *app.db.conn().await?, user, id).await }).await?;
     let file = found.ok_or(Error::NotFound)?;
     let key = BlobKey::parse(&file.file_path)?;
-    let content = app.volume.read(&key, file.size, 0..file.size.bytes()).await?;
+    let content = app.blobs.read(&key, file.size, 0..file.size.bytes()).await?;
     let state = match scanner::scan(address, content).await? {
         Verdict::Clean => ScanState::Clean,
         Verdict::Infected(virus) => {

@@ -227,7 +227,7 @@ async fn give_back_once(app: &App, name: &Name<'_>) -> Result<()> {
 
 async fn keep(app: &App, name: &Name<'_>, key: BlobKey, made: media::Thumbnail) -> Result<()> {
     let size = ByteSize::new(made.bytes.len() as u64);
-    app.volume.put(&key, made.bytes).await?;
+    app.blobs.put(&key, made.bytes).await?;
     let thumbhash = &made.thumbhash;
     let is_recorded = retrying(|| async {
         let mut ledger = app.db.ledger(name.user).await?;
@@ -241,7 +241,7 @@ async fn keep(app: &App, name: &Name<'_>, key: BlobKey, made: media::Thumbnail) 
     .await?;
     if !is_recorded {
         // Its file was purged meanwhile, and with it the row that named the thumbnail.
-        app.volume.remove(vec![key]).await?;
+        app.blobs.remove(vec![key]).await?;
     }
     Ok(())
 }
@@ -256,7 +256,7 @@ async fn draw(
     let asked = Instant::now();
     let permit = app.decoders.clone().acquire_owned().await.map_err(|_| Error::Draining)?;
     metrics::histogram!("jam_decoder_wait_seconds").record(asked.elapsed().as_secs_f64());
-    let source = app.volume.open_blob(&BlobKey::parse(&file.file_path)?).await?;
+    let source = app.blobs.open_blob(&BlobKey::parse(&file.file_path)?).await?;
     let (mime_type, limits) = (file.mime_type.clone(), app.media_limits.clone());
     // Nobody can stop a decoder: this is never dropped before it has ended, because `make` outlives its caller.
     let making = async {

@@ -117,7 +117,7 @@ impl Receiving {
         let sniffed = media::sniff(incoming.head, incoming.name.as_str());
         let file_type = file_type(&sniffed, incoming.declared)?;
         let (want, at_least) = reservation(app, &incoming);
-        app.volume.require_room(at_least).await?;
+        app.blobs.require_room(at_least).await?;
         let (user, want, at_least) = match owner {
             Owner::Known(user) => (user, want, at_least),
             Owner::Unknown { receiver } => (receiver, ByteSize::ZERO, ByteSize::ZERO),
@@ -127,7 +127,7 @@ impl Receiving {
         let final_key = final_key(user, file_id, file_type, &sniffed)?;
         let (mut held, granted) = Held::reserve(app, user, (file_id, final_key), (want, at_least)).await?;
         held.is_assigned = matches!(owner, Owner::Known(_));
-        let writer = app.volume.stage(&held.staging).await?;
+        let writer = app.blobs.stage(&held.staging).await?;
         Ok(Self { held, name: incoming.name, sniffed, writer, received_bytes: 0, granted })
     }
 
@@ -273,7 +273,7 @@ async fn complete_to_the_end(
     for (mut one, declared, metadata) in received {
         let file_type = one.content.file_type(declared)?;
         one.held.settle_path(file_type, &one.content.sniffed).await?;
-        if !app.volume.publish(&one.held.staging, &one.held.final_key).await? {
+        if !app.blobs.publish(&one.held.staging, &one.held.final_key).await? {
             return Err(cancelled());
         }
         let ids = (one.held.user.clone(), one.held.file_id);
@@ -283,7 +283,7 @@ async fn complete_to_the_end(
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
     if let Some(lost) = retrying(|| record_all(app, user, &arrived)).await? {
         // Who cancelled it may have looked for its bytes before they had this name, which no row has any more.
-        app.volume.remove(vec![lost]).await?;
+        app.blobs.remove(vec![lost]).await?;
         return Err(cancelled());
     }
     arrived.iter_mut().for_each(|(_, held)| held.is_over = true);
@@ -327,7 +327,7 @@ impl Held {
             file_id,
             staging: &staging,
             final_key: &final_key,
-            instance: Some(app.volume.instance()),
+            instance: Some(app.blobs.volume().instance()),
             want,
             at_least,
             expires_in: LIFETIME,
@@ -415,7 +415,7 @@ pub async fn cancel(app: &App, user: &UserId, id: UploadId, reason: Reason) -> R
     crash::point("cancel.marked");
     app.writers.evict(id);
     // The staging name first: its receiver may be about to rename it, which then fails or is undone right after.
-    app.volume.remove(paths.into()).await?;
+    app.blobs.remove(paths.into()).await?;
     crash::point("cancel.removed");
     let ended =
         within(async { db::uploads::end(&mut *app.db.conn().await?, user, id, Ending::Cancelled).await });

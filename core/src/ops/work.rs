@@ -112,7 +112,7 @@ async fn run(app: &App, job: &ClaimedJob, stop: &CancellationToken) -> Result<Ma
         Task::RemoveBlobs { paths } => {
             let (keys, unknown): (Vec<_>, Vec<_>) =
                 paths.iter().map(|path| BlobKey::parse(path)).partition(Result::is_ok);
-            app.volume.remove(keys.into_iter().flatten().collect()).await?;
+            app.blobs.remove(keys.into_iter().flatten().collect()).await?;
             // A newer release may name blobs otherwise: what this one cannot name keeps only itself.
             unknown.into_iter().next().transpose()?;
             Ok(Made::Settled)

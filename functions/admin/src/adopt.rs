@@ -69,7 +69,7 @@ pub(crate) async fn adopt(output: &Output, app: &App, options: AdoptOptions) -> 
         Report { dry_run: !options.apply, tally, problems, accepted, quarantined: 0, findings: 0 };
     if options.apply {
         // What was not adopted must still be where it was.
-        if source.is_root_of(&app.volume)? && !report.problems.iter().any(Problem::stays_behind) {
+        if source.is_root_of(app.blobs.volume())? && !report.problems.iter().any(Problem::stays_behind) {
             report.quarantined = set_right(app).await?;
         }
         reconcile::check(app, &Scope::default(), &mut |event| {

@@ -112,16 +112,15 @@ impl Volume {
         self.inner.modes.directory.bits()
     }
 
-    /// What is in the storage root: a directory for each owner, and what is nobody's.
+    /// See [`Blobs::list_root`](crate::blob::Blobs::list_root).
     #[must_use]
-    pub fn list_root(&self) -> Listing {
+    pub(in crate::blob) fn list_root(&self) -> Listing {
         self.listing(String::new())
     }
 
-    /// What is in an owner's directory: blobs of every folder, those on their way in included, and whatever else lies
-    /// there. The folders themselves are not part of it. Empty when the owner has no directory.
+    /// See [`Blobs::list`](crate::blob::Blobs::list).
     #[must_use]
-    pub fn list(&self, owner: &str) -> Listing {
+    pub(in crate::blob) fn list(&self, owner: &str) -> Listing {
         self.listing(owner.to_owned())
     }
 
@@ -129,20 +128,14 @@ impl Volume {
         Listing { volume: Arc::clone(&self.inner), waiting: vec![directory], reading: None }
     }
 
-    /// Looks at a blob.
-    ///
-    /// # Errors
-    /// [`crate::Error::Internal`] when a look cannot even be taken.
-    pub async fn stat(&self, key: &BlobKey) -> Result<Look<Stat>> {
+    /// See [`Blobs::stat`](crate::blob::Blobs::stat).
+    pub(in crate::blob) async fn stat(&self, key: &BlobKey) -> Result<Look<Stat>> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
         blocking("looking at a file", move || Ok(look(stat(&inner.root, &key)))).await
     }
 
-    /// Looks at something that was listed: its size, if it is still there, and when it changed last.
-    ///
-    /// # Errors
-    /// [`crate::Error::Unavailable`] when the volume fails.
-    pub async fn stat_entry(&self, entry: &Entry) -> Result<Option<Stat>> {
+    /// See [`Blobs::stat_entry`](crate::blob::Blobs::stat_entry).
+    pub(in crate::blob) async fn stat_entry(&self, entry: &Entry) -> Result<Option<Stat>> {
         let (inner, entry) = (Arc::clone(&self.inner), entry.clone());
         blocking("looking at an entry", move || {
             let found = open_directory(&inner.root, entry.place()).and_then(|directory| {
@@ -200,21 +193,14 @@ impl Volume {
         .await
     }
 
-    /// Reads a blob whole, from the disk and not from memory, and digests it.
-    ///
-    /// # Errors
-    /// [`crate::Error::Internal`] when the reading thread fails.
-    pub async fn digest(&self, key: &BlobKey) -> Result<Look<Sha256Digest>> {
+    /// See [`Blobs::digest`](crate::blob::Blobs::digest).
+    pub(in crate::blob) async fn digest(&self, key: &BlobKey) -> Result<Look<Sha256Digest>> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
         blocking("digesting a file", move || Ok(look(digest(&inner.root, &key)))).await
     }
 
-    /// Moves something that no row names out of the way, bytes and name kept: from `path` to
-    /// `.jam/quarantine/<instance>/path`. Durable on return. Answers where it went; `None` when it is gone already.
-    ///
-    /// # Errors
-    /// [`crate::Error::Unavailable`] when the volume fails.
-    pub async fn quarantine(&self, entry: &Entry) -> Result<Option<String>> {
+    /// See [`Blobs::quarantine`](crate::blob::Blobs::quarantine).
+    pub(in crate::blob) async fn quarantine(&self, entry: &Entry) -> Result<Option<String>> {
         let (inner, entry) = (Arc::clone(&self.inner), entry.clone());
         let kept = format!("{OWN}/{QUARANTINE}/{}", self.instance());
         blocking("moving a file to quarantine", move || {

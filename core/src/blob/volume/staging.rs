@@ -4,7 +4,8 @@
 
 use super::{Inner, Volume, create_new, open_beneath, open_or_make_directory};
 use crate::blob::health::Health;
-use crate::blob::{Writer, blocking, fault, forcing};
+use crate::blob::writer::Writer;
+use crate::blob::{blocking, fault, forcing};
 use crate::error::{Result, chain};
 use crate::model::{BlobKey, Boot, ByteSize, Checkpoint};
 use nix::errno::Errno;
@@ -31,7 +32,7 @@ pub(super) fn current_boot() -> Boot {
 }
 
 /// Whether a staging file could be taken.
-pub enum Lock {
+pub(in crate::blob) enum Lock {
     /// Nobody else writes to it.
     Held(Locked),
     /// Somebody else does, in this process or another.
@@ -47,7 +48,7 @@ pub struct Locked {
 }
 
 /// What [`Locked::recover`] found.
-pub enum Recovered {
+pub(in crate::blob) enum Recovered {
     /// It goes on from here, and is durable up to here.
     At(Writer),
     /// It is shorter than it was known to be.
@@ -64,11 +65,8 @@ impl Volume {
         self.inner.boot
     }
 
-    /// Starts a file under a staging name. Nothing is durable before [`Writer::finish`]. Fails if the name is taken.
-    ///
-    /// # Errors
-    /// [`crate::Error::VolumeFull`] or [`crate::Error::Unavailable`].
-    pub async fn stage(&self, key: &BlobKey) -> Result<Writer> {
+    /// See [`Blobs::stage`](crate::blob::Blobs::stage).
+    pub(in crate::blob) async fn stage(&self, key: &BlobKey) -> Result<Writer> {
         let (inner, owned) = (Arc::clone(&self.inner), key.clone());
         let made = blocking("creating a staging file", move || {
             let (directory, name) = owned.split();
@@ -81,12 +79,8 @@ impl Volume {
         Ok(Writer::new(file, Checkpoint::start(), None, self.inner.health.clone()))
     }
 
-    /// Makes an empty file under a staging name and takes room on the disk for its first bytes, `length` at most. Durable
-    /// on return. Fails if the name is taken.
-    ///
-    /// # Errors
-    /// [`crate::Error::VolumeFull`] when there is no such room: the file is then there and empty.
-    pub async fn stage_empty(&self, key: &BlobKey, length: ByteSize) -> Result<()> {
+    /// See [`Blobs::stage_empty`](crate::blob::Blobs::stage_empty).
+    pub(in crate::blob) async fn stage_empty(&self, key: &BlobKey, length: ByteSize) -> Result<()> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
         forcing(&self.inner.health, "creating a staging file", move || {
             let (directory, name) = key.split();
@@ -101,21 +95,19 @@ impl Volume {
         .await
     }
 
-    /// Takes a staging file for its only writer. Does not wait.
-    ///
-    /// # Errors
-    /// [`crate::Error::Unavailable`] when the volume fails.
-    pub async fn lock_staged(&self, key: &BlobKey) -> Result<Lock> {
+    /// See [`Blobs::lock_staged`](crate::blob::Blobs::lock_staged).
+    pub(in crate::blob) async fn lock_staged(&self, key: &BlobKey) -> Result<Lock> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
         blocking("locking a staging file", move || lock(&inner, &key)).await
     }
 
-    /// Copies a staging file as far as `upto` to another staging name, whoever holds its lock. Durable on return. `false`
-    /// when it is not there, or its bytes up to there are not those. Fails if the name is taken.
-    ///
-    /// # Errors
-    /// [`crate::Error::VolumeFull`] or [`crate::Error::Unavailable`]; a part of the copy may then be there.
-    pub async fn copy_staged(&self, from: &BlobKey, to: &BlobKey, upto: Checkpoint) -> Result<bool> {
+    /// See [`Blobs::copy_staged`](crate::blob::Blobs::copy_staged).
+    pub(in crate::blob) async fn copy_staged(
+        &self,
+        from: &BlobKey,
+        to: &BlobKey,
+        upto: Checkpoint,
+    ) -> Result<bool> {
         let (inner, from, to) = (Arc::clone(&self.inner), from.clone(), to.clone());
         let copying = move || copy(&inner, &from, &to, &upto);
         forcing(&self.inner.health, "copying a staging file", copying).await
@@ -158,12 +150,8 @@ fn lock(inner: &Inner, key: &BlobKey) -> io::Result<Lock> {
 }
 
 impl Locked {
-    /// Brings the file to where it goes on: at `durable`, or after whatever lies beyond it if `keeps_tail`, because this
-    /// boot of the kernel wrote it. Durable on return.
-    ///
-    /// # Errors
-    /// [`crate::Error::Unavailable`] when the volume fails; the tail must then not be kept again.
-    pub async fn recover(
+    /// See [`Locked::recover`](crate::blob::Locked::recover).
+    pub(in crate::blob) async fn recover(
         self,
         durable: Checkpoint,
         keeps_tail: bool,

@@ -39,7 +39,7 @@ impl<'a> Walk<'a> {
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn one(&mut self, user: &UserId) -> Result<()> {
         let has_row = db::storage::get(&mut *self.app.db.conn().await?, user).await?.is_some();
-        if !has_row && self.app.volume.places(user.as_str()).await?.is_empty() {
+        if !has_row && self.app.blobs.volume().places(user.as_str()).await?.is_empty() {
             return Err(Error::NotFound);
         }
         self.tally.owners_expected = 1;
@@ -62,7 +62,7 @@ impl<'a> Walk<'a> {
                 _ => break,
             }
         }
-        let mut rest = Some(self.app.volume.list_root());
+        let mut rest = Some(self.app.blobs.list_root());
         while let Some(listing) = rest {
             let (page, next) = listing.page().await?;
             rest = next;
@@ -76,10 +76,11 @@ impl<'a> Walk<'a> {
     }
 
     async fn owner(&mut self, user: &UserId) -> Result<()> {
-        self.app.volume.check().await?;
+        self.app.blobs.check().await?;
         self.orphans(user).await?;
-        for place in self.app.volume.places(user.as_str()).await? {
-            if let Some(finding) = Finding::of_directory_mode(user, &place, self.app.volume.directory_mode())
+        for place in self.app.blobs.volume().places(user.as_str()).await? {
+            if let Some(finding) =
+                Finding::of_directory_mode(user, &place, self.app.blobs.volume().directory_mode())
             {
                 self.settle(finding).await?;
             }
@@ -94,7 +95,7 @@ impl<'a> Walk<'a> {
 
     /// What is in an owner's directory and no row names.
     async fn orphans(&mut self, user: &UserId) -> Result<()> {
-        let mut rest = Some(self.app.volume.list(user.as_str()));
+        let mut rest = Some(self.app.blobs.list(user.as_str()));
         while let Some(listing) = rest {
             let (page, next) = listing.page().await?;
             rest = next;
@@ -122,14 +123,14 @@ impl<'a> Walk<'a> {
 
     async fn orphan(&mut self, user: &UserId, entry: &Entry) -> Result<()> {
         // Looked at after the rows: what a job removed meanwhile is gone.
-        let Some(stat) = self.app.volume.stat_entry(entry).await? else { return Ok(()) };
+        let Some(stat) = self.app.blobs.stat_entry(entry).await? else { return Ok(()) };
         if entry.is_in(Folder::Thumbnails) && self.is_fresh(&stat) {
             return Ok(());
         }
         let finding = Finding::Orphan { user_id: user.clone(), path: entry.path(), found_bytes: stat.size };
         if !self.mend {
             self.report(finding, Outcome::Reported);
-        } else if let Some(kept) = self.app.volume.quarantine(entry).await? {
+        } else if let Some(kept) = self.app.blobs.quarantine(entry).await? {
             self.report(finding, Outcome::MovedTo(kept));
         }
         Ok(())
@@ -163,7 +164,7 @@ impl<'a> Walk<'a> {
         let (user_id, file_id, path) = (user.clone(), file.id, file.file_path.clone());
         let expected_bytes = file.size;
         let look = match BlobKey::parse(&path) {
-            Ok(key) => self.app.volume.stat(&key).await?,
+            Ok(key) => self.app.blobs.stat(&key).await?,
             Err(_) => Look::Missing,
         };
         let stat = match look {
@@ -175,7 +176,7 @@ impl<'a> Walk<'a> {
             }
             Look::There(stat) => stat,
         };
-        let wrong_mode = Finding::of_file_mode(user, &path, stat.mode, self.app.volume.file_mode());
+        let wrong_mode = Finding::of_file_mode(user, &path, stat.mode, self.app.blobs.volume().file_mode());
         let mut findings: Vec<Finding> = wrong_mode.into_iter().collect();
         if stat.size != expected_bytes {
             let found_bytes = stat.size;
@@ -189,7 +190,7 @@ impl<'a> Walk<'a> {
     async fn digest(&mut self, user: &UserId, file: &StoredFile) -> Result<Option<Finding>> {
         let (user_id, file_id, path) = (user.clone(), file.id, file.file_path.clone());
         let (expected, expected_bytes) = (file.sha256, file.size);
-        let look = self.app.volume.digest(&BlobKey::parse(&path)?).await?;
+        let look = self.app.blobs.digest(&BlobKey::parse(&path)?).await?;
         self.tally.files_read += 1;
         self.tally.bytes_read += expected_bytes.bytes();
         Ok(match look {
@@ -207,7 +208,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         // A volume that went away would make everything look lost.
-        self.app.volume.check().await?;
+        self.app.blobs.check().await?;
         let ids: Vec<FileId> = suspicions.iter().map(|(id, _)| *id).collect();
         let remaining = audit::remaining_files(&mut *self.app.db.conn().await?, user, &ids).await?;
         let remaining: HashSet<FileId> = remaining.into_iter().collect();
@@ -228,7 +229,7 @@ impl<'a> Walk<'a> {
         if suspicions.is_empty() {
             return Ok(());
         }
-        self.app.volume.check().await?;
+        self.app.blobs.check().await?;
         let ids: Vec<FileId> = suspicions.iter().map(|(derivative, _)| derivative.file_id).collect();
         let after = audit::derivatives(&mut *self.app.db.conn().await?, user, &ids).await?;
         for (derivative, finding) in suspicions {
@@ -242,7 +243,7 @@ impl<'a> Walk<'a> {
     async fn look_at_derivative(&self, user: &UserId, derivative: &StoredDerivative) -> Result<Vec<Finding>> {
         let path = &derivative.path;
         let look = match BlobKey::parse(path) {
-            Ok(key) => self.app.volume.stat(&key).await?,
+            Ok(key) => self.app.blobs.stat(&key).await?,
             Err(_) => Look::Missing,
         };
         let reason = match look {
@@ -254,7 +255,7 @@ impl<'a> Walk<'a> {
                 format!("has {} bytes instead of {}", stat.size, derivative.size)
             }
             Look::There(stat) => {
-                let expected = self.app.volume.file_mode();
+                let expected = self.app.blobs.volume().file_mode();
                 return Ok(Finding::of_file_mode(user, path, stat.mode, expected).into_iter().collect());
             }
         };
@@ -267,7 +268,7 @@ impl<'a> Walk<'a> {
         let before = audit::open_uploads(&mut *self.app.db.conn().await?, user).await?;
         let mut suspicions = Vec::new();
         for upload in before {
-            let found_bytes = match self.app.volume.stat(&BlobKey::parse(&upload.staging_path)?).await? {
+            let found_bytes = match self.app.blobs.stat(&BlobKey::parse(&upload.staging_path)?).await? {
                 Look::There(stat) => stat.size,
                 Look::Missing | Look::Unreadable(_) => ByteSize::ZERO,
             };
@@ -278,7 +279,7 @@ impl<'a> Walk<'a> {
         if suspicions.is_empty() {
             return Ok(());
         }
-        self.app.volume.check().await?;
+        self.app.blobs.check().await?;
         let after = audit::open_uploads(&mut *self.app.db.conn().await?, user).await?;
         for (upload, found_bytes) in suspicions {
             // What has become a file meanwhile is looked at as one.
@@ -315,7 +316,7 @@ impl<'a> Walk<'a> {
 
     async fn remedy(&mut self, finding: &Finding) -> Result<Outcome> {
         let is_mended = match finding {
-            Finding::WrongMode { path, .. } => self.app.volume.restrict(path).await?,
+            Finding::WrongMode { path, .. } => self.app.blobs.volume().restrict(path).await?,
             Finding::MissingDerivative { user_id, file_id, path, .. } => {
                 derivative::renew(self.app, user_id, *file_id, path).await?
             }

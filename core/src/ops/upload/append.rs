@@ -114,7 +114,7 @@ async fn run(
     piece: Piece,
     mut chunks: Chunks,
 ) -> Result<Session> {
-    app.volume.require_healthy().await?;
+    app.blobs.require_healthy().await?;
     let start = writer.durable().clone();
     let epoch = lock::claim(app, &session, &open, &writer, piece.checksum.is_none()).await?;
     crash::point("append.claimed");
@@ -309,7 +309,7 @@ impl<'a> Appending<'a> {
     async fn grow(&mut self, here: ByteSize) -> Result<()> {
         let max_file = self.app.config.limits.max_file;
         let next = self.granted.saturating_add(LAST_STEP).min(max_file).max(here);
-        self.app.volume.require_room(next.saturating_sub(self.granted)).await?;
+        self.app.blobs.require_room(next.saturating_sub(self.granted)).await?;
         let (user, id) = (&self.session.user_id, self.session.id);
         for size in [next, here] {
             if db::uploads::resize(&mut *self.app.db.conn().await?, user, id, size).await? {

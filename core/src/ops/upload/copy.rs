@@ -31,7 +31,7 @@ pub async fn copy(app: &App, user: &UserId, id: FileId, name: Option<FileName>) 
 
 async fn copy_to_the_end(app: &App, user: &UserId, id: FileId, name: Option<FileName>) -> Result<File> {
     let source = browse::file(app, user, id).await?;
-    app.volume.require_healthy().await?;
+    app.blobs.require_healthy().await?;
     app.rates.upload(user)?;
     let (mut held, file_name) = hold(app, &source).await?;
     crash::point("copy.reserved");
@@ -64,7 +64,7 @@ async fn share(
     source: &File,
     (file_name, name): (String, Option<FileName>),
 ) -> Result<File> {
-    if !app.volume.share(&BlobKey::parse(&source.file_path)?, &held.final_key).await? {
+    if !app.blobs.share(&BlobKey::parse(&source.file_path)?, &held.final_key).await? {
         browse::file(app, &held.user, source.id).await?;
         return Err(Error::Conflict { reason: "The volume cannot share the bytes of this file".to_owned() });
     }
@@ -78,7 +78,7 @@ async fn share(
     };
     let Some(file) = retrying(|| record(app, held, &copy)).await? else {
         // Who cancelled it may have looked for the link before it was there, and no row names it any more.
-        app.volume.remove(vec![held.final_key.clone()]).await?;
+        app.blobs.remove(vec![held.final_key.clone()]).await?;
         return Err(Error::Conflict { reason: "The copy was cancelled".to_owned() });
     };
     crash::point("copy.done");

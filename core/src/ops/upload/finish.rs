@@ -52,11 +52,11 @@ async fn publish(app: &App, session: &Session, open: &Open, staged: Staged) -> R
     let key = content::final_key(user, open.file_id, file_type, &content.sniffed)?;
     if !open.is_finalizing && session.expected_sha256.is_some() {
         // A proof of known content may have been cut off after it gave those bytes that name.
-        app.volume.remove(vec![open.final_key.clone()]).await?;
+        app.blobs.remove(vec![open.final_key.clone()]).await?;
     }
     settle_path(app, session, open, &key).await?;
     crash::point("finish.settled");
-    if !app.volume.publish(&open.staging, &key).await? {
+    if !app.blobs.publish(&open.staging, &key).await? {
         return Err(Error::Gone);
     }
     crash::point("finish.renamed");

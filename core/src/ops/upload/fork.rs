@@ -26,11 +26,11 @@ const COPYING: Duration = Duration::from_secs(3600);
 #[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn start(app: &App, session: &Session, open: &Open) -> Result<()> {
     let (user, id) = (&session.user_id, session.id);
-    app.volume.require_room(session.durable.offset()).await?;
+    app.blobs.require_room(session.durable.offset()).await?;
     let copy = BlobKey::new(user.as_str(), Folder::Staging, &UploadId::new().to_string())?;
     let removal = remove(&copy);
     let job = db::jobs::enqueue_later(&mut *app.db.conn().await?, user, &removal, COPYING).await?;
-    if !app.volume.copy_staged(&open.staging, &copy, session.durable.clone()).await? {
+    if !app.blobs.copy_staged(&open.staging, &copy, session.durable.clone()).await? {
         // It may have been finished or cancelled, or moved by somebody else.
         let now = stored::load(app, id).await?;
         let is_same = now.open.is_some_and(|now| now.staging == open.staging && !now.is_finalizing);
@@ -47,7 +47,7 @@ pub(super) async fn start(app: &App, session: &Session, open: &Open) -> Result<(
         return Ok(());
     }
     drop(ledger);
-    app.volume.remove(vec![copy]).await?;
+    app.blobs.remove(vec![copy]).await?;
     db::jobs::withdraw(&mut *app.db.conn().await?, user, job).await.map(drop)
 }
 

@@ -41,8 +41,8 @@ async fn join_to_the_end(app: &App, new: New, ids: &[UploadId]) -> Result<Sessio
         Begun::New(id, paths, length) => (id, paths, length),
     };
     crash::point("join.rows");
-    let staged = match app.volume.require_room(length).await {
-        Ok(()) => app.volume.stage_empty(&paths.staging, length).await,
+    let staged = match app.blobs.require_room(length).await {
+        Ok(()) => app.blobs.stage_empty(&paths.staging, length).await,
         full => full,
     };
     if let Err(error) = staged {

@@ -67,7 +67,7 @@ pub(super) async fn acquire(app: &App, id: UploadId, persistence: Persistence) -
                 let session = load(app, id).await?;
                 let Some(open) = session.open.clone() else {
                     if is_made {
-                        app.volume.remove(vec![open.staging]).await?;
+                        app.blobs.remove(vec![open.staging]).await?;
                     }
                     return Ok(Acquired::Ended(Box::new(session)));
                 };
@@ -79,7 +79,7 @@ pub(super) async fn acquire(app: &App, id: UploadId, persistence: Persistence) -
             Lock::Missing
                 if !is_made && session.durable.offset() == ByteSize::ZERO && !open.is_finalizing =>
             {
-                app.volume.stage_empty(&open.staging, session.length.unwrap_or_default()).await?;
+                app.blobs.stage_empty(&open.staging, session.length.unwrap_or_default()).await?;
                 is_made = true;
             }
             Lock::Missing => return Err(lost(&session)),
@@ -105,8 +105,8 @@ pub(super) async fn acquire(app: &App, id: UploadId, persistence: Persistence) -
 
 /// Once its final path is settled, the bytes may have either name.
 async fn lock(app: &App, open: &Open) -> Result<Lock> {
-    match app.volume.lock_staged(&open.staging).await? {
-        Lock::Missing if open.is_finalizing => app.volume.lock_staged(&open.final_key).await,
+    match app.blobs.lock_staged(&open.staging).await? {
+        Lock::Missing if open.is_finalizing => app.blobs.lock_staged(&open.final_key).await,
         found => Ok(found),
     }
 }
@@ -120,7 +120,7 @@ impl Held {
     pub(super) async fn recover(self, app: &App) -> Result<(Session, Open, Writer)> {
         let Self { session, open, locked } = self;
         let known = session.durable.offset();
-        let keeps_tail = session.boot == Some(app.volume.boot()) && !open.is_finalizing;
+        let keeps_tail = session.boot == Some(app.blobs.volume().boot()) && !open.is_finalizing;
         match locked.recover(session.durable.clone(), keeps_tail, session.length).await? {
             Recovered::At(writer) => Ok((session, open, writer)),
             Recovered::Torn { found } => {
@@ -151,7 +151,7 @@ pub(super) async fn claim(
         id: session.id,
         staging: &open.staging,
         at: writer.durable(),
-        boot: counts_tail.then(|| app.volume.boot()),
+        boot: counts_tail.then(|| app.blobs.volume().boot()),
     };
     db::sessions::claim(&mut *app.db.conn().await?, &claim).await?.ok_or(Error::Gone)
 }

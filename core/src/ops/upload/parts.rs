@@ -47,10 +47,10 @@ async fn rest_of_parts(app: &App, session: &Session, done_bytes: u64) -> Result<
         pieces.push((open.staging, length, skipped_bytes..length.bytes()));
         start_bytes += length.bytes();
     }
-    let volume = app.volume.clone();
+    let blobs = app.blobs.clone();
     let read = move |(key, length, range): (BlobKey, ByteSize, Range<u64>)| {
-        let volume = volume.clone();
-        async move { Ok::<_, Error>(volume.read(&key, length, range).await?.map_err(unreadable)) }
+        let blobs = blobs.clone();
+        async move { Ok::<_, Error>(blobs.read(&key, length, range).await?.map_err(unreadable)) }
     };
     Ok(stream::iter(pieces).then(read).try_flatten().boxed())
 }

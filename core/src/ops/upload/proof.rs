@@ -112,16 +112,16 @@ async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, stor
         session.declared.map_or(stored.file_type, |declared| media::stored_as(&stored.mime_type, declared));
     let (file_name, key) = key_beside(&stored, open.file_id, file_type)?;
     // An earlier proof may have left a link under the name that the row still has.
-    app.volume.remove(vec![open.final_key.clone()]).await?;
+    app.blobs.remove(vec![open.final_key.clone()]).await?;
     if !db::uploads::name_final(&mut *app.db.conn().await?, user, id, &key).await? {
         return Err(Error::Gone);
     }
     crash::point("proof.named");
-    if !app.volume.share(source, &key).await? {
+    if !app.blobs.share(source, &key).await? {
         return Err(stored_file_gone());
     }
     crash::point("proof.shared");
-    app.volume.remove(vec![open.staging.clone()]).await?;
+    app.blobs.remove(vec![open.staging.clone()]).await?;
     crash::point("proof.removed");
     let file = NewFile {
         id: open.file_id,
@@ -145,7 +145,7 @@ async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, stor
 }
 
 async fn digest(app: &App, key: &BlobKey, size: ByteSize, challenge: &Challenge) -> Result<Sha256Digest> {
-    let mut bytes = app.volume.read(key, size, challenge.range.clone()).await?;
+    let mut bytes = app.blobs.read(key, size, challenge.range.clone()).await?;
     let mut digest = Sha256::new().chain_update(challenge.nonce);
     let failed = |cause| Error::Internal(anyhow::Error::new(cause).context("reading a stored file"));
     while let Some(chunk) = bytes.try_next().await.map_err(failed)? {

@@ -71,14 +71,14 @@ async fn create_to_the_end(app: &App, new: New) -> Result<Session> {
     let limits = &app.config.limits;
     require_size(new.length, limits.max_file)?;
     let want = new.length.unwrap_or(LAST_STEP.min(limits.max_file));
-    app.volume.require_room(want).await?;
+    app.blobs.require_room(want).await?;
     app.rates.upload(&new.user)?;
     let (id, paths) = match retrying(|| begin(app, &new, want)).await? {
         Begun::Known(known) => return repeat(app, known, &new, &[]).await,
         Begun::New(id, paths) => (id, paths),
     };
     crash::point("create.rows");
-    if let Err(error) = app.volume.stage_empty(&paths.staging, new.length.unwrap_or_default()).await {
+    if let Err(error) = app.blobs.stage_empty(&paths.staging, new.length.unwrap_or_default()).await {
         discard(app, &new.user, id).await?;
         return Err(error);
     }
@@ -293,7 +293,7 @@ async fn advance(app: &App, held: lock::Held) -> Result<Session> {
         return parts::join(app, session, open, writer).await;
     }
     let at = writer.durable().clone();
-    if at.offset() != known || (counted.is_some() && counted != Some(app.volume.boot())) {
+    if at.offset() != known || (counted.is_some() && counted != Some(app.blobs.volume().boot())) {
         lock::claim(app, &session, &open, &writer, true).await?;
     }
     session.durable = at;

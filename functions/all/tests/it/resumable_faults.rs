@@ -158,21 +158,26 @@ async fn stop_within_the_finish(app: &TestApp, url: &str, step: u64) {
     let before = session(&app.app, url).await;
     let open = before.open.unwrap();
     let (user, id) = (&before.user_id, before.id);
-    let Lock::Held(locked) = app.app.volume.lock_staged(&open.staging).await.unwrap() else {
+    let Lock::Held(locked) = app.app.blobs.lock_staged(&open.staging).await.unwrap() else {
         panic!("locked")
     };
     let Recovered::At(writer) = locked.recover(before.durable, true, None).await.unwrap() else {
         panic!("torn")
     };
-    let claim =
-        Claim { user, id, staging: &open.staging, at: writer.durable(), boot: Some(app.app.volume.boot()) };
+    let claim = Claim {
+        user,
+        id,
+        staging: &open.staging,
+        at: writer.durable(),
+        boot: Some(app.app.blobs.volume().boot()),
+    };
     let mut conn = app.app.db.conn().await.unwrap();
     db::sessions::claim(&mut conn, &claim).await.unwrap().unwrap();
     if step > 0 {
         let key = BlobKey::parse(&format!("{ANN}/projects/{}.bin", open.file_id)).unwrap();
         assert!(db::uploads::set_final_path(&mut conn, user, id, &open.staging, &key).await.unwrap());
         if step > 1 {
-            assert!(app.app.volume.publish(&open.staging, &key).await.unwrap());
+            assert!(app.app.blobs.publish(&open.staging, &key).await.unwrap());
         }
     }
 }

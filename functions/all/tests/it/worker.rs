@@ -175,7 +175,7 @@ async fn leave_behind(app: &TestApp, instance: InstanceId) {
     };
     let mut conn = app.app.db.conn().await.unwrap();
     assert_eq!(db::uploads::create(&mut conn, &new, 1000).await.unwrap(), Some(bytes));
-    drop(app.app.volume.stage(&staging).await.unwrap());
+    drop(app.app.blobs.stage(&staging).await.unwrap());
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
@@ -246,7 +246,7 @@ async fn the_janitor_sweeps_what_dead_processes_left_in_the_services_own_directo
         .get(&format!("/api/files/{}/thumbnail", app.ann().store_id("a.png", &png(30, 30)).await))
         .await
         .expect(200);
-    let (dead, living) = (InstanceId::new(), app.app.volume.instance());
+    let (dead, living) = (InstanceId::new(), app.app.blobs.volume().instance());
     for path in [format!("instances/{dead}.lock"), format!("tmp/{dead}.1"), format!("tmp/{living}.1")] {
         std::fs::File::create_new(app.on_volume(&format!(".jam/{path}"))).unwrap();
     }

@@ -28,7 +28,7 @@ pub(crate) use raw::{Raw, upload_head};
 use doors::Doors;
 use jam_core::app::App;
 use jam_core::auth::{Caller, Role, Verifier};
-use jam_core::blob::Volume;
+use jam_core::blob::{Blobs, Faults, Faulty, Volume};
 use jam_core::clock::Clock;
 use jam_core::config::Config;
 use jam_core::db::{self, Db};
@@ -52,6 +52,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The service, as its clients and its operator see it.
 pub(crate) struct TestApp {
     pub(crate) app: App,
+    /// When calls of the store fail: never, unless a test says so.
+    pub(crate) faults: Faults,
     pool: PgPool,
     doors: Doors,
     http: reqwest::Client,
@@ -72,16 +74,16 @@ impl TestApp {
         Volume::initialize(&root).unwrap();
         let mut config = config(&root);
         change(&mut config);
-        let clock = Clock::manual();
-        let app = assemble(&config, &pool, &clock);
-        let doors = Doors::open(&app, || assemble(&config, &pool, &clock)).await;
+        let (clock, faults) = (Clock::manual(), Faults::default());
+        let app = assemble(&config, &pool, &clock, &faults);
+        let doors = Doors::open(&app, || assemble(&config, &pool, &clock, &faults)).await;
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { app, pool, doors, http, directory, is_finished: false }
+        Self { app, faults, pool, doors, http, directory, is_finished: false }
     }
 
     /// The same service as a process that starts now.
     pub(crate) fn another(&self) -> App {
-        assemble(&self.app.config, &self.pool, &self.app.clock)
+        assemble(&self.app.config, &self.pool, &self.app.clock, &self.faults)
     }
 
     /// The paths of everything in a user's directory, as the file system tells.
@@ -139,6 +141,11 @@ impl TestApp {
     #[expect(clippy::disallowed_methods, reason = "no operation of the service does this")]
     pub(crate) fn remove_from_volume(&self, path: &str) {
         std::fs::remove_file(self.on_volume(path)).unwrap();
+    }
+
+    /// Waits until uploads that broke off are undone.
+    pub(crate) async fn no_upload_is_open(&self) {
+        invariants::no_upload_is_open(&self.app).await;
     }
 
     /// Stops the service of a test that took its database away: there is nothing left to check.
@@ -227,10 +234,11 @@ fn config(root: &Path) -> Config {
 }
 
 /// One process's worth of the service.
-fn assemble(config: &Config, pool: &PgPool, clock: &Clock) -> App {
+fn assemble(config: &Config, pool: &PgPool, clock: &Clock, faults: &Faults) -> App {
     let volume = Volume::open(&config.storage_root, config.limits.volume_floor).unwrap();
+    let blobs = Blobs::Faulty(Faulty::new(volume, faults.clone()));
     let db = Db::from_pool(pool.clone());
-    App::assemble(config.clone(), db, volume, Verifier::fixed(callers()), clock.clone()).unwrap()
+    App::assemble(config.clone(), db, blobs, Verifier::fixed(callers()), clock.clone()).unwrap()
 }
 
 /// Looks again and again until there is something to see.

@@ -6,7 +6,7 @@ use super::media::sha256;
 use super::tus::piece_head;
 use super::{ADMIN, ANN, As, Raw, Service, URL_KEY, assemble, config, eventually, invariants, rows};
 use jam_core::app::App;
-use jam_core::blob::Volume;
+use jam_core::blob::{Faults, Volume};
 use jam_core::clock::Clock;
 use jam_core::config::{LambdaAnswers, LambdaConfig};
 use jam_core::db;
@@ -111,14 +111,14 @@ impl Site {
 
     /// The same database and volume, looked at from this process.
     pub(crate) fn app(&self) -> App {
-        assemble(&config(&self.root()), &self.pool, &Clock::System)
+        assemble(&config(&self.root()), &self.pool, &Clock::System, &Faults::default())
     }
 
     /// The same as an instance of a Lambda function.
     pub(crate) fn app_under_lambda(&self) -> App {
         let mut config = config(&self.root());
         config.lambda = Some(LambdaConfig { answers: LambdaAnswers::Auto, is_emulated: false });
-        assemble(&config, &self.pool, &Clock::System)
+        assemble(&config, &self.pool, &Clock::System, &Faults::default())
     }
 
     /// Starts a binary of the service by its name and waits until it is ready.
