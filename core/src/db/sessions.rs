@@ -2,12 +2,14 @@
 //! Invariant: only the latest writer records progress, and progress never goes back.
 //! Never decides whether a session is over; whoever has no open row and no file is.
 
+mod joins;
 mod lines;
 
+pub use joins::{return_reservations, take_reservations};
 pub use lines::{SessionLine, list};
 
+use super::files;
 use super::row_enum::Known;
-use super::{Ledger, files};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::model::{
@@ -355,6 +357,24 @@ pub async fn checkpoint(conn: &mut PgConnection, new: &Progress<'_>) -> Result<b
     Ok(recorded.is_some())
 }
 
+/// Lets nothing count that was written after the last checkpoint. Only the latest writer may say so; from an earlier one
+/// it changes nothing.
+///
+/// # Errors
+/// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn forget_tail(conn: &mut PgConnection, user: &UserId, id: UploadId, epoch: i64) -> Result<()> {
+    sqlx::query!(
+        "UPDATE upload_sessions SET boot_id = NULL WHERE user_id = $1 AND id = $2 AND writer_epoch = $3",
+        user.as_str(),
+        id as UploadId,
+        epoch,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Says how long an upload is, which was not known so far. `false` when it was.
 ///
 /// # Errors
@@ -452,32 +472,4 @@ pub async fn forget_ended(conn: &mut PgConnection, kept: Duration) -> Result<u64
     .execute(conn)
     .await?;
     Ok(gone.rows_affected())
-}
-
-/// Moves the reservations of parts to the upload that joins them. Answers how much that is. The caller adds
-/// that upload in the same transaction.
-///
-/// # Errors
-/// When Postgres does not answer.
-#[tracing::instrument(level = "debug", skip_all)]
-pub async fn take_reservations(
-    ledger: &mut Ledger,
-    parts: &[UploadId],
-    expires_in: Duration,
-) -> Result<ByteSize> {
-    let ids: Vec<Uuid> = parts.iter().map(|id| id.0).collect();
-    Ok(sqlx::query_scalar!(
-        r#"WITH held AS (
-               SELECT id, reserved_bytes FROM uploads WHERE user_id = $1 AND id = ANY($2) FOR UPDATE)
-         , taken AS (
-               UPDATE uploads u SET reserved_bytes = 0, expires_at = greatest(u.expires_at, now() + make_interval(secs => $3))
-                 FROM held WHERE u.user_id = $1 AND u.id = held.id
-            RETURNING held.reserved_bytes AS bytes)
-           SELECT coalesce(sum(bytes), 0)::bigint AS "bytes!: ByteSize" FROM taken"#,
-        ledger.user().as_str(),
-        &ids,
-        expires_in.as_secs_f64(),
-    )
-    .fetch_one(&mut **ledger)
-    .await?)
 }

@@ -338,8 +338,8 @@ impl<'a> Appending<'a> {
         Ok(())
     }
 
-    /// Forces out and records what is here, however the receiving went. Content that cannot become a file ends the
-    /// upload, and so does a failing disk: what it says about these bytes from now on cannot be believed.
+    /// Forces out and records what is here, however the receiving went. Of what a failing store was given since the last
+    /// checkpoint nothing counts, whatever it says of it from now on. Content that cannot become a file ends the upload.
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn settle(&mut self, received: Result<()>) -> Result<()> {
         let settled = match &received {
@@ -350,11 +350,15 @@ impl<'a> Appending<'a> {
                 Err(error) => received.and(Err(error)),
             },
         };
-        if let Err(
-            Error::Unavailable { part: "volume" } | Error::TypeRefused { .. } | Error::TypeMismatch { .. },
-        ) = &settled
-        {
-            super::cancel(self.app, &self.session.user_id, self.session.id, Reason::Wanted).await?;
+        let (user, id) = (&self.session.user_id, self.session.id);
+        match &settled {
+            Err(Error::Unavailable { part: "volume" }) => {
+                db::sessions::forget_tail(&mut *self.app.db.conn().await?, user, id, self.epoch).await?;
+            }
+            Err(Error::TypeRefused { .. } | Error::TypeMismatch { .. }) => {
+                super::cancel(self.app, user, id, Reason::Wanted).await?;
+            }
+            _ => {}
         }
         settled
     }

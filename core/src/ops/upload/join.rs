@@ -6,9 +6,10 @@ use super::stored;
 use crate::app::App;
 use crate::crash;
 use crate::db::sessions::{self, Session};
+use crate::db::uploads::Reason;
 use crate::db::{self, retrying};
 use crate::error::{Error, Result};
-use crate::ids::UploadId;
+use crate::ids::{UploadId, UserId};
 use crate::model::{ByteSize, UploadRole};
 
 /// Parts of one file at most.
@@ -46,6 +47,7 @@ async fn join_to_the_end(app: &App, new: New, ids: &[UploadId]) -> Result<Sessio
         full => full,
     };
     if let Err(error) = staged {
+        retrying(|| release(app, &new.user, id, ids)).await?;
         session::discard(app, &new.user, id).await?;
         return Err(error);
     }
@@ -82,6 +84,14 @@ async fn begin(app: &App, new: &New, ids: &[UploadId]) -> Result<Begun> {
     sessions::insert(&mut ledger, &session::session_row(&whole, id, ids)).await?;
     ledger.commit().await?;
     Ok(Begun::New(id, paths, length))
+}
+
+/// Gives the parts of a join that cannot begin what it took of them: they are whole as before, and can be joined again.
+async fn release(app: &App, user: &UserId, id: UploadId, ids: &[UploadId]) -> Result<()> {
+    let mut ledger = app.db.ledger(user).await?;
+    sessions::return_reservations(&mut ledger, id, ids).await?;
+    db::uploads::set_cancelling(&mut ledger, user, id, Reason::Wanted).await?;
+    ledger.commit().await
 }
 
 /// The length of a part that can be joined.

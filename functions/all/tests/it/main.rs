@@ -18,6 +18,7 @@ mod disks;
 mod download;
 mod events;
 mod explain;
+mod failing_store;
 mod fairness;
 mod faults;
 mod forms;
