@@ -2,7 +2,7 @@
 //! Invariant: a call fails in one of the two ways that the contract allows, never half way.
 
 use super::volume::{self, Draft, Look, Stat, Volume};
-use super::{ByteStream, Staged, writer};
+use super::{ByteStream, Staged};
 use crate::error::{Error, Result};
 use crate::model::{BlobKey, ByteSize, Checkpoint};
 use bytes::Bytes;
@@ -81,7 +81,7 @@ impl Faults {
 /// The volume, and when its calls fail.
 pub type Faulty = Planned<Volume>;
 /// A blob on its way in, and when its calls fail.
-pub(super) type Writer = Planned<writer::Writer>;
+pub(super) type Writer = Planned<volume::Writer>;
 /// A staged blob that is taken, and when its calls fail.
 pub(super) type Locked = Planned<volume::Locked>;
 

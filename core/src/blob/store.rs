@@ -4,7 +4,7 @@
 //! Never decides which store takes a blob, and never knows a user, a quota or a row.
 
 use super::volume::{Draft, Entry, Listing, Look, Space, Stat, Volume};
-use super::{ByteStream, Staged, volume, writer};
+use super::{ByteStream, Staged, volume};
 use crate::error::Result;
 use crate::model::{BlobKey, ByteSize, Checkpoint, Sha256Digest};
 use bytes::Bytes;
@@ -38,7 +38,7 @@ pub enum Blobs {
 /// A blob on its way in.
 pub enum Writer {
     /// On the volume.
-    Volume(writer::Writer),
+    Volume(volume::Writer),
     /// On a volume whose calls fail.
     #[cfg(feature = "crash-points")]
     Faulty(faulty::Writer),

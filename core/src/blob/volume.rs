@@ -3,21 +3,29 @@
 //! empty file under the final name after a power cut; a rename without the last may be lost.
 
 mod adopt;
+mod blocking;
 mod derived;
+mod health;
 mod inventory;
 mod modes;
 mod mount;
+mod reader;
+mod room;
 mod staging;
+mod writer;
 
 pub use adopt::{Adopted, Head, Source};
 pub use derived::Draft;
 pub use inventory::{Entry, Listing, Look, Place, Stat};
-pub(super) use staging::{Ahead, Lock, Locked, Recovered};
+pub use reader::ByteStream;
+pub(super) use staging::{Lock, Locked, Recovered};
+pub use writer::Staged;
+pub(super) use writer::Writer;
 
+use blocking::{blocking, fault, forcing};
+use health::Health;
 use mount::{refuse_root, require_mounted, require_sentinel};
 
-use super::health::Health;
-use super::{ByteStream, blocking, fault, forcing, reader};
 use crate::error::{Error, Result};
 use crate::ids::InstanceId;
 use crate::model::{BlobKey, Boot, ByteSize};

@@ -3,8 +3,9 @@
 //! Invariant: a file for which `adopt` returned is complete and survives a power cut; the source keeps its names.
 //! Never follows a link, in the source as little as on the volume.
 
+use super::Look;
+use super::blocking::blocking;
 use super::{Modes, Volume, create_new, open_beneath, open_directory, open_or_make_directory, open_root};
-use crate::blob::{Look, blocking};
 use crate::error::Result;
 use crate::model::{BlobKey, ByteSize, Sha256Digest};
 use nix::errno::Errno;

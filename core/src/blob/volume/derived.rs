@@ -2,8 +2,8 @@
 //! Invariant: what has a name is complete; what a dead process was writing has none, and is swept.
 //! Never knows what they are made from.
 
+use super::blocking::{blocking, forcing};
 use super::{OWN, TEMPORARY, Volume, create_new, open_or_make_directory, require_mounted, unlink};
-use crate::blob::{blocking, forcing};
 use crate::error::{Result, chain};
 use crate::ids::InstanceId;
 use crate::model::{BlobKey, ByteSize};

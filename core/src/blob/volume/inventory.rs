@@ -2,11 +2,11 @@
 //! Invariant: nothing is removed here; what is moved keeps its bytes and its name.
 //! Never knows what of it should be there.
 
+use super::blocking::blocking;
 use super::{
     Inner, OWN, Volume, fsync_directories, open_beneath, open_directory, open_or_make_directory,
     rename_no_replace,
 };
-use crate::blob::blocking;
 use crate::error::Result;
 use crate::model::{BlobKey, ByteSize, Folder, Sha256Digest};
 use nix::dir::{Dir, OwningIter, Type};

@@ -2,13 +2,13 @@
 //! Invariant: bytes of an earlier boot of the kernel count only as far as a row says they were forced out.
 //! Never knows whose upload it is.
 
+use super::blocking::{blocking, fault, forcing};
+use super::health::Health;
+use super::room::{AHEAD, Ahead, take_room};
+use super::writer::Writer;
 use super::{Inner, Volume, create_new, open_beneath, open_or_make_directory};
-use crate::blob::health::Health;
-use crate::blob::writer::Writer;
-use crate::blob::{blocking, fault, forcing};
 use crate::error::{Result, chain};
 use crate::model::{BlobKey, Boot, ByteSize, Checkpoint};
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
@@ -17,9 +17,6 @@ use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError};
 use uuid::Uuid;
-
-/// How much room is taken on the disk ahead of what has arrived.
-const AHEAD: ByteSize = ByteSize::mib(64);
 
 /// Bytes read at a time when the end of a file is hashed.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -208,52 +205,6 @@ fn pass_rest(
             }
         }
     }
-}
-
-/// The room of a file whose length is known: taken with what arrives, so that an upload that never comes takes little.
-#[derive(Debug)]
-pub(in crate::blob) struct Ahead {
-    taken_bytes: u64,
-    length_bytes: u64,
-}
-
-impl Ahead {
-    fn new(at: ByteSize, length: ByteSize) -> Self {
-        Self { taken_bytes: at.bytes(), length_bytes: length.bytes() }
-    }
-
-    /// Takes room before bytes up to `end_bytes` are written.
-    pub(in crate::blob) fn reach(&mut self, file: &File, end_bytes: u64) -> io::Result<()> {
-        if end_bytes <= self.taken_bytes {
-            return Ok(());
-        }
-        let next_bytes = end_bytes.saturating_add(AHEAD.bytes()).min(self.length_bytes);
-        if next_bytes > self.taken_bytes {
-            take_room(file, self.taken_bytes, next_bytes - self.taken_bytes)?;
-            self.taken_bytes = next_bytes;
-        }
-        Ok(())
-    }
-}
-
-/// Takes blocks without changing the file's size, so that a full disk is found out before the bytes are sent.
-#[cfg(target_os = "linux")]
-fn take_room(file: &File, from_bytes: u64, room_bytes: u64) -> io::Result<()> {
-    use nix::fcntl::{FallocateFlags, fallocate};
-    let (Ok(from), Ok(room @ 1..)) = (i64::try_from(from_bytes), i64::try_from(room_bytes)) else {
-        return Ok(());
-    };
-    match fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, from, room) {
-        // A filesystem without it finds out later, as every write may.
-        Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-/// macOS has no such call.
-#[cfg(not(target_os = "linux"))]
-fn take_room(_file: &File, _from_bytes: u64, _room_bytes: u64) -> io::Result<()> {
-    Ok(())
 }
 
 /// A file just made, removed again unless it is claimed: whoever asked for it may have gone while it was made, and

@@ -1,9 +1,9 @@
 //! The write path: chunks in, hashed and written on a blocking thread while the next ones arrive.
 //! Memory is bounded: at most two batches are held. Never decides where the bytes end up.
 
-use super::forcing;
+use super::blocking::{fault, forcing};
 use super::health::Health;
-use super::volume::Ahead;
+use super::room::Ahead;
 use crate::error::Result;
 use crate::model::{ByteSize, Checkpoint, Sha256Digest};
 use bytes::Bytes;
@@ -91,20 +91,20 @@ impl Writer {
     }
 
     /// See [`Writer::push`](crate::blob::Writer::push).
-    pub(super) async fn push(&mut self, chunk: Bytes) -> Result<()> {
+    pub(in crate::blob) async fn push(&mut self, chunk: Bytes) -> Result<()> {
         self.batch_bytes += chunk.len();
         self.batch.push(chunk);
         if self.batch_bytes >= BATCH_BYTES { self.write_batch().await } else { Ok(()) }
     }
 
     /// See [`Writer::finish`](crate::blob::Writer::finish).
-    pub(super) async fn finish(mut self) -> Result<Staged> {
+    pub(in crate::blob) async fn finish(mut self) -> Result<Staged> {
         let Open { file, at, .. } = *self.synced().await?;
         Ok(Staged { file, size: at.offset(), sha256: at.sha256() })
     }
 
     /// See [`Writer::sync`](crate::blob::Writer::sync).
-    pub(super) async fn sync(&mut self) -> Result<Checkpoint> {
+    pub(in crate::blob) async fn sync(&mut self) -> Result<Checkpoint> {
         let open = self.synced().await?;
         self.durable = open.synced.clone();
         self.writing = Writing::Idle(open);
@@ -113,14 +113,14 @@ impl Writer {
 
     /// See [`Writer::durable`](crate::blob::Writer::durable).
     #[must_use]
-    pub(super) fn durable(&self) -> &Checkpoint {
+    pub(in crate::blob) fn durable(&self) -> &Checkpoint {
         &self.durable
     }
 
     /// See [`Writer::take_back`](crate::blob::Writer::take_back).
-    pub(super) async fn take_back(mut self, point: &Checkpoint) -> Result<()> {
+    pub(in crate::blob) async fn take_back(mut self, point: &Checkpoint) -> Result<()> {
         let (mut open, end) = (self.idle().await?, point.offset().bytes());
-        open.join_sync().await.map_err(|cause| super::fault("syncing an upload", cause))?;
+        open.join_sync().await.map_err(|cause| fault("syncing an upload", cause))?;
         forcing(&self.health, "taking back the end of an upload", move || {
             open.file.set_len(end)?;
             open.file.sync_data()
@@ -132,7 +132,7 @@ impl Writer {
         let mut open = self.idle().await?;
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
-        open.join_sync().await.map_err(|cause| super::fault("syncing an upload", cause))?;
+        open.join_sync().await.map_err(|cause| fault("syncing an upload", cause))?;
         forcing(&self.health, "writing the end of an upload", move || {
             open.write(&batch)?;
             open.sync()?;
@@ -143,7 +143,7 @@ impl Writer {
 
     async fn write_batch(&mut self) -> Result<()> {
         let mut open = self.idle().await?;
-        open.sync_beside().await.map_err(|cause| super::fault("syncing an upload", cause))?;
+        open.sync_beside().await.map_err(|cause| fault("syncing an upload", cause))?;
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
         self.writing = Writing::Busy(tokio::task::spawn_blocking(move || {
@@ -160,10 +160,10 @@ impl Writer {
             Writing::Idle(open) => open,
             Writing::Busy(handle) => {
                 let written = handle.await.map_err(io::Error::other).and_then(|written| written);
-                written.map_err(|cause| super::fault("writing an upload", cause))?
+                written.map_err(|cause| fault("writing an upload", cause))?
             }
             Writing::Broken => {
-                return Err(super::fault("writing an upload", io::Error::from_raw_os_error(nix::libc::EIO)));
+                return Err(fault("writing an upload", io::Error::from_raw_os_error(nix::libc::EIO)));
             }
         };
         if open.synced.offset() > self.durable.offset() {
