@@ -1,12 +1,10 @@
 """Transforms template.yaml as AWS SAM does, compares its routes with the contract, and prints the CloudFormation template.
 
 `sam validate --lint` alone lets misspelt events and bad references pass: cfn-lint gets what this prints.
-With the argument `renew` it writes the contract's routes into the template instead.
 """
 
 import json
 import pathlib
-import re
 import sys
 
 from samtranslator.parser.parser import Parser
@@ -52,33 +50,9 @@ def routes_of_contract(contract):
     }
 
 
-def event(method, path):
-    """A route as the template writes it, named after its words."""
-    words = re.findall("[A-Za-z]+", path.removesuffix(".json"))
-    name = method.capitalize() + "".join(word[0].upper() + word[1:] for word in words)
-    return f'        {name}: {{ Type: HttpApi, Properties: {{ ApiId: !Ref Api, Method: {method.upper()}, Path: "{path}" }} }}\n'
-
-
-def renew(text, expected):
-    """The template with the contract's routes; what sends bytes also answers HEAD, which API Gateway does not imply."""
-    for function in sorted(set(expected.values())):
-        routes = sorted((path, method) for (method, path), owner in expected.items() if owner == function)
-        if function in ("download", "thumbnail"):
-            routes += [(path, "head") for path, method in routes if method == "get"]
-        block = "".join(event(method, path) for path, method in routes)
-        head = rf"(  {function.capitalize()}Function:\n(?:    .*\n)*?      Events:\n)"
-        text, count = re.subn(head + r"(?:        [A-Z]\w+: \{ Type: HttpApi,.*Method: (?!ANY).*\n)+", r"\g<1>" + block, text)
-        if count != 1:
-            sys.exit(f"infra/aws/template.yaml has no {function.capitalize()}Function with routes")
-    return text
-
-
 def main():
     text = (HERE / "template.yaml").read_text()
     expected = routes_of_contract(json.loads((HERE / "../../docs/openapi.json").read_text()))
-    if sys.argv[1:] == ["renew"]:
-        (HERE / "template.yaml").write_text(renew(text, expected))
-        return
     template = yaml_parse(text)
     found = routes_of_template(template)
     wrong = [

@@ -3,11 +3,11 @@
 //! Never needs AWS: cargo-lambda comes from PyPI into `.jam/cargo-lambda`.
 #![expect(clippy::disallowed_methods, reason = "this module starts the emulator and reads the contract")]
 
+use crate::contract::programs;
 use crate::layout::Layout;
 use crate::postgres::run;
 use crate::router::Upstream;
 use crate::services::{Places, Service, open_log};
-use crate::up::ANSWERING;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ pub(crate) fn start(
         .kill_on_drop(true)
         .spawn()
         .context("failed to start cargo lambda watch")?;
-    let functions: Vec<Upstream> = ANSWERING.iter().map(|name| Upstream::emulated(name, address)).collect();
+    let functions: Vec<Upstream> = programs().map(|name| Upstream::emulated(name, address)).collect();
     let first = functions.first().context("there is a first function")?.clone();
     Ok((Service::of_emulator(child, log, first), functions))
 }
@@ -78,7 +78,7 @@ pub(crate) fn contract(layout: &Layout) -> Result<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ANSWERING, contract};
+    use super::{contract, programs};
     use crate::layout::Layout;
     use crate::router::Upstream;
     use crate::routes::Routes;
@@ -86,8 +86,8 @@ mod tests {
     #[test]
     fn every_operation_of_the_contract_belongs_to_a_function_that_lambda_runs() {
         let contract = contract(&Layout::find(std::path::Path::new(".jam")).unwrap()).unwrap();
-        let upstream = |name: &&'static str| Upstream::emulated(name, ([127, 0, 0, 1], 9).into());
-        let routes = Routes::of_functions(ANSWERING.iter().map(upstream).collect(), &contract).unwrap();
+        let upstream = |name| Upstream::emulated(name, ([127, 0, 0, 1], 9).into());
+        let routes = Routes::of_functions(programs().map(upstream).collect(), &contract).unwrap();
         let owner = |method: &str, path| routes.find(&method.parse().unwrap(), path).name();
         assert_eq!(owner("POST", "/api/files/upload"), "jam-upload");
         assert_eq!(owner("DELETE", "/api/files/7"), "jam-organize");

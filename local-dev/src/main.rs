@@ -2,6 +2,7 @@
 //! Invariant: every verb works on the checkout that the working directory is in.
 //! Never part of the service: it starts the service's binaries and talks to them as anybody would.
 
+mod contract;
 mod dashboard;
 mod issuer;
 mod lambda;
@@ -10,6 +11,7 @@ mod nginx;
 mod output;
 mod own_pages;
 mod postgres;
+mod route_lists;
 mod router;
 mod routes;
 mod samples;

@@ -1,13 +1,15 @@
 //! The generated files: `.sqlx` (what PostgreSQL says about each query), `migrations/schema.sql`, `.env.example`,
-//! `docs/{openapi.json,errors.md,configuration.md}`, nginx's routes.
+//! `docs/{openapi.json,errors.md,configuration.md}`, the client's types, and the contract's routes in nginx's configuration,
+//! the AWS template, Prometheus's configuration and README's table.
 //! Invariant: each is a function of the tree alone, so that CI can compare what is committed with what is generated.
 //! Never runs against a database that keeps data.
 #![expect(clippy::disallowed_methods, reason = "this module writes the generated files, with cargo's help")]
 
+use crate::contract::Contract;
 use crate::layout::Layout;
-use crate::nginx;
 use crate::output::say;
 use crate::postgres::{Cluster, Purpose, Started, run};
+use crate::{nginx, route_lists};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -18,6 +20,12 @@ use std::time::SystemTime;
 
 /// The scratch database that the migrations are applied to.
 const DATABASE: &str = "jam_sync";
+
+/// Where the client's types are.
+const CLIENT_TYPES: &str = "client/sdk/src/openapi.ts";
+
+/// Writes the contract's routes into a file that people wrote.
+type Renewal = fn(&str, &Contract) -> Result<String>;
 
 /// Generated files by their path from the repository's root.
 type Generated = BTreeMap<PathBuf, Vec<u8>>;
@@ -63,11 +71,39 @@ fn generate(layout: &Layout, cluster: &Cluster) -> Result<Generated> {
     generated.insert(".env.example".into(), printed(&service, "env-example")?);
     generated.insert("docs/configuration.md".into(), printed(&service, "configuration")?);
     generated.insert("docs/errors.md".into(), printed(&service, "errors")?);
-    let contract = printed(&service, "openapi")?;
-    let routes = nginx::routes(std::str::from_utf8(&contract).context("the contract is not UTF-8")?)?;
-    generated.insert("infra/hetzner/nginx/routes.conf".into(), routes.into_bytes());
-    generated.insert("docs/openapi.json".into(), contract);
+    let document = printed(&service, "openapi")?;
+    let contract = Contract::parse(std::str::from_utf8(&document).context("the contract is not UTF-8")?)?;
+    generated.insert("infra/hetzner/nginx/routes.conf".into(), nginx::routes(&contract).into_bytes());
+    let within: [(&str, Renewal); 3] = [
+        ("README.md", route_lists::in_readme),
+        ("infra/aws/template.yaml", route_lists::in_template),
+        ("infra/monitoring/prometheus.yml", route_lists::in_scrape_config),
+    ];
+    for (path, renew) in within {
+        let text =
+            fs::read_to_string(layout.root().join(path)).with_context(|| format!("failed to read {path}"))?;
+        generated.insert(path.into(), renew(&text, &contract)?.into_bytes());
+    }
+    if let Some(types) = client_types(layout, &document)? {
+        generated.insert(CLIENT_TYPES.into(), types);
+    }
+    generated.insert("docs/openapi.json".into(), document);
     Ok(generated)
+}
+
+/// The client's types, by the generator among the client's own packages. `None` while those are not installed.
+fn client_types(layout: &Layout, contract: &[u8]) -> Result<Option<Vec<u8>>> {
+    let generator = layout.root().join("client/node_modules/.bin/openapi-typescript");
+    if !generator.exists() {
+        say(format!("{CLIENT_TYPES} is left as it is: run npm ci in client first."));
+        return Ok(None);
+    }
+    let [document, types] = ["sync-openapi.json", "sync-openapi.ts"].map(|name| layout.state(name));
+    write(&document, contract)?;
+    let mut command = Command::new(generator);
+    command.arg(&document).args(["--empty-objects-unknown", "--output"]).arg(&types);
+    run(&mut command)?;
+    fs::read(&types).map(Some).context("failed to read the client's types")
 }
 
 /// By psql and not by the service, which does not build while `.sqlx` is out of date.

@@ -3,6 +3,7 @@
 //! Never replaces what the environment names: a given database, volume or issuer is used as it is.
 #![expect(clippy::disallowed_methods, reason = "looks at the environment that it hands to the service")]
 
+use crate::contract::programs;
 use crate::dashboard::{self, SignIn};
 use crate::issuer::{self, Issuer};
 use crate::lambda;
@@ -37,10 +38,6 @@ const WORKER: &str = "jam-worker";
 /// The function that serves the contract.
 const CONTRACT: &str = "jam-list";
 
-/// The functions that answer requests. The first also answers what no function claims.
-pub(crate) const ANSWERING: &[&str] =
-    &["jam-list", "jam-upload", "jam-download", "jam-thumbnail", "jam-quota", "jam-organize", "jam-webhook"];
-
 /// Which processes make up the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Functions {
@@ -56,7 +53,7 @@ impl Functions {
     fn names(self) -> Vec<&'static str> {
         match self {
             Self::All => vec![ONE_PROCESS],
-            Self::Sockets => [ANSWERING, &[WORKER]].concat(),
+            Self::Sockets => programs().chain([WORKER]).collect(),
             // Jobs wait for a schedule under Lambda; here the worker runs as on a server.
             Self::Lambda => vec![WORKER],
         }
