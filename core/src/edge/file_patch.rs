@@ -5,8 +5,8 @@ use super::json::Fault;
 use crate::error::{Error, Result};
 use crate::media;
 use crate::model::{
-    AssetCategory, AudioCategory, Document, File, FileMetadata, FileName, FileType, Number, OUR_WORDS, Tags,
-    Text, VoiceoverType,
+    AssetCategory, AudioCategory, Document, File, FileMetadata, FileName, FileType, Number, OUR_WORDS, Patch,
+    Tags, Text, VoiceoverType,
 };
 use serde::de::value::MapDeserializer;
 use serde::de::{self, IgnoredAny, IntoDeserializer, Visitor};
@@ -50,72 +50,46 @@ pub struct FilePatch {
     original_name: Option<NewName>,
     /// A new type; the content must allow it.
     file_type: Option<FileType>,
-    #[serde(deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
-    package_name: Option<Option<Name>>,
-    #[serde(deserialize_with = "present")]
+    package_name: Patch<Name>,
     #[schema(value_type = Option<Vec<String>>)]
-    tags: Option<Option<Tags>>,
-    #[serde(deserialize_with = "present")]
+    tags: Patch<Tags>,
     #[schema(value_type = Option<AssetCategory>)]
-    asset_category: Option<Option<AssetCategory>>,
-    #[serde(deserialize_with = "present")]
+    asset_category: Patch<AssetCategory>,
     #[schema(value_type = Option<Vec<String>>)]
-    usage_tags: Option<Option<Tags>>,
-    #[serde(deserialize_with = "present")]
+    usage_tags: Patch<Tags>,
     #[schema(value_type = Option<Vec<String>>)]
-    character_names: Option<Option<Tags>>,
-    #[serde(deserialize_with = "present")]
+    character_names: Patch<Tags>,
     #[schema(value_type = Option<String>)]
-    object_description: Option<Option<Line>>,
-    #[serde(deserialize_with = "present")]
+    object_description: Patch<Line>,
     #[schema(value_type = Option<String>)]
-    scene_location: Option<Option<Line>>,
-    #[serde(deserialize_with = "present")]
+    scene_location: Patch<Line>,
     #[schema(value_type = Option<bool>)]
-    has_alpha_channel: Option<Option<bool>>,
-    #[serde(deserialize_with = "present")]
+    has_alpha_channel: Patch<bool>,
     #[schema(value_type = Option<AudioCategory>)]
-    audio_category: Option<Option<AudioCategory>>,
-    #[serde(deserialize_with = "present")]
+    audio_category: Patch<AudioCategory>,
     #[schema(value_type = Option<f64>)]
-    audio_duration_seconds: Option<Option<Number>>,
-    #[serde(deserialize_with = "present")]
+    audio_duration_seconds: Patch<Number>,
     #[schema(value_type = Option<String>)]
-    audio_style: Option<Option<Line>>,
-    #[serde(deserialize_with = "present")]
+    audio_style: Patch<Line>,
     #[schema(value_type = Option<bool>)]
-    audio_vocals: Option<Option<bool>>,
-    #[serde(deserialize_with = "present")]
+    audio_vocals: Patch<bool>,
     #[schema(value_type = Option<String>)]
-    audio_lyrics: Option<Option<LongText>>,
-    #[serde(deserialize_with = "present")]
+    audio_lyrics: Patch<LongText>,
     /// Beats per minute.
     #[schema(value_type = Option<f64>)]
-    audio_tempo: Option<Option<Number>>,
-    #[serde(deserialize_with = "present")]
+    audio_tempo: Patch<Number>,
     #[schema(value_type = Option<String>)]
-    audio_key: Option<Option<Line>>,
-    #[serde(deserialize_with = "present")]
+    audio_key: Patch<Line>,
     #[schema(value_type = Option<VoiceoverType>)]
-    voiceover_type: Option<Option<VoiceoverType>>,
-    #[serde(deserialize_with = "present")]
+    voiceover_type: Patch<VoiceoverType>,
     #[schema(value_type = Option<String>)]
-    voiceover_script: Option<Option<LongText>>,
-    #[serde(deserialize_with = "present")]
+    voiceover_script: Patch<LongText>,
     /// Path of the file within the folder that it was uploaded with; of one without a folder nothing is kept.
     #[schema(value_type = Option<String>)]
-    relative_path: Option<Option<Line>>,
-    #[serde(deserialize_with = "present")]
+    relative_path: Patch<Line>,
     #[schema(value_type = Option<Object>)]
-    ai_metadata: Option<Option<Document<{ FilePatch::MAX_TEXT_BYTES }>>>,
-}
-
-/// Tells null apart from a field that is missing.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+    ai_metadata: Patch<Document<{ FilePatch::MAX_TEXT_BYTES }>>,
 }
 
 impl FilePatch {
@@ -160,7 +134,7 @@ impl FilePatch {
             }
             file.file_type = declared;
         }
-        if let Some(Some(Document(patch))) = &mut self.ai_metadata {
+        if let Patch::Set(Document(patch)) = &mut self.ai_metadata {
             let mut merged = file.metadata.details.ai_metadata.clone();
             merge(&mut merged, std::mem::take(patch));
             *patch = merged;
@@ -190,11 +164,11 @@ impl FilePatch {
     fn change_metadata(self, metadata: &mut FileMetadata) -> Result<()> {
         let details = &mut metadata.details;
         set_text(&mut metadata.package_name, self.package_name);
-        set_tags(&mut metadata.tags, self.tags);
-        set_tags(&mut metadata.usage_tags, self.usage_tags);
-        set_tags(&mut metadata.character_names, self.character_names);
-        set(&mut metadata.asset_category, self.asset_category);
-        set(&mut metadata.audio_category, self.audio_category);
+        self.tags.apply_or_default(&mut metadata.tags);
+        self.usage_tags.apply_or_default(&mut metadata.usage_tags);
+        self.character_names.apply_or_default(&mut metadata.character_names);
+        self.asset_category.apply(&mut metadata.asset_category);
+        self.audio_category.apply(&mut metadata.audio_category);
         set_text(&mut details.object_description, self.object_description);
         set_text(&mut details.scene_location, self.scene_location);
         set_text(&mut details.audio_style, self.audio_style);
@@ -202,17 +176,14 @@ impl FilePatch {
         set_text(&mut details.audio_key, self.audio_key);
         set_text(&mut details.audio_lyrics, self.audio_lyrics);
         set_text(&mut details.voiceover_script, self.voiceover_script);
-        set(&mut details.voiceover_type, self.voiceover_type);
+        self.voiceover_type.apply(&mut details.voiceover_type);
         let path = |path: Line| FileName::relative_path(path.as_str());
-        set(&mut details.relative_path, self.relative_path.map(|sent| sent.and_then(path)));
-        details.has_alpha_channel =
-            self.has_alpha_channel.map_or(details.has_alpha_channel, Option::unwrap_or_default);
-        details.audio_vocals = self.audio_vocals.map_or(details.audio_vocals, Option::unwrap_or_default);
+        self.relative_path.and_then(path).apply(&mut details.relative_path);
+        self.has_alpha_channel.apply_or_default(&mut details.has_alpha_channel);
+        self.audio_vocals.apply_or_default(&mut details.audio_vocals);
         let seconds = &mut details.audio_duration_seconds;
         set_number(seconds, "audioDurationSeconds", self.audio_duration_seconds, Self::MAX_SECONDS)?;
-        if let Some(document) = self.ai_metadata {
-            details.ai_metadata = document.unwrap_or_default().0;
-        }
+        self.ai_metadata.and_then(|document| Some(document.0)).apply_or_default(&mut details.ai_metadata);
         Ok(())
     }
 }
@@ -320,34 +291,17 @@ impl<'de> Deserializer<'de> for FieldText<'de> {
     }
 }
 
-fn set<T>(field: &mut Option<T>, change: Option<Option<T>>) {
-    if let Some(value) = change {
-        *field = value;
-    }
+fn set_text<const MAX: usize>(field: &mut Option<String>, change: Patch<Text<MAX>>) {
+    change.and_then(Text::into_non_empty).apply(field);
 }
 
-fn set_text<const MAX: usize>(field: &mut Option<String>, change: Option<Option<Text<MAX>>>) {
-    set(field, change.map(|text| text.and_then(Text::into_non_empty)));
-}
-
-fn set_tags(field: &mut Tags, change: Option<Option<Tags>>) {
-    if let Some(labels) = change {
-        *field = labels.unwrap_or_default();
-    }
-}
-
-fn set_number(
-    field: &mut Option<f64>,
-    name: &'static str,
-    change: Option<Option<Number>>,
-    max: f64,
-) -> Result<()> {
-    if let Some(Some(Number(number))) = change
+fn set_number(field: &mut Option<f64>, name: &'static str, change: Patch<Number>, max: f64) -> Result<()> {
+    if let Patch::Set(Number(number)) = change
         && !(0.0..=max).contains(&number)
     {
         return Err(Error::invalid_parameter(name, format!("expected a number from 0 to {max}")));
     }
-    set(field, change.map(|number| number.map(|Number(number)| number)));
+    change.and_then(|Number(number)| Some(number)).apply(field);
     Ok(())
 }
 

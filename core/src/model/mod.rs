@@ -6,6 +6,7 @@ mod blob_key;
 mod checkpoint;
 mod derivative;
 mod file_name;
+mod patch;
 mod scan;
 mod wire;
 
@@ -14,6 +15,7 @@ pub use blob_key::{BlobKey, Folder, NotABlobKey};
 pub use checkpoint::{Boot, Checkpoint};
 pub use derivative::{Derivative, DerivativeKind, DerivativeState, ThumbnailSize};
 pub use file_name::FileName;
+pub use patch::Patch;
 pub use scan::ScanState;
 pub use wire::{Document, List, Number, OUR_WORDS, Text, Whole, nfc};
 

@@ -6,10 +6,10 @@ use jam_core::app::App;
 use jam_core::auth::Caller;
 use jam_core::edge::{FilePatch, JsonBody};
 use jam_core::ids::FileId;
-use jam_core::model::{List, Tags, Text};
+use jam_core::model::{List, Patch, Tags, Text};
 use jam_core::ops::organize::{Action, Skipped, batch};
 use jam_core::{Error, Result};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use utoipa::ToSchema;
 
@@ -30,16 +30,9 @@ pub(crate) struct BatchRequest {
     #[schema(value_type = Option<Vec<String>>)]
     tags: Option<Tags>,
     /// For `move`, which needs it: the package, or null for none.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    package_name: Option<Option<Text<{ FilePatch::MAX_NAME_BYTES }>>>,
-}
-
-/// Tells null apart from a field that is missing.
-fn given<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<Option<Text<{ FilePatch::MAX_NAME_BYTES }>>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+    package_name: Patch<Text<{ FilePatch::MAX_NAME_BYTES }>>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
@@ -103,11 +96,7 @@ impl ActionName {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] when that is missing.
-    fn with(
-        self,
-        tags: Option<Tags>,
-        package: Option<Option<Text<{ FilePatch::MAX_NAME_BYTES }>>>,
-    ) -> Result<Action> {
+    fn with(self, tags: Option<Tags>, package: Patch<Text<{ FilePatch::MAX_NAME_BYTES }>>) -> Result<Action> {
         let tags = || {
             tags.filter(|tags| !tags.as_slice().is_empty()).ok_or_else(|| {
                 Error::invalid_parameter("tags", "this action needs a list of at least one text")
@@ -121,13 +110,14 @@ impl ActionName {
             Self::Unfavorite => Action::SetFavorite(false),
             Self::Tag => Action::Tag(tags()?),
             Self::Untag => Action::Untag(tags()?),
-            Self::Move => {
-                let package = package.ok_or_else(|| {
+            Self::Move => Action::Move(match package {
+                Patch::Keep => {
                     let reason = "move needs it: the name of a package, or null for none";
-                    Error::invalid_parameter("packageName", reason)
-                })?;
-                Action::Move(package.and_then(Text::into_non_empty))
-            }
+                    return Err(Error::invalid_parameter("packageName", reason));
+                }
+                Patch::Clear => None,
+                Patch::Set(name) => name.into_non_empty(),
+            }),
         })
     }
 }
