@@ -218,6 +218,8 @@ pub struct NewFile {
     pub duration_seconds: Option<f64>,
     /// Whether browsers need a derivative to play it; `None` when nobody has looked.
     pub needs_playback: Option<bool>,
+    /// What a scan has found of the same bytes under another name.
+    pub scan: Option<ScanState>,
     /// What the user says about it.
     pub metadata: FileMetadata,
 }

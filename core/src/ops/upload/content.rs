@@ -50,6 +50,7 @@ impl Content {
                 .duration_seconds
                 .filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
             needs_playback: Some(needs_playback),
+            scan: None,
             metadata,
         }
     }
@@ -77,7 +78,8 @@ pub(super) async fn record(app: &App, ledger: &mut Ledger, upload: UploadId, fil
     if !end(app, ledger, upload).await? {
         return Ok(false);
     }
-    db::files::insert(ledger, file, scan::initial(app)).await?;
+    // What is scanned anew says more than an older scan, and no scan less.
+    db::files::insert(ledger, file, scan::initial(app).or(file.scan)).await?;
     queue(app, ledger, file.id, &file.mime_type, file.needs_playback).await?;
     Ok(true)
 }

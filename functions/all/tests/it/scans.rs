@@ -2,7 +2,8 @@
 
 use crate::app::clamd::{Clamd, MAX_BYTES, VIRUS};
 use crate::app::media::png;
-use crate::app::{Form, TestApp};
+use crate::app::tus::{location, proof, repr_digest};
+use crate::app::{Form, TestApp, rows, send};
 use jam_core::config::ListenAddress;
 use jam_core::ops::work;
 use serde_json::{Value, json};
@@ -81,5 +82,27 @@ async fn without_a_scanner_nothing_waits(pool: PgPool) {
     let file = app.ann().store("a.bin", b"a").await;
     assert_eq!(file["scan"], Value::Null);
     is_open(&app, &file).await;
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn what_a_scan_found_is_said_of_every_file_of_the_same_bytes_when_there_is_no_scanner_any_more(
+    pool: PgPool,
+) {
+    let app = TestApp::new(pool).await;
+    let ann = app.ann();
+    let id = ann.store_id("a.bin", VIRUS).await;
+    let found = "UPDATE user_files SET scan_state = 'infected'";
+    rows::run(&mut app.app.db.conn().await.unwrap(), found).await;
+    let copy = ann.post(&format!("/api/files/{id}/copy"), json!({})).await.expect(200).json()["file"].clone();
+    let created = send(ann.creation(VIRUS.len()).header("repr-digest", repr_digest(VIRUS))).await.expect(201);
+    let challenge = created.header("upload-known").unwrap();
+    let proven = ann.piece(&location(&created), 0, b"").header("upload-proof", proof(challenge, VIRUS));
+    let proven = send(proven).await.expect(204);
+    let proven = ann.file(proven.header("upload-file-id").unwrap()).await;
+    for file in [&copy, &proven] {
+        assert_eq!(file["scan"], "infected");
+        needs_a_token(&app, file, VIRUS).await;
+    }
     app.finish().await;
 }
