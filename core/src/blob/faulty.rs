@@ -1,10 +1,10 @@
 //! A volume whose calls fail when a test says so: before anything was done, or after all of it was. Only for tests.
 //! Invariant: a call fails in one of the two ways that the contract allows, never half way.
 
-use super::volume::{self, Draft, Look, Stat, Volume};
+use super::volume::{self, Draft, Entry, Look, Stat, Volume};
 use super::{ByteStream, Staged};
 use crate::error::{Error, Result};
-use crate::model::{BlobKey, ByteSize, Checkpoint};
+use crate::model::{BlobKey, ByteSize, Checkpoint, Sha256Digest};
 use bytes::Bytes;
 use std::fs::File;
 use std::future::Future;
@@ -159,6 +159,18 @@ impl Faulty {
 
     pub(super) async fn stat(&self, key: &BlobKey) -> Result<Look<Stat>> {
         self.faults.meet("stat", self.real.stat(key)).await
+    }
+
+    pub(super) async fn digest(&self, key: &BlobKey) -> Result<Look<Sha256Digest>> {
+        self.faults.meet("digest", self.real.digest(key)).await
+    }
+
+    pub(super) async fn stat_entry(&self, entry: &Entry) -> Result<Option<Stat>> {
+        self.faults.meet("stat_entry", self.real.stat_entry(entry)).await
+    }
+
+    pub(super) async fn quarantine(&self, entry: &Entry) -> Result<Option<String>> {
+        self.faults.meet("quarantine", self.real.quarantine(entry)).await
     }
 }
 

@@ -267,7 +267,7 @@ impl Blobs {
     /// # Errors
     /// [`Error::Internal`](crate::Error::Internal) when the reading thread fails.
     pub async fn digest(&self, key: &BlobKey) -> Result<Look<Sha256Digest>> {
-        self.volume().digest(key).await
+        each!(self, digest(key))
     }
 
     /// Everything in the store: a directory for each owner, and what is nobody's.
@@ -288,7 +288,7 @@ impl Blobs {
     /// # Errors
     /// [`Error::Unavailable`](crate::Error::Unavailable) when the store fails.
     pub async fn stat_entry(&self, entry: &Entry) -> Result<Option<Stat>> {
-        self.volume().stat_entry(entry).await
+        each!(self, stat_entry(entry))
     }
 
     /// Moves something that no row names out of the way, bytes and name kept. Durable on return. Answers where it went;
@@ -297,7 +297,7 @@ impl Blobs {
     /// # Errors
     /// [`Error::Unavailable`](crate::Error::Unavailable) when the store fails.
     pub async fn quarantine(&self, entry: &Entry) -> Result<Option<String>> {
-        self.volume().quarantine(entry).await
+        each!(self, quarantine(entry))
     }
 }
 

@@ -3,9 +3,10 @@
 
 use crate::app::media::{by_ffmpeg, bytes, png};
 use crate::app::tus::{UPLOADS, location, offset, proof, repr_digest};
-use crate::app::{Answer, As, Form, TestApp, rows, send};
+use crate::app::{ANN, Answer, As, Form, TestApp, rows, send, user_id};
 use jam_core::blob::Failure;
-use jam_core::ops::{janitor, work};
+use jam_core::ops::reconcile::{self, Scope, Share};
+use jam_core::ops::{janitor, trash, work};
 use serde_json::json;
 use sqlx::PgPool;
 use std::cell::Cell;
@@ -234,7 +235,7 @@ async fn the_end_of_a_file(pool: PgPool) {
         attempt.app.run_jobs_in_queue().await;
         rows::make_jobs_due(&mut attempt.app.app.db.conn().await.unwrap()).await;
         attempt.app.run_jobs_in_queue().await;
-        assert_eq!(attempt.app.blobs_of(crate::app::ANN), [""; 0], "{attempt}");
+        assert_eq!(attempt.app.blobs_of(ANN), [""; 0], "{attempt}");
     })
     .await;
 }
@@ -264,6 +265,48 @@ async fn the_janitors_work(pool: PgPool) {
         }
         ann.look_up(&url).await.expect(410);
         assert_eq!(ann.counters().await, json!([0, 0, 0, 0]), "{attempt}");
+    })
+    .await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn the_end_of_a_user(pool: PgPool) {
+    fail_each_call(pool, &["remove"], async |attempt, ann| {
+        ann.store_id("a.png", &png(80, 60)).await;
+        attempt.app.run_jobs_in_queue().await;
+        let url = ann.create("b.bin", CONTENT_BYTES).await;
+        ann.append(&url, 0, &attempt.content()[..1000]).await.expect(204);
+        attempt.begin();
+        let user = user_id(ANN);
+        if trash::remove_everything(&attempt.app.app, &user, &mut |_| {}).await.is_err() {
+            trash::remove_everything(&attempt.app.app, &user, &mut |_| {}).await.unwrap();
+        }
+        for _ in 0..2 {
+            rows::make_jobs_due(&mut attempt.app.app.db.conn().await.unwrap()).await;
+            attempt.app.run_jobs_in_queue().await;
+        }
+        assert_eq!(attempt.app.blobs_of(ANN), [""; 0], "{attempt}");
+        assert_eq!(ann.counters().await, json!([0, 0, 0, 0]), "{attempt}");
+    })
+    .await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_repair(pool: PgPool) {
+    fail_each_call(pool, &["stat_entry", "quarantine", "stat", "digest"], async |attempt, ann| {
+        let content = attempt.content();
+        let file = ann.store("a.bin", &content).await;
+        let on_volume = attempt.app.on_volume(file["filePath"].as_str().unwrap());
+        let orphan = on_volume.with_file_name(format!("orphan-{}.bin", attempt.number));
+        std::fs::copy(on_volume, &orphan).unwrap();
+        let scope = Scope { user: None, read: Some(Share::ALL) };
+        attempt.begin();
+        if reconcile::repair(&attempt.app.app, &scope, &mut |_| {}).await.is_err() {
+            reconcile::repair(&attempt.app.app, &scope, &mut |_| {}).await.unwrap();
+        }
+        attempt.end();
+        assert!(!orphan.exists(), "{attempt}");
+        attempt.assert_holds(ann, file["id"].as_str().unwrap(), &content).await;
     })
     .await;
 }
