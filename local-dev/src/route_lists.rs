@@ -73,7 +73,7 @@ fn events(contract: &Contract, function: &str) -> String {
             add(method, path);
         }
     }
-    // Every function answers it for itself; an address has one.
+    // Every function answers it for itself; at the gateway's address one does.
     if function == DEFAULT {
         add("GET", EVERYWHERE);
     }
