@@ -41,7 +41,8 @@ impl Params {
         Self(given.collect())
     }
 
-    /// The values of a parameter by the names that `is_named` takes, in order; empty ones count as absent.
+    /// The values of a parameter by the names that `is_named` takes, in order; empty ones count as absent. `is_like`:
+    /// which likenesses are taken for the parameter's.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for a name that only looks like the parameter's, and for a value with a NUL.
@@ -49,10 +50,11 @@ impl Params {
         &'a self,
         name: &'static str,
         is_named: impl Fn(&str) -> bool,
+        is_like: impl Fn(&str, &str) -> bool,
     ) -> Result<Vec<(&'a str, &'a str)>> {
-        let likeness = likeness(name);
+        let known = likeness(name);
         let mut values = Vec::new();
-        for given in self.0.iter().filter(|given| given.likeness == likeness) {
+        for given in self.0.iter().filter(|given| is_like(&given.likeness, &known)) {
             if !is_named(&given.name) {
                 let reason = format!("the parameter is called {name}");
                 return Err(Error::invalid_parameter(shown(&given.name), reason));
@@ -78,7 +80,7 @@ impl Params {
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>> {
-        match self.values(name, |sent| sent == name)?.as_slice() {
+        match self.values(name, |sent| sent == name, |sent, known| sent == known)?.as_slice() {
             [] => Ok(None),
             [(_, text)] => match parse(text) {
                 Some(value) => Ok(Some(value)),
@@ -133,7 +135,8 @@ impl Params {
     pub fn list(&self, name: &'static str, max_entries: usize, max_bytes: usize) -> Result<Vec<String>> {
         let is_named = |sent: &str| sent == name || is_element(sent, name);
         let mut entries = Vec::new();
-        for (sent, value) in self.values(name, is_named)? {
+        // Clients spell lists in many ways, and none may be dropped: what only begins like one is refused, too.
+        for (sent, value) in self.values(name, is_named, |sent, known| sent.starts_with(known))? {
             let is_whole = sent != name;
             let parts: Box<dyn Iterator<Item = &str>> =
                 if is_whole { Box::new(std::iter::once(value)) } else { Box::new(value.split(',')) };
@@ -217,7 +220,19 @@ mod tests {
 
     #[test]
     fn what_looks_like_a_known_parameter_is_refused_by_its_name() {
-        for sent in ["tags[x]", "tags[0][a]", "tags[-1]", "tags[", "tags.0", "Tags", "tag", "tag[]"] {
+        for sent in [
+            "tags[x]",
+            "tags[0][a]",
+            "tags[-1]",
+            "tags[",
+            "tags.0",
+            "Tags",
+            "tag",
+            "tag[]",
+            "tagss",
+            "tags0",
+            "tags_in",
+        ] {
             let params = Params::read(&format!("{sent}=a"));
             assert_eq!(refused(params.list("tags", 9, 9)), sent);
         }
