@@ -3,13 +3,12 @@
 //! Never needs AWS: cargo-lambda comes from PyPI into `.jam/cargo-lambda`.
 #![expect(clippy::disallowed_methods, reason = "this module starts the emulator and reads the contract")]
 
-use crate::contract::programs;
+use crate::contract::{Contract, programs};
 use crate::layout::Layout;
 use crate::postgres::run;
 use crate::router::Upstream;
 use crate::services::{Places, Service, open_log};
 use anyhow::{Context as _, Result};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -69,11 +68,11 @@ fn free_address() -> Result<SocketAddr> {
 }
 
 /// The contract of the whole service as it is in the tree.
-pub(crate) fn contract(layout: &Layout) -> Result<Value> {
+pub(crate) fn contract(layout: &Layout) -> Result<Contract> {
     let path = layout.root().join("docs/openapi.json");
     let text =
         std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
+    Contract::parse(&text).with_context(|| format!("failed to read {}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Which function answers which request, read from the contract: an operation's tag names its function.
+//! Which running function answers a request, by the contract.
 //! Never sends anything.
 
+use crate::contract::Contract;
 use crate::router::Upstream;
 use anyhow::{Context as _, Result};
 use axum::http::Method;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A path's functions by upper-case method.
@@ -26,18 +26,17 @@ impl Routes {
     ///
     /// # Errors
     /// An operation of the contract belongs to none of the functions.
-    pub(crate) fn of_functions(functions: Vec<Upstream>, contract: &Value) -> Result<Self> {
-        let mut paths: BTreeMap<String, Methods> = BTreeMap::new();
-        for (path, method, function) in operations(contract) {
-            let name = format!("jam-{function}");
-            let index = functions.iter().position(|upstream| upstream.name() == name);
-            let index =
-                index.with_context(|| format!("{method} {path} belongs to {name}, which does not run"))?;
-            paths.entry(path.to_owned()).or_default().insert(method, index);
-        }
+    pub(crate) fn of_functions(functions: Vec<Upstream>, contract: &Contract) -> Result<Self> {
         let mut router = matchit::Router::new();
-        for (path, methods) in paths {
-            router.insert(path.clone(), methods).with_context(|| format!("failed to route {path}"))?;
+        for (path, by_function) in contract.paths() {
+            let mut indices = Methods::new();
+            for (function, methods) in by_function {
+                let name = format!("jam-{function}");
+                let index = functions.iter().position(|upstream| upstream.name() == name);
+                let index = index.with_context(|| format!("{path} belongs to {name}, which does not run"))?;
+                indices.extend(methods.iter().map(|method| (method.clone(), index)));
+            }
+            router.insert(path.clone(), indices).with_context(|| format!("failed to route {path}"))?;
         }
         Ok(Self { functions, paths: router })
     }
@@ -54,36 +53,23 @@ impl Routes {
     }
 }
 
-/// Path, method and function of every operation that is not every function's own.
-fn operations(contract: &Value) -> Vec<(&str, String, &str)> {
-    let paths = contract["paths"].as_object().into_iter().flatten();
-    let operations = paths.flat_map(|(path, item)| {
-        let methods = item.as_object().into_iter().flatten();
-        methods.filter_map(|(method, operation)| {
-            let function = operation["tags"][0].as_str()?;
-            Some((path.as_str(), method.to_uppercase(), function))
-        })
-    });
-    operations.filter(|(path, ..)| *path != "/health").collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::Routes;
+    use crate::contract::Contract;
     use crate::router::Upstream;
     use axum::http::Method;
-    use serde_json::json;
     use std::path::Path;
 
     fn routes(names: &[&'static str]) -> anyhow::Result<Routes> {
-        let contract = json!({"paths": {
+        let contract = r#"{"paths": {
             "/health": {"get": {"tags": ["every function"]}},
             "/api/files": {"get": {"tags": ["list"]}},
             "/api/files/{id}": {"get": {"tags": ["list"]}, "patch": {"tags": ["organize"]}, "delete": {"tags": ["organize"]}},
-            "/api/files/upload": {"post": {"tags": ["upload"]}},
-        }});
+            "/api/files/upload": {"post": {"tags": ["upload"]}}
+        }}"#;
         let functions = names.iter().map(|name| Upstream::new(name, Path::new("/nowhere"))).collect();
-        Routes::of_functions(functions, &contract)
+        Routes::of_functions(functions, &Contract::parse(contract)?)
     }
 
     #[test]

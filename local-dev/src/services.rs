@@ -6,13 +6,13 @@
     reason = "this module starts the service's processes and keeps their logs"
 )]
 
+use crate::contract::Contract;
 use crate::router::Upstream;
 use anyhow::{Context as _, Result, bail};
 use axum::http::StatusCode;
 use futures_util::future::{join_all, select_all};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -120,14 +120,16 @@ impl Service {
     }
 
     /// The contract of the whole service, if it is the function that serves it.
-    pub(crate) async fn contract(&self) -> Result<Value> {
+    pub(crate) async fn contract(&self) -> Result<Contract> {
         let answer = self.upstream.get("/openapi.json").await?;
         if answer.status() != StatusCode::OK {
             bail!("{} answers {} to /openapi.json", self.name, answer.status());
         }
         let bytes = axum::body::to_bytes(answer.into_body(), DOCUMENT_MAX).await;
         let bytes = bytes.with_context(|| format!("failed to read {}'s /openapi.json", self.name))?;
-        serde_json::from_slice(&bytes).with_context(|| format!("{}'s /openapi.json is not JSON", self.name))
+        let text = std::str::from_utf8(&bytes)
+            .with_context(|| format!("{}'s /openapi.json is not UTF-8", self.name))?;
+        Contract::parse(text).with_context(|| format!("failed to read {}'s /openapi.json", self.name))
     }
 
     async fn end(&mut self) -> Result<()> {
