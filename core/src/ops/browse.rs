@@ -3,8 +3,8 @@
 //! Invariant: a turn ends with its statements, also when the client has hung up.
 
 use crate::app::App;
-use crate::db;
 use crate::db::listing::{Filter, Page, Request};
+use crate::db::{self, within};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::File;
@@ -16,8 +16,18 @@ use sqlx::PgConnection;
 /// [`Error::NotFound`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn file(app: &App, user: &UserId, id: FileId) -> Result<File> {
-    let found = db::files::get(&mut *app.db.conn().await?, user, id).await?;
-    found.filter(|file| file.deleted_at.is_none()).ok_or(Error::NotFound)
+    let file = stored(app, user, id).await?;
+    if file.deleted_at.is_none() { Ok(file) } else { Err(Error::NotFound) }
+}
+
+/// A file, in the trash or not.
+///
+/// # Errors
+/// [`Error::NotFound`]; when Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
+pub(in crate::ops) async fn stored(app: &App, user: &UserId, id: FileId) -> Result<File> {
+    let found = within(async { db::files::get(&mut *app.db.conn().await?, user, id).await }).await?;
+    found.ok_or(Error::NotFound)
 }
 
 /// A page, and with `wants_total` how many files its filter finds.

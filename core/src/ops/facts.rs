@@ -2,11 +2,12 @@
 //! Never changes what is known already.
 
 use crate::app::App;
-use crate::db::{self, retrying, within};
-use crate::error::{Error, Result};
+use crate::db::{self, retrying};
+use crate::error::Result;
 use crate::ids::{FileId, UserId};
 use crate::media;
 use crate::model::{BlobKey, File};
+use crate::ops::browse;
 
 /// Finds out what is not known about a file, if it is a video or an audio file.
 ///
@@ -14,12 +15,11 @@ use crate::model::{BlobKey, File};
 /// Before the row is changed: the next one who has something to do with the file asks again.
 ///
 /// # Errors
-/// [`Error::NotFound`] when the file is gone; when Postgres or the volume does not answer. A file that does not tell
-/// either is none.
+/// [`NotFound`](crate::Error::NotFound) when the file is gone; when Postgres or the volume does not answer. A file that
+/// does not tell either is none.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(in crate::ops) async fn complete(app: &App, user: &UserId, id: FileId) -> Result<()> {
-    let found = within(async { db::files::get(&mut *app.db.conn().await?, user, id).await }).await?;
-    let file = found.ok_or(Error::NotFound)?;
+    let file = browse::stored(app, user, id).await?;
     if !is_incomplete(&file) {
         return Ok(());
     }

@@ -7,11 +7,12 @@ use crate::app::App;
 use crate::blob::Draft;
 use crate::db::derivatives::Name;
 use crate::db::jobs::ClaimedJob;
-use crate::db::{self, retrying, within};
+use crate::db::{self, retrying};
 use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, Conversion, Facts, MediaError, VideoSource};
 use crate::model::{BlobKey, DerivativeKind, DerivativeState, File, Folder};
+use crate::ops::browse;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -100,9 +101,7 @@ async fn record_need(app: &App, job: &ClaimedJob, name: &Name<'_>, needs_playbac
 
 /// The file and the place of its video, if that is still to be made.
 async fn wanted(app: &App, name: &Name<'_>) -> Result<Option<(File, BlobKey)>> {
-    let found =
-        within(async { db::files::get(&mut *app.db.conn().await?, name.user, name.file).await }).await?;
-    let file = found.ok_or(Error::NotFound)?;
+    let file = browse::stored(app, name.user, name.file).await?;
     let mut pending = file
         .derivatives
         .iter()
@@ -134,7 +133,7 @@ async fn convert(
     let percent = AtomicU8::new(0);
     // ffmpeg dies with the future that lost.
     tokio::select! {
-        converted = media::convert(video, conversion, &draft.file, &percent, &app.media_limits) => {
+        converted = media::convert(video, conversion, draft.file(), &percent, &app.media_limits) => {
             Ok(converted.map_or_else(Ended::Failed, Ended::Converted))
         }
         held = hold(app, job, name, &percent) => held.map(|()| Ended::Unwanted),

@@ -3,10 +3,11 @@
 
 use crate::app::App;
 use crate::db::jobs::Task;
-use crate::db::{self, Ledger, retrying, within};
+use crate::db::{self, Ledger, retrying};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::{BlobKey, ScanState};
+use crate::ops::browse;
 use crate::scanner::{self, Verdict};
 
 /// What a new file's row says.
@@ -40,8 +41,7 @@ pub(in crate::ops) async fn run(app: &App, user: &UserId, id: FileId) -> Result<
     let Some(address) = &app.config.scanner else {
         return Err(Error::Unavailable { part: "virus scanner" });
     };
-    let found = within(async { db::files::get(&mut *app.db.conn().await?, user, id).await }).await?;
-    let file = found.ok_or(Error::NotFound)?;
+    let file = browse::stored(app, user, id).await?;
     let key = BlobKey::parse(&file.file_path)?;
     let content = app.blobs.read(&key, file.size, 0..file.size.bytes()).await?;
     let state = match scanner::scan(address, content).await? {

@@ -8,6 +8,7 @@ use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UserId};
 use crate::media::{self, MediaError, ThumbnailFormat};
 use crate::model::{BlobKey, ByteSize, DerivativeKind, DerivativeState, File, Folder, ThumbnailSize};
+use crate::ops::browse;
 use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -144,9 +145,7 @@ pub async fn make(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
 
 async fn make_to_the_end(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
     let name = &wanted.name();
-    let found =
-        within(async { db::files::get(&mut *app.db.conn().await?, name.user, name.file).await }).await?;
-    let file = found.ok_or(Error::NotFound)?;
+    let file = browse::stored(app, name.user, name.file).await?;
     if !can_have(&file.mime_type) {
         return Err(Error::ThumbnailUnavailable {
             reason: "files of this type have no thumbnail".to_owned(),
