@@ -73,7 +73,7 @@ impl Faults {
     }
 
     /// Something on the volume whose calls fail by this plan.
-    pub(super) fn with<T>(self, real: T) -> Planned<T> {
+    fn with<T>(self, real: T) -> Planned<T> {
         Planned { real, faults: self }
     }
 }
@@ -112,9 +112,9 @@ impl Faulty {
         self.faults.meet("stage_empty", self.real.stage_empty(key, length)).await
     }
 
-    pub(super) async fn lock_staged(&self, key: &BlobKey) -> Result<(volume::Lock, Faults)> {
+    pub(super) async fn lock_staged(&self, key: &BlobKey) -> Result<volume::Lock<Locked>> {
         let lock = self.faults.meet("lock_staged", self.real.lock_staged(key)).await?;
-        Ok((lock, self.faults.clone()))
+        Ok(lock.map(|real| self.faults.clone().with(real)))
     }
 
     pub(super) async fn copy_staged(&self, from: &BlobKey, to: &BlobKey, upto: Checkpoint) -> Result<bool> {
@@ -180,10 +180,10 @@ impl Locked {
         durable: Checkpoint,
         keeps_tail: bool,
         length: Option<ByteSize>,
-    ) -> Result<(volume::Recovered, Faults)> {
+    ) -> Result<volume::Recovered<Writer>> {
         let Self { real, faults } = self;
         let recovered = faults.meet("recover", real.recover(durable, keeps_tail, length)).await?;
-        Ok((recovered, faults))
+        Ok(recovered.map(|real| faults.with(real)))
     }
 }
 

@@ -45,14 +45,7 @@ pub enum Writer {
 }
 
 /// Whether a staged blob could be taken.
-pub enum Lock {
-    /// Nobody else writes to it.
-    Held(Locked),
-    /// Somebody else does, in this process or another.
-    Busy,
-    /// It is not there, or no longer under this name.
-    Missing,
-}
+pub type Lock = volume::Lock<Locked>;
 
 /// A staged blob that nobody else writes to until this is dropped.
 pub enum Locked {
@@ -64,15 +57,7 @@ pub enum Locked {
 }
 
 /// What [`Locked::recover`] found.
-pub enum Recovered {
-    /// It goes on from here, and is durable up to here.
-    At(Writer),
-    /// It is shorter than it was known to be.
-    Torn {
-        /// How long it is.
-        found: ByteSize,
-    },
-}
+pub type Recovered = volume::Recovered<Writer>;
 
 impl Blobs {
     /// The volume, for what only a volume has: this machine's processes, directories and permissions, a takeover.
@@ -152,19 +137,11 @@ impl Blobs {
     /// # Errors
     /// [`Error::Unavailable`](crate::Error::Unavailable) when the store fails.
     pub async fn lock_staged(&self, key: &BlobKey) -> Result<Lock> {
-        Ok(match self {
-            Self::Volume(volume) => match volume.lock_staged(key).await? {
-                volume::Lock::Held(locked) => Lock::Held(Locked::Volume(locked)),
-                volume::Lock::Busy => Lock::Busy,
-                volume::Lock::Missing => Lock::Missing,
-            },
+        match self {
+            Self::Volume(volume) => Ok(volume.lock_staged(key).await?.map(Locked::Volume)),
             #[cfg(feature = "crash-points")]
-            Self::Faulty(faulty) => match faulty.lock_staged(key).await? {
-                (volume::Lock::Held(locked), faults) => Lock::Held(Locked::Faulty(faults.with(locked))),
-                (volume::Lock::Busy, _) => Lock::Busy,
-                (volume::Lock::Missing, _) => Lock::Missing,
-            },
-        })
+            Self::Faulty(faulty) => Ok(faulty.lock_staged(key).await?.map(Locked::Faulty)),
+        }
     }
 
     /// Copies a staged blob as far as `upto` to another staging name, whoever holds its lock. Durable on return. `false`
@@ -314,15 +291,13 @@ impl Locked {
         length: Option<ByteSize>,
     ) -> Result<Recovered> {
         match self {
-            Self::Volume(locked) => Ok(match locked.recover(durable, keeps_tail, length).await? {
-                volume::Recovered::At(writer) => Recovered::At(Writer::Volume(writer)),
-                volume::Recovered::Torn { found } => Recovered::Torn { found },
-            }),
+            Self::Volume(locked) => {
+                Ok(locked.recover(durable, keeps_tail, length).await?.map(Writer::Volume))
+            }
             #[cfg(feature = "crash-points")]
-            Self::Faulty(locked) => Ok(match locked.recover(durable, keeps_tail, length).await? {
-                (volume::Recovered::At(writer), faults) => Recovered::At(Writer::Faulty(faults.with(writer))),
-                (volume::Recovered::Torn { found }, _) => Recovered::Torn { found },
-            }),
+            Self::Faulty(locked) => {
+                Ok(locked.recover(durable, keeps_tail, length).await?.map(Writer::Faulty))
+            }
         }
     }
 }

@@ -34,10 +34,14 @@ fn file(name: &str) -> BlobKey {
     BlobKey::new("user_a", Folder::Files(FileType::Project), name).unwrap()
 }
 
-async fn stored(blobs: &Blobs, key: &BlobKey, content: &[u8]) {
-    let mut writer = blobs.stage(&staging("arriving")).await.unwrap();
-    writer.push(Bytes::copy_from_slice(content)).await.unwrap();
+async fn arrived(blobs: &Blobs, key: &BlobKey, content: &'static [u8]) {
+    let mut writer = blobs.stage(key).await.unwrap();
+    writer.push(Bytes::from_static(content)).await.unwrap();
     writer.finish().await.unwrap();
+}
+
+async fn stored(blobs: &Blobs, key: &BlobKey, content: &'static [u8]) {
+    arrived(blobs, &staging("arriving"), content).await;
     assert!(blobs.publish(&staging("arriving"), key).await.unwrap());
 }
 
@@ -61,6 +65,24 @@ async fn recovered(blobs: &Blobs, key: &BlobKey, at: Checkpoint, keeps_tail: boo
     }
 }
 
+/// Begins an upload with two pieces, both durable, and answers where the first ends.
+async fn begun(blobs: &Blobs, key: &BlobKey, [first, second]: [&'static [u8]; 2]) -> (Writer, Checkpoint) {
+    blobs.stage_empty(key, ByteSize::ZERO).await.unwrap();
+    let mut writer = recovered(blobs, key, Checkpoint::start(), true).await;
+    writer.push(Bytes::from_static(first)).await.unwrap();
+    let between = writer.sync().await.unwrap();
+    writer.push(Bytes::from_static(second)).await.unwrap();
+    writer.sync().await.unwrap();
+    (writer, between)
+}
+
+/// Where so many bytes end.
+fn end_of(content: &[u8]) -> Checkpoint {
+    let mut at = Checkpoint::start();
+    at.pass(content);
+    at
+}
+
 #[tokio::test]
 async fn a_published_blob_is_whole_and_publishing_it_again_changes_nothing() {
     for (blobs, _directory) in stores() {
@@ -75,9 +97,7 @@ async fn a_published_blob_is_whole_and_publishing_it_again_changes_nothing() {
 async fn publishing_never_replaces_a_blob() {
     for (blobs, _directory) in stores() {
         stored(&blobs, &file("a.bin"), b"first").await;
-        let mut writer = blobs.stage(&staging("second")).await.unwrap();
-        writer.push(Bytes::from_static(b"second")).await.unwrap();
-        writer.finish().await.unwrap();
+        arrived(&blobs, &staging("second"), b"second").await;
         blobs.publish(&staging("second"), &file("a.bin")).await.unwrap_err();
         assert_eq!(content(&blobs, &file("a.bin")).await.unwrap(), b"first");
     }
@@ -147,18 +167,12 @@ async fn an_upload_goes_on_where_it_was_durable_or_with_what_came_after() {
     for (blobs, _directory) in stores() {
         for (keeps_tail, expected) in [(true, &b"onetwothree"[..]), (false, b"onethree")] {
             let key = staging(&format!("{keeps_tail}"));
-            blobs.stage_empty(&key, ByteSize::ZERO).await.unwrap();
-            let mut writer = recovered(&blobs, &key, Checkpoint::start(), true).await;
-            writer.push(Bytes::from_static(b"one")).await.unwrap();
-            let durable = writer.sync().await.unwrap();
-            writer.push(Bytes::from_static(b"two")).await.unwrap();
-            writer.sync().await.unwrap();
+            let (writer, durable) = begun(&blobs, &key, [b"one", b"two"]).await;
             drop(writer);
             let mut writer = recovered(&blobs, &key, durable, keeps_tail).await;
             writer.push(Bytes::from_static(b"three")).await.unwrap();
             let staged = writer.finish().await.unwrap();
-            let mut all = Checkpoint::start();
-            all.pass(expected);
+            let all = end_of(expected);
             assert_eq!((staged.size, staged.sha256), (all.offset(), all.sha256()));
         }
     }
@@ -168,9 +182,7 @@ async fn an_upload_goes_on_where_it_was_durable_or_with_what_came_after() {
 async fn bytes_that_were_durable_and_are_gone_are_noticed() {
     for (blobs, _directory) in stores() {
         blobs.stage_empty(&staging("a"), ByteSize::ZERO).await.unwrap();
-        let mut known = Checkpoint::start();
-        known.pass(b"lost");
-        let found = locked(&blobs, &staging("a")).await.recover(known, true, None).await.unwrap();
+        let found = locked(&blobs, &staging("a")).await.recover(end_of(b"lost"), true, None).await.unwrap();
         assert!(matches!(found, Recovered::Torn { found: ByteSize::ZERO }));
     }
 }
@@ -191,18 +203,11 @@ async fn what_is_taken_back_is_gone() {
 #[tokio::test]
 async fn a_copy_has_what_is_durable_of_a_staged_blob_or_is_none() {
     for (blobs, _directory) in stores() {
-        blobs.stage_empty(&staging("a"), ByteSize::ZERO).await.unwrap();
-        let mut writer = recovered(&blobs, &staging("a"), Checkpoint::start(), true).await;
-        writer.push(Bytes::from_static(b"one")).await.unwrap();
-        let durable = writer.sync().await.unwrap();
-        writer.push(Bytes::from_static(b"two")).await.unwrap();
-        writer.sync().await.unwrap();
+        let (_writer, durable) = begun(&blobs, &staging("a"), [b"one", b"two"]).await;
         assert!(blobs.copy_staged(&staging("a"), &staging("b"), durable.clone()).await.unwrap());
         assert_eq!(content(&blobs, &staging("b")).await.unwrap(), b"one");
         assert!(!blobs.copy_staged(&staging("never"), &staging("c"), durable).await.unwrap());
-        let mut other = Checkpoint::start();
-        other.pass(b"two");
-        assert!(!blobs.copy_staged(&staging("a"), &staging("d"), other).await.unwrap());
+        assert!(!blobs.copy_staged(&staging("a"), &staging("d"), end_of(b"two")).await.unwrap());
     }
 }
 
@@ -213,8 +218,8 @@ async fn a_derivative_replaces_an_older_one_and_has_no_name_before_it_is_kept() 
         blobs.put(&key, b"first".to_vec()).await.unwrap();
         blobs.put(&key, b"second".to_vec()).await.unwrap();
         assert_eq!(content(&blobs, &key).await.unwrap(), b"second");
-        let mut draft = blobs.draft().await.unwrap();
-        draft.file.write_all(b"third").unwrap();
+        let draft = blobs.draft().await.unwrap();
+        draft.file().write_all(b"third").unwrap();
         assert_eq!(content(&blobs, &key).await.unwrap(), b"second");
         assert_eq!(blobs.keep(draft, &key).await.unwrap(), ByteSize::new(5));
         assert_eq!(content(&blobs, &key).await.unwrap(), b"third");
@@ -228,20 +233,17 @@ async fn a_derivative_replaces_an_older_one_and_has_no_name_before_it_is_kept() 
 async fn what_is_listed_can_be_looked_at_and_moved_out_of_the_way() {
     for (blobs, _directory) in stores() {
         stored(&blobs, &file("a.bin"), b"content").await;
-        let (entries, rest) = blobs.list("user_a").page().await.unwrap();
-        let mut entries = entries;
-        let mut rest = rest;
-        while let Some(more) = rest {
-            let (next, after) = more.page().await.unwrap();
-            entries.extend(next);
+        let (mut entries, mut rest) = (Vec::new(), Some(blobs.list("user_a")));
+        while let Some(listing) = rest {
+            let (page, after) = listing.page().await.unwrap();
+            entries.extend(page);
             rest = after;
         }
         let [entry] = entries.as_slice() else { panic!("{entries:?}") };
         assert_eq!(entry.path(), file("a.bin").as_str());
         assert_eq!(blobs.stat_entry(entry).await.unwrap().unwrap().size, ByteSize::new(7));
-        let mut known = Checkpoint::start();
-        known.pass(b"content");
-        assert_eq!(blobs.digest(&file("a.bin")).await.unwrap(), Look::There(known.sha256()));
+        let known = end_of(b"content").sha256();
+        assert_eq!(blobs.digest(&file("a.bin")).await.unwrap(), Look::There(known));
         assert!(blobs.quarantine(entry).await.unwrap().is_some());
         assert_eq!(blobs.quarantine(entry).await.unwrap(), None);
         assert_eq!(blobs.stat(&file("a.bin")).await.unwrap(), Look::Missing);

@@ -12,6 +12,7 @@ mod mount;
 mod reader;
 mod room;
 mod staging;
+mod unclaimed;
 mod writer;
 
 pub use adopt::{Adopted, Head, Source};

@@ -3,11 +3,11 @@
 //! Never knows what they are made from.
 
 use super::blocking::{blocking, forcing};
-use super::{OWN, TEMPORARY, Volume, create_new, open_or_make_directory, require_mounted, unlink};
-use crate::error::{Result, chain};
+use super::unclaimed::Unclaimed;
+use super::{OWN, TEMPORARY, Volume, open_or_make_directory, require_mounted};
+use crate::error::Result;
 use crate::ids::InstanceId;
 use crate::model::{BlobKey, ByteSize};
-use nix::fcntl::renameat;
 use nix::unistd::fsync;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -16,13 +16,7 @@ use std::sync::Arc;
 
 /// A derivative that somebody writes. Removed when it is dropped, unless it was kept: whoever asked for it may be gone.
 #[derive(Debug)]
-pub struct Draft {
-    /// Open for reading and writing.
-    pub file: File,
-    name: String,
-    waiting: OwnedFd,
-    is_over: bool,
-}
+pub struct Draft(Unclaimed);
 
 impl Volume {
     /// See [`Blobs::put`](crate::blob::Blobs::put).
@@ -30,8 +24,8 @@ impl Volume {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
         forcing(&self.inner.health, "writing a derivative", move || {
             require_mounted(&inner)?;
-            let mut draft = Draft::new(&inner.root, inner.instance)?;
-            draft.file.write_all(&bytes)?;
+            let draft = Draft::new(&inner.root, inner.instance)?;
+            draft.file().write_all(&bytes)?;
             draft.keep(&inner.root, &key).map(drop)
         })
         .await
@@ -55,40 +49,29 @@ impl Volume {
 
     /// See [`Blobs::discard`](crate::blob::Blobs::discard).
     pub(in crate::blob) async fn discard(&self, draft: Draft) -> Result<()> {
-        blocking("discarding a derivative", move || draft.discard()).await
+        blocking("discarding a derivative", move || draft.0.remove()).await
     }
 }
 
 impl Draft {
     fn new(root: &OwnedFd, instance: InstanceId) -> io::Result<Self> {
         let waiting = open_or_make_directory(root, &format!("{OWN}/{TEMPORARY}"))?;
-        let name = format!("{instance}.{}", uuid::Uuid::new_v4());
-        Ok(Self { file: create_new(&waiting, &name)?, name, waiting, is_over: false })
+        Unclaimed::create(waiting, format!("{instance}.{}", uuid::Uuid::new_v4())).map(Self)
     }
 
-    fn keep(mut self, root: &OwnedFd, key: &BlobKey) -> io::Result<ByteSize> {
-        self.file.sync_data()?;
-        let size = self.file.metadata()?.len();
+    /// Open for reading and writing.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        self.0.file()
+    }
+
+    fn keep(self, root: &OwnedFd, key: &BlobKey) -> io::Result<ByteSize> {
+        self.file().sync_data()?;
+        let size = self.file().metadata()?.len();
         let (directory, name) = key.split();
         let directory = open_or_make_directory(root, directory)?;
-        renameat(&self.waiting, self.name.as_str(), &directory, name)?;
-        self.is_over = true;
+        self.0.rename(&directory, name)?;
         fsync(&directory)?;
         Ok(ByteSize::new(size))
-    }
-
-    fn discard(mut self) -> io::Result<()> {
-        self.is_over = true;
-        unlink(&self.waiting, &self.name)
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.is_over
-            && let Err(error) = unlink(&self.waiting, &self.name)
-        {
-            tracing::warn!(error = %chain(&error), "an unused derivative could not be removed");
-        }
     }
 }

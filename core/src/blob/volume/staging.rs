@@ -2,19 +2,19 @@
 //! Invariant: bytes of an earlier boot of the kernel count only as far as a row says they were forced out.
 //! Never knows whose upload it is.
 
-use super::blocking::{blocking, fault, forcing};
+use super::blocking::{blocking, forcing};
 use super::health::Health;
 use super::room::{AHEAD, Ahead, take_room};
+use super::unclaimed::Unclaimed;
 use super::writer::Writer;
 use super::{Inner, Volume, create_new, open_beneath, open_or_make_directory};
-use crate::error::{Result, chain};
+use crate::error::Result;
 use crate::model::{BlobKey, Boot, ByteSize, Checkpoint};
 use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
-use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use nix::unistd::fsync;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError};
 use uuid::Uuid;
 
@@ -29,13 +29,24 @@ pub(super) fn current_boot() -> Boot {
 }
 
 /// Whether a staging file could be taken.
-pub(in crate::blob) enum Lock {
+pub enum Lock<L> {
     /// Nobody else writes to it.
-    Held(Locked),
+    Held(L),
     /// Somebody else does, in this process or another.
     Busy,
     /// It is not there, or no longer under this name.
     Missing,
+}
+
+impl<L> Lock<L> {
+    /// The same of another store's lock.
+    pub(in crate::blob) fn map<M>(self, held: impl FnOnce(L) -> M) -> Lock<M> {
+        match self {
+            Self::Held(locked) => Lock::Held(held(locked)),
+            Self::Busy => Lock::Busy,
+            Self::Missing => Lock::Missing,
+        }
+    }
 }
 
 /// A staging file that nobody else writes to until this is dropped.
@@ -45,14 +56,24 @@ pub struct Locked {
 }
 
 /// What [`Locked::recover`] found.
-pub(in crate::blob) enum Recovered {
+pub enum Recovered<W> {
     /// It goes on from here, and is durable up to here.
-    At(Writer),
+    At(W),
     /// It is shorter than it was known to be.
     Torn {
         /// How long it is.
         found: ByteSize,
     },
+}
+
+impl<W> Recovered<W> {
+    /// The same with another store's writer.
+    pub(in crate::blob) fn map<X>(self, at: impl FnOnce(W) -> X) -> Recovered<X> {
+        match self {
+            Self::At(writer) => Recovered::At(at(writer)),
+            Self::Torn { found } => Recovered::Torn { found },
+        }
+    }
 }
 
 impl Volume {
@@ -68,11 +89,10 @@ impl Volume {
         let made = blocking("creating a staging file", move || {
             let (directory, name) = owned.split();
             let directory = open_or_make_directory(&inner.root, directory)?;
-            let file = create_new(&directory, name)?;
-            Ok(Unclaimed { file: Some(file), directory, name: name.to_owned() })
+            Unclaimed::create(directory, name.to_owned())
         })
         .await?;
-        let file = made.claim().map_err(|cause| fault("creating a staging file", cause))?;
+        let file = made.claim();
         Ok(Writer::new(file, Checkpoint::start(), None, self.inner.health.clone()))
     }
 
@@ -93,7 +113,7 @@ impl Volume {
     }
 
     /// See [`Blobs::lock_staged`](crate::blob::Blobs::lock_staged).
-    pub(in crate::blob) async fn lock_staged(&self, key: &BlobKey) -> Result<Lock> {
+    pub(in crate::blob) async fn lock_staged(&self, key: &BlobKey) -> Result<Lock<Locked>> {
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
         blocking("locking a staging file", move || lock(&inner, &key)).await
     }
@@ -127,7 +147,7 @@ fn copy(inner: &Inner, from: &BlobKey, to: &BlobKey, upto: &Checkpoint) -> io::R
     Ok(at.offset() == upto.offset() && at.sha256() == upto.sha256())
 }
 
-fn lock(inner: &Inner, key: &BlobKey) -> io::Result<Lock> {
+fn lock(inner: &Inner, key: &BlobKey) -> io::Result<Lock<Locked>> {
     let file = match open_beneath(&inner.root, key.as_str(), OFlag::O_RDWR) {
         Ok(opened) => File::from(opened),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Lock::Missing),
@@ -153,7 +173,7 @@ impl Locked {
         durable: Checkpoint,
         keeps_tail: bool,
         length: Option<ByteSize>,
-    ) -> Result<Recovered> {
+    ) -> Result<Recovered<Writer>> {
         let Self { file, health } = self;
         let (file, at) =
             match forcing(&health, "recovering an upload", move || recover(file, durable, keeps_tail)).await?
@@ -203,30 +223,6 @@ fn pass_rest(
                 at.pass(&chunk[..read]);
                 show(&chunk[..read])?;
             }
-        }
-    }
-}
-
-/// A file just made, removed again unless it is claimed: whoever asked for it may have gone while it was made, and
-/// with them the row that named it.
-struct Unclaimed {
-    file: Option<File>,
-    directory: OwnedFd,
-    name: String,
-}
-
-impl Unclaimed {
-    fn claim(mut self) -> io::Result<File> {
-        self.file.take().ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-}
-
-impl Drop for Unclaimed {
-    fn drop(&mut self) {
-        if self.file.is_some()
-            && let Err(error) = unlinkat(&self.directory, self.name.as_str(), UnlinkatFlags::NoRemoveDir)
-        {
-            tracing::warn!(error = %chain(&error), "an unused staging file could not be removed");
         }
     }
 }
