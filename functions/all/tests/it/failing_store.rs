@@ -3,14 +3,13 @@
 
 use crate::app::media::{by_ffmpeg, bytes, png};
 use crate::app::tus::{UPLOADS, location, offset, proof, repr_digest};
-use crate::app::{ANN, Answer, As, Form, TestApp, rows, send, user_id};
+use crate::app::{ANN, Answer, As, Form, TestApp, eventually, rows, send, user_id};
 use jam_core::blob::Failure;
 use jam_core::ops::reconcile::{self, Scope, Share};
-use jam_core::ops::{janitor, trash, work};
+use jam_core::ops::{janitor, trash};
 use serde_json::json;
 use sqlx::PgPool;
 use std::cell::Cell;
-use tokio_util::sync::CancellationToken;
 
 /// More calls than any operation makes.
 const CALLS_MAX: usize = 60;
@@ -59,6 +58,19 @@ impl Attempt<'_> {
         assert!(read.body == content, "{self}: the file's bytes differ");
     }
 
+    /// Creates an upload and sends its first bytes.
+    async fn begun(&self, ann: &As<'_>) -> String {
+        let url = ann.create("a.bin", CONTENT_BYTES).await;
+        ann.append(&url, 0, &self.content()[..1000]).await.expect(204);
+        url
+    }
+
+    /// Does what the worker would do, as if all pauses were over.
+    async fn run_jobs(&self) {
+        rows::make_jobs_due(&mut self.app.app.db.conn().await.unwrap()).await;
+        self.app.run_jobs_in_queue().await;
+    }
+
     /// Bytes of no other attempt.
     fn content(&self) -> Vec<u8> {
         bytes(self.number as u64, CONTENT_BYTES)
@@ -90,12 +102,10 @@ async fn fail_each_call(pool: PgPool, verbs: &[&str], operation: impl AsyncFn(&A
                 failed.push(verb);
             }
             app.no_upload_is_open().await;
-            rows::make_jobs_due(&mut app.app.db.conn().await.unwrap()).await;
-            app.run_jobs_in_queue().await;
+            attempt.run_jobs().await;
         }
         assert_eq!(failed, verbs, "{failure:?}");
     }
-    app.no_upload_is_open().await;
     app.finish().await;
 }
 
@@ -203,7 +213,7 @@ async fn a_join(pool: PgPool) {
             };
             let url = location(&attempt.send(join).await);
             let joined = async || Some(ann.look_up(&url).await.header("upload-file-id")?.to_owned());
-            let file = crate::app::eventually("the parts are joined", joined).await;
+            let file = eventually("the parts are joined", joined).await;
             attempt.assert_holds(ann, &file, &content).await;
             for part in &parts {
                 ann.cancel(part).await;
@@ -232,9 +242,9 @@ async fn the_end_of_a_file(pool: PgPool) {
         let id = ann.store_id("a.bin", &attempt.content()).await;
         attempt.begin();
         ann.delete(&format!("/api/files/{id}?permanent=true")).await.expect(200);
-        attempt.app.run_jobs_in_queue().await;
-        rows::make_jobs_due(&mut attempt.app.app.db.conn().await.unwrap()).await;
-        attempt.app.run_jobs_in_queue().await;
+        for _ in 0..2 {
+            attempt.run_jobs().await;
+        }
         assert_eq!(attempt.app.blobs_of(ANN), [""; 0], "{attempt}");
     })
     .await;
@@ -243,8 +253,7 @@ async fn the_end_of_a_file(pool: PgPool) {
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn the_end_of_an_upload(pool: PgPool) {
     fail_each_call(pool, &["remove"], async |attempt, ann| {
-        let url = ann.create("a.bin", CONTENT_BYTES).await;
-        ann.append(&url, 0, &attempt.content()[..1000]).await.expect(204);
+        let url = attempt.begun(ann).await;
         attempt.begin();
         attempt.send(async || ann.cancel(&url).await).await;
         ann.look_up(&url).await.expect(410);
@@ -256,8 +265,7 @@ async fn the_end_of_an_upload(pool: PgPool) {
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn the_janitors_work(pool: PgPool) {
     fail_each_call(pool, &["remove"], async |attempt, ann| {
-        let url = ann.create("a.bin", CONTENT_BYTES).await;
-        ann.append(&url, 0, &attempt.content()[..1000]).await.expect(204);
+        let url = attempt.begun(ann).await;
         rows::expire_uploads(&mut attempt.app.app.db.conn().await.unwrap()).await;
         attempt.begin();
         if janitor::pass(&attempt.app.app).await.is_err() || ann.look_up(&url).await.status != 410 {
@@ -274,16 +282,14 @@ async fn the_end_of_a_user(pool: PgPool) {
     fail_each_call(pool, &["remove"], async |attempt, ann| {
         ann.store_id("a.png", &png(80, 60)).await;
         attempt.app.run_jobs_in_queue().await;
-        let url = ann.create("b.bin", CONTENT_BYTES).await;
-        ann.append(&url, 0, &attempt.content()[..1000]).await.expect(204);
+        attempt.begun(ann).await;
         attempt.begin();
         let user = user_id(ANN);
         if trash::remove_everything(&attempt.app.app, &user, &mut |_| {}).await.is_err() {
             trash::remove_everything(&attempt.app.app, &user, &mut |_| {}).await.unwrap();
         }
         for _ in 0..2 {
-            rows::make_jobs_due(&mut attempt.app.app.db.conn().await.unwrap()).await;
-            attempt.app.run_jobs_in_queue().await;
+            attempt.run_jobs().await;
         }
         assert_eq!(attempt.app.blobs_of(ANN), [""; 0], "{attempt}");
         assert_eq!(ann.counters().await, json!([0, 0, 0, 0]), "{attempt}");
@@ -348,15 +354,11 @@ async fn a_playback_version(pool: PgPool) {
 
 /// Makes a file's derivatives as a worker does whose jobs are due again at once.
 async fn make(attempt: &Attempt<'_>, id: &str) {
-    let app = &attempt.app.app;
-    let stop = CancellationToken::new();
     let ann = attempt.app.ann();
     for _ in 0..6 {
-        rows::make_jobs_due(&mut app.db.conn().await.unwrap()).await;
-        while work::run_next(app).await.unwrap() || work::run_next_long(app, &stop).await.unwrap() {}
+        attempt.run_jobs().await;
         let derivatives = ann.file(id).await["derivatives"].clone();
-        let made = derivatives.as_array().unwrap();
-        if made.iter().all(|one| one["state"] == "ready") {
+        if derivatives.as_array().unwrap().iter().all(|made| made["state"] == "ready") {
             return;
         }
     }
