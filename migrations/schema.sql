@@ -14,6 +14,116 @@ $$;
 
 
 --
+-- Name: give_content(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.give_content() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    shown contents;
+BEGIN
+    SELECT * INTO shown FROM contents WHERE user_id = NEW.user_id AND id = NEW.content_id;
+    IF FOUND THEN
+        NEW.width := shown.width;
+        NEW.height := shown.height;
+        NEW.duration_seconds := shown.duration_seconds;
+        NEW.needs_playback := shown.needs_playback;
+        NEW.thumbhash := shown.thumbhash;
+        NEW.scan_state := shown.scan_state;
+    ELSE
+        NEW.content_id := NEW.id;
+        INSERT INTO contents (user_id, id, bucket, key, size, sha256, mime_type, width, height, duration_seconds
+                            , needs_playback, thumbhash, scan_state)
+        VALUES (NEW.user_id, NEW.id, NEW.bucket, NEW.file_path, NEW.file_size, NEW.sha256, NEW.mime_type, NEW.width
+              , NEW.height, NEW.duration_seconds, NEW.needs_playback, NEW.thumbhash, NEW.scan_state)
+        ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NEW;
+END $$;
+
+
+--
+-- Name: make_of_content(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.make_of_content() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.file_id := coalesce(
+        (SELECT f.content_id FROM user_files f WHERE f.user_id = NEW.user_id AND f.id = NEW.file_id)
+      , NEW.file_id);
+    RETURN NEW;
+END $$;
+
+
+--
+-- Name: release_contents(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.release_contents() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM contents c
+     USING removed r
+     WHERE c.user_id = r.user_id AND c.id = coalesce(r.content_id, r.id)
+       AND NOT EXISTS (SELECT FROM user_files f WHERE f.user_id = c.user_id AND f.content_id = c.id);
+
+    DELETE FROM derivatives d
+     USING removed r
+     WHERE d.user_id = r.user_id AND d.file_id = coalesce(r.content_id, r.id)
+       AND NOT EXISTS (SELECT FROM user_files f WHERE f.user_id = d.user_id AND f.content_id = d.file_id);
+
+    UPDATE contents c
+       SET key = other.file_path
+      FROM removed r
+     CROSS JOIN LATERAL (
+            SELECT f.file_path FROM user_files f
+             WHERE f.user_id = r.user_id AND f.content_id = r.content_id
+             ORDER BY f.id LIMIT 1) other
+     WHERE c.user_id = r.user_id AND c.id = r.content_id AND c.key = r.file_path;
+    RETURN NULL;
+END $$;
+
+
+--
+-- Name: show_content(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.show_content() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE user_files
+       SET width = NEW.width, height = NEW.height, duration_seconds = NEW.duration_seconds
+         , needs_playback = NEW.needs_playback, thumbhash = NEW.thumbhash, scan_state = NEW.scan_state
+     WHERE user_id = NEW.user_id AND content_id = NEW.id
+       AND (width, height, duration_seconds, needs_playback, thumbhash, scan_state)
+           IS DISTINCT FROM
+           (NEW.width, NEW.height, NEW.duration_seconds, NEW.needs_playback, NEW.thumbhash, NEW.scan_state);
+    RETURN NULL;
+END $$;
+
+
+--
+-- Name: take_facts(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.take_facts() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE contents
+       SET width = NEW.width, height = NEW.height, duration_seconds = NEW.duration_seconds
+         , needs_playback = NEW.needs_playback, thumbhash = NEW.thumbhash, scan_state = NEW.scan_state
+     WHERE user_id = NEW.user_id AND id = NEW.content_id;
+    RETURN NULL;
+END $$;
+
+
+--
 -- Name: update_user_storage(); Type: FUNCTION; Schema: public; Owner: -
 --
 
@@ -107,6 +217,29 @@ END $$;
 SET default_tablespace = '';
 
 SET default_table_access_method = heap;
+
+--
+-- Name: contents; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.contents (
+    user_id text NOT NULL,
+    id uuid NOT NULL,
+    bucket text DEFAULT 'volume'::text NOT NULL,
+    key text NOT NULL,
+    size bigint NOT NULL,
+    sha256 bytea NOT NULL,
+    mime_type text NOT NULL,
+    width integer,
+    height integer,
+    duration_seconds double precision,
+    needs_playback boolean,
+    thumbhash bytea,
+    scan_state text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT contents_check CHECK (((size >= 0) AND (octet_length(sha256) = 32) AND (width > 0) AND (height > 0) AND (duration_seconds >= (0)::double precision) AND ((octet_length(thumbhash) >= 5) AND (octet_length(thumbhash) <= 40))))
+);
+
 
 --
 -- Name: derivatives; Type: TABLE; Schema: public; Owner: -
@@ -252,6 +385,7 @@ CREATE TABLE public.user_files (
     needs_playback boolean,
     thumbhash bytea,
     scan_state text,
+    content_id uuid,
     CONSTRAINT user_files_asset_category_check CHECK ((asset_category = ANY (ARRAY['character'::text, 'object'::text, 'scene'::text, 'greenscreen'::text, 'background'::text, 'full_video'::text, 'clip'::text, 'template'::text, 'audio'::text]))),
     CONSTRAINT user_files_audio_category_check CHECK ((audio_category = ANY (ARRAY['jingle'::text, 'commercial_song'::text, 'radio_song'::text, 'voiceover'::text, 'sfx'::text, 'background_music'::text]))),
     CONSTRAINT user_files_bucket_check CHECK ((bucket = 'volume'::text)),
@@ -322,6 +456,14 @@ CREATE TABLE public.webhook_deliveries (
     received_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT webhook_deliveries_id_check CHECK (((octet_length(id) >= 1) AND (octet_length(id) <= 255)))
 );
+
+
+--
+-- Name: contents contents_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.contents
+    ADD CONSTRAINT contents_pkey PRIMARY KEY (user_id, id);
 
 
 --
@@ -458,6 +600,13 @@ CREATE INDEX user_files_by_character_names ON public.user_files USING gin (chara
 
 
 --
+-- Name: user_files_by_content; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX user_files_by_content ON public.user_files USING btree (user_id, content_id);
+
+
+--
 -- Name: user_files_by_created_at; Type: INDEX; Schema: public; Owner: -
 --
 
@@ -570,6 +719,20 @@ CREATE INDEX webhook_deliveries_by_age ON public.webhook_deliveries USING btree 
 
 
 --
+-- Name: contents contents_changed; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER contents_changed AFTER UPDATE OF width, height, duration_seconds, needs_playback, thumbhash, scan_state ON public.contents FOR EACH ROW EXECUTE FUNCTION public.show_content();
+
+
+--
+-- Name: derivatives derivatives_make_of_content; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER derivatives_make_of_content BEFORE INSERT ON public.derivatives FOR EACH ROW EXECUTE FUNCTION public.make_of_content();
+
+
+--
 -- Name: user_files user_files_changed; Type: TRIGGER; Schema: public; Owner: -
 --
 
@@ -584,6 +747,13 @@ CREATE TRIGGER user_files_deleted AFTER DELETE ON public.user_files REFERENCING 
 
 
 --
+-- Name: user_files user_files_give_content; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER user_files_give_content BEFORE INSERT ON public.user_files FOR EACH ROW EXECUTE FUNCTION public.give_content();
+
+
+--
 -- Name: user_files user_files_inserted; Type: TRIGGER; Schema: public; Owner: -
 --
 
@@ -591,11 +761,17 @@ CREATE TRIGGER user_files_inserted AFTER INSERT ON public.user_files REFERENCING
 
 
 --
--- Name: derivatives derivatives_user_id_file_id_fkey; Type: FK CONSTRAINT; Schema: public; Owner: -
+-- Name: user_files user_files_released; Type: TRIGGER; Schema: public; Owner: -
 --
 
-ALTER TABLE ONLY public.derivatives
-    ADD CONSTRAINT derivatives_user_id_file_id_fkey FOREIGN KEY (user_id, file_id) REFERENCES public.user_files(user_id, id) ON DELETE CASCADE;
+CREATE TRIGGER user_files_released AFTER DELETE ON public.user_files REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.release_contents();
+
+
+--
+-- Name: user_files user_files_take_facts; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER user_files_take_facts AFTER UPDATE OF width, height, duration_seconds, needs_playback, thumbhash, scan_state ON public.user_files FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND ((((((old.width IS DISTINCT FROM new.width) OR (old.height IS DISTINCT FROM new.height)) OR (old.duration_seconds IS DISTINCT FROM new.duration_seconds)) OR (old.needs_playback IS DISTINCT FROM new.needs_playback)) OR (old.thumbhash IS DISTINCT FROM new.thumbhash)) OR (old.scan_state IS DISTINCT FROM new.scan_state)))) EXECUTE FUNCTION public.take_facts();
 
 
 --
