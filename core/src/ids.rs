@@ -65,6 +65,18 @@ impl<'de> Deserialize<'de> for UserId {
 #[sqlx(transparent)]
 pub struct FileId(pub Uuid);
 
+/// Stored bytes that one or several files show: the id of the first file that did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type)]
+#[serde(transparent)]
+#[sqlx(transparent)]
+pub struct ContentId(pub Uuid);
+
+impl fmt::Display for ContentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// An upload session: one file on its way in.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, sqlx::Type, utoipa::ToSchema,

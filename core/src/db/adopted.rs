@@ -4,7 +4,7 @@
 use super::Ledger;
 use super::files::NewFile;
 use crate::error::Result;
-use crate::ids::FileId;
+use crate::ids::{ContentId, FileId};
 use crate::model::{AssetCategory, AudioCategory, ByteSize};
 use sqlx::types::Json;
 use time::OffsetDateTime;
@@ -24,19 +24,20 @@ pub struct Past {
     pub is_favorite: bool,
 }
 
-/// Adds an adopted file.
+/// Adds an adopted file. Answers the content that it shows.
 ///
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn insert(ledger: &mut Ledger, file: &NewFile, past: &Past) -> Result<()> {
+pub async fn insert(ledger: &mut Ledger, file: &NewFile, past: &Past) -> Result<ContentId> {
     let metadata = &file.metadata;
-    sqlx::query!(
-        "INSERT INTO user_files (
+    Ok(sqlx::query_scalar!(
+        r#"INSERT INTO user_files (
              user_id, id, file_name, original_name, file_type, mime_type, file_size, file_path, sha256, width, height
            , duration_seconds, package_name, tags, asset_category, usage_tags, character_names, audio_category, asset_details
            , is_favorite, upload_date, created_at, updated_at, deleted_at, needs_playback)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
+         RETURNING content_id AS "content_id!: ContentId""#,
         file.user_id.as_str(),
         file.id as FileId,
         file.file_name,
@@ -63,7 +64,6 @@ pub async fn insert(ledger: &mut Ledger, file: &NewFile, past: &Past) -> Result<
         past.deleted_at,
         file.needs_playback,
     )
-    .execute(&mut **ledger)
-    .await?;
-    Ok(())
+    .fetch_one(&mut **ledger)
+    .await?)
 }

@@ -5,7 +5,7 @@
 use super::files;
 use super::row_enum::Known;
 use crate::error::Result;
-use crate::ids::{FileId, UploadId, UserId};
+use crate::ids::{ContentId, FileId, UploadId, UserId};
 use crate::model::{ByteSize, FileName, FileType, Sha256Digest};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -21,6 +21,7 @@ pub async fn unnamed(conn: &mut PgConnection, user: &UserId, paths: &[String]) -
     Ok(sqlx::query_scalar!(
         r#"SELECT unnest($2::text[]) AS "path!"
            EXCEPT SELECT file_path FROM user_files WHERE user_id = $1
+           EXCEPT SELECT key FROM contents WHERE user_id = $1
            EXCEPT SELECT path FROM derivatives WHERE user_id = $1
            EXCEPT SELECT unnest(ARRAY[staging_path, final_path]) FROM uploads
            EXCEPT SELECT jsonb_array_elements_text(task -> 'paths') FROM jobs
@@ -37,6 +38,8 @@ pub async fn unnamed(conn: &mut PgConnection, user: &UserId, paths: &[String]) -
 pub struct StoredFile {
     /// The file.
     pub id: FileId,
+    /// The content that it shows, if it is the first file that does.
+    pub first_of: Option<ContentId>,
     /// Where its bytes are.
     pub file_path: String,
     /// Their number.
@@ -57,8 +60,11 @@ pub async fn files(
     limit: i64,
 ) -> Result<Vec<StoredFile>> {
     let rows = sqlx::query!(
-        r#"SELECT id AS "id: FileId", file_path, file_size AS "size: ByteSize", sha256
-             FROM user_files WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3"#,
+        r#"SELECT f.id AS "id: FileId", f.file_path, f.file_size AS "size: ByteSize", f.sha256
+                , CASE WHEN NOT EXISTS (SELECT FROM user_files other
+                                         WHERE other.user_id = $1 AND other.content_id = f.content_id AND other.id < f.id)
+                       THEN f.content_id END AS "first_of: ContentId"
+             FROM user_files f WHERE f.user_id = $1 AND f.id > $2 ORDER BY f.id LIMIT $3"#,
         user.as_str(),
         after.map_or(Uuid::nil(), |id| id.0),
         limit,
@@ -67,7 +73,8 @@ pub async fn files(
     .await?;
     let files = rows.into_iter().map(|row| {
         let sha256 = files::digest(row.id, row.sha256)?;
-        Ok(StoredFile { id: row.id, file_path: row.file_path, size: row.size, sha256 })
+        let first_of = row.first_of;
+        Ok(StoredFile { id: row.id, first_of, file_path: row.file_path, size: row.size, sha256 })
     });
     files.collect()
 }
@@ -90,8 +97,8 @@ pub async fn remaining_files(conn: &mut PgConnection, user: &UserId, ids: &[File
 /// A ready derivative as a check of the volume sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredDerivative {
-    /// The file it was made from.
-    pub file_id: FileId,
+    /// The content it was made of.
+    pub content_id: ContentId,
     /// Where it is.
     pub path: String,
     /// Its size.
@@ -128,7 +135,7 @@ pub async fn open_uploads(conn: &mut PgConnection, user: &UserId) -> Result<Vec<
     .await?)
 }
 
-/// What is ready of a user's files.
+/// What is ready of a user's contents.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -136,14 +143,50 @@ pub async fn open_uploads(conn: &mut PgConnection, user: &UserId) -> Result<Vec<
 pub async fn derivatives(
     conn: &mut PgConnection,
     user: &UserId,
-    files: &[FileId],
+    contents: &[ContentId],
 ) -> Result<Vec<StoredDerivative>> {
+    let ids: Vec<Uuid> = contents.iter().map(|content| content.0).collect();
     Ok(sqlx::query_as!(
         StoredDerivative,
-        r#"SELECT file_id AS "file_id: FileId", path, file_size AS "size!: ByteSize"
+        r#"SELECT file_id AS "content_id: ContentId", path, file_size AS "size!: ByteSize"
              FROM derivatives WHERE user_id = $1 AND file_id = ANY($2) AND state = 'ready'"#,
         user.as_str(),
-        &uuids(files),
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// A content whose row does not agree with the files that show it.
+#[derive(Debug, Clone)]
+pub struct WrongContent {
+    /// The content.
+    pub id: ContentId,
+    /// What does not agree.
+    pub reason: String,
+}
+
+/// A user's contents that do not agree with the files that show them, at most `limit`.
+///
+/// # Errors
+/// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn wrong_contents(conn: &mut PgConnection, user: &UserId, limit: i64) -> Result<Vec<WrongContent>> {
+    Ok(sqlx::query_as!(
+        WrongContent,
+        r#"SELECT coalesce(c.id, f.content_id) AS "id!: ContentId"
+                , CASE WHEN c.id IS NULL THEN 'it has no row'
+                       WHEN count(f.id) = 0 THEN 'no file shows it'
+                       WHEN NOT bool_or(f.file_path = c.key) THEN 'its bytes are at the path of no file that shows it'
+                       ELSE 'a file says another size or digest' END AS "reason!"
+             FROM (SELECT * FROM contents WHERE user_id = $1) c
+             FULL JOIN (SELECT * FROM user_files WHERE user_id = $1) f ON f.content_id = c.id
+            GROUP BY f.content_id, c.id, c.key, c.size, c.sha256
+           HAVING c.id IS NULL OR count(f.id) = 0 OR NOT bool_or(f.file_path = c.key)
+               OR bool_or((f.file_size, f.sha256) <> (c.size, c.sha256))
+            ORDER BY 1 LIMIT $2"#,
+        user.as_str(),
+        limit,
     )
     .fetch_all(conn)
     .await?)

@@ -1,10 +1,11 @@
-//! `derivatives`: what was made from a file, or why it could not be.
+//! `derivatives`: what was made of a content, or why it could not be. The column `file_id` is the content's id; it has its
+//! name from the time when each file had its own.
 //! Invariant: a row names its path before the path exists. Never touches the volume, never decides what to make.
 
 use super::Ledger;
 use super::row_enum::Known;
 use crate::error::Result;
-use crate::ids::{FileId, UserId};
+use crate::ids::{ContentId, FileId, UserId};
 use crate::model::{BlobKey, ByteSize, Derivative, DerivativeKind, DerivativeState, UrlEpochs};
 use sqlx::PgConnection;
 use std::collections::HashMap;
@@ -18,10 +19,10 @@ const NEWER: &str = "a newer release of the service takes care of it";
 /// Names one derivative.
 #[derive(Debug, Clone)]
 pub struct Name<'a> {
-    /// The file's owner.
+    /// The content's owner.
     pub user: &'a UserId,
-    /// The file.
-    pub file: FileId,
+    /// The content.
+    pub content: ContentId,
     /// Which derivative.
     pub kind: DerivativeKind,
     /// In which format.
@@ -31,6 +32,8 @@ pub struct Name<'a> {
 /// A derivative with what a reader of it must know about its file, in one query.
 #[derive(Debug, Clone)]
 pub struct Found {
+    /// The content that the file shows.
+    pub content: ContentId,
     /// How far it is; `None` when it was never asked for.
     pub state: Option<DerivativeState>,
     /// Whether somebody makes it right now.
@@ -54,24 +57,30 @@ pub struct Found {
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn find(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<Found>> {
+pub async fn find(
+    conn: &mut PgConnection,
+    (user, file): (&UserId, FileId),
+    (kind, mime_type): (DerivativeKind, &str),
+) -> Result<Option<Found>> {
     let row = sqlx::query!(
         r#"SELECT d.state AS "state?: Known<DerivativeState>", d.error, d.path AS "path?", d.file_size AS "size: ByteSize"
                 , d.updated_at AS "updated_at?", f.deleted_at IS NOT NULL AS "is_trashed!"
                 , coalesce(d.state = 'pending' AND d.lease_expires_at >= now(), false) AS "is_leased!"
-                , f.url_epoch, s.url_epoch AS user_url_epoch
+                , f.content_id AS "content_id!: ContentId", f.url_epoch, s.url_epoch AS user_url_epoch
              FROM user_files f
              JOIN user_storage s ON s.user_id = f.user_id
-             LEFT JOIN derivatives d ON d.user_id = f.user_id AND d.file_id = f.id AND d.kind = $3 AND d.mime_type = $4
+             LEFT JOIN derivatives d ON d.user_id = f.user_id AND d.file_id = f.content_id AND d.kind = $3
+                                    AND d.mime_type = $4
             WHERE f.user_id = $1 AND f.id = $2"#,
-        name.user.as_str(),
-        name.file as FileId,
-        name.kind.as_str(),
-        name.mime_type,
+        user.as_str(),
+        file as FileId,
+        kind.as_str(),
+        mime_type,
     )
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| Found {
+        content: row.content_id,
         // A state of a newer release: this one can neither show it nor bring it to an end.
         state: row.state.map(|known| known.0.unwrap_or(DerivativeState::Failed)),
         is_leased: row.is_leased,
@@ -86,19 +95,56 @@ pub async fn find(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<Fou
     }))
 }
 
-/// The derivatives of some of a user's files, by file.
+/// How far a derivative is; `None` when it was never asked for, or is of a newer release.
 ///
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn of_files(
+pub async fn state(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<DerivativeState>> {
+    let state = sqlx::query_scalar!(
+        r#"SELECT state AS "state: Known<DerivativeState>" FROM derivatives
+            WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4"#,
+        name.user.as_str(),
+        name.content as ContentId,
+        name.kind.as_str(),
+        name.mime_type,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(state.and_then(|known| known.0))
+}
+
+/// The place of a derivative that is still to be made; `None` when it is made, failed, or nobody wants it.
+///
+/// # Errors
+/// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn pending_path(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT path FROM derivatives
+          WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'",
+        name.user.as_str(),
+        name.content as ContentId,
+        name.kind.as_str(),
+        name.mime_type,
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// The derivatives of some of a user's contents, by content.
+///
+/// # Errors
+/// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn of_contents(
     conn: &mut PgConnection,
     user: &UserId,
-    files: &[FileId],
-) -> Result<HashMap<FileId, Vec<Derivative>>> {
-    let ids: Vec<Uuid> = files.iter().map(|file| file.0).collect();
+    contents: &[ContentId],
+) -> Result<HashMap<ContentId, Vec<Derivative>>> {
+    let ids = uuids(contents);
     let rows = sqlx::query!(
-        r#"SELECT file_id AS "file_id: FileId", kind AS "kind: Known<DerivativeKind>", mime_type
+        r#"SELECT file_id AS "content_id: ContentId", kind AS "kind: Known<DerivativeKind>", mime_type
                 , state AS "state: Known<DerivativeState>", progress, error, path
              FROM derivatives
             WHERE user_id = $1 AND file_id = ANY($2)"#,
@@ -107,7 +153,7 @@ pub async fn of_files(
     )
     .fetch_all(conn)
     .await?;
-    let mut found: HashMap<FileId, Vec<Derivative>> = HashMap::with_capacity(files.len());
+    let mut found: HashMap<ContentId, Vec<Derivative>> = HashMap::with_capacity(contents.len());
     for row in rows {
         let (Known(Some(kind)), Known(Some(state))) = (row.kind, row.state) else { continue };
         let derivative = Derivative {
@@ -118,30 +164,31 @@ pub async fn of_files(
             error: row.error,
             path: row.path,
         };
-        found.entry(row.file_id).or_default().push(derivative);
+        found.entry(row.content_id).or_default().push(derivative);
     }
     Ok(found)
 }
 
-/// Records that a derivative is to be made, and where. Keeps an existing row as it is; does nothing without the file.
+/// Records that a derivative is to be made, and where. Keeps an existing row as it is; does nothing without the content.
+/// Whether it was asked for the first time.
 ///
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn request(ledger: &mut Ledger, name: &Name<'_>, key: &BlobKey) -> Result<()> {
-    sqlx::query!(
+pub async fn request(ledger: &mut Ledger, name: &Name<'_>, key: &BlobKey) -> Result<bool> {
+    let done = sqlx::query!(
         "INSERT INTO derivatives (user_id, file_id, kind, mime_type, path)
-         SELECT f.user_id, f.id, $3, $4, $5 FROM user_files f WHERE f.user_id = $1 AND f.id = $2
+         SELECT c.user_id, c.id, $3, $4, $5 FROM contents c WHERE c.user_id = $1 AND c.id = $2
          ON CONFLICT DO NOTHING",
         name.user.as_str(),
-        name.file as FileId,
+        name.content as ContentId,
         name.kind.as_str(),
         name.mime_type,
         key.as_str(),
     )
     .execute(&mut **ledger)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// Takes the lease of a pending derivative. `false` when it is made, failed, or somebody else makes it.
@@ -155,7 +202,7 @@ pub async fn claim(ledger: &mut Ledger, name: &Name<'_>, lease_for: Duration) ->
           WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'
             AND (lease_expires_at IS NULL OR lease_expires_at < now())",
         name.user.as_str(),
-        name.file as FileId,
+        name.content as ContentId,
         name.kind.as_str(),
         name.mime_type,
         lease_for.as_secs_f64(),
@@ -175,7 +222,7 @@ pub async fn give_back(ledger: &mut Ledger, name: &Name<'_>) -> Result<()> {
         "UPDATE derivatives SET progress = NULL, lease_expires_at = NULL
           WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'",
         name.user.as_str(),
-        name.file as FileId,
+        name.content as ContentId,
         name.kind.as_str(),
         name.mime_type,
     )
@@ -184,7 +231,7 @@ pub async fn give_back(ledger: &mut Ledger, name: &Name<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Records that a derivative is on the volume, with what a person should know about it. `false` when its file is gone
+/// Records that a derivative is on the volume, with what a person should know about it. `false` when its content is gone
 /// meanwhile.
 ///
 /// # Errors
@@ -201,7 +248,7 @@ pub async fn set_ready(
             SET state = 'ready', error = $6, file_size = $5, progress = NULL, lease_expires_at = NULL, updated_at = now()
           WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4",
         name.user.as_str(),
-        name.file as FileId,
+        name.content as ContentId,
         name.kind.as_str(),
         name.mime_type,
         size as ByteSize,
@@ -222,7 +269,7 @@ pub async fn set_failed(ledger: &mut Ledger, name: &Name<'_>, reason: &str) -> R
         "UPDATE derivatives SET state = 'failed', error = $5, progress = NULL, lease_expires_at = NULL, updated_at = now()
           WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'",
         name.user.as_str(),
-        name.file as FileId,
+        name.content as ContentId,
         name.kind.as_str(),
         name.mime_type,
         reason,
@@ -247,7 +294,7 @@ pub async fn set_progress(
         "UPDATE derivatives SET progress = $5, lease_expires_at = now() + make_interval(secs => $6)
           WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'",
         name.user.as_str(),
-        name.file as FileId,
+        name.content as ContentId,
         name.kind.as_str(),
         name.mime_type,
         i16::from(percent),
@@ -263,12 +310,12 @@ pub async fn set_progress(
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn forgive(ledger: &mut Ledger, file: FileId, kind: DerivativeKind) -> Result<()> {
+pub async fn forgive(ledger: &mut Ledger, content: ContentId, kind: DerivativeKind) -> Result<()> {
     sqlx::query!(
         "UPDATE derivatives SET state = 'pending', error = NULL, updated_at = now()
           WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND state = 'failed'",
         ledger.user().as_str(),
-        file as FileId,
+        content as ContentId,
         kind.as_str(),
     )
     .execute(&mut **ledger)
@@ -285,7 +332,7 @@ pub async fn remove(ledger: &mut Ledger, name: &Name<'_>) -> Result<Option<Strin
     Ok(sqlx::query_scalar!(
         "DELETE FROM derivatives WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 RETURNING path",
         name.user.as_str(),
-        name.file as FileId,
+        name.content as ContentId,
         name.kind.as_str(),
         name.mime_type,
     )
@@ -293,13 +340,13 @@ pub async fn remove(ledger: &mut Ledger, name: &Name<'_>) -> Result<Option<Strin
     .await?)
 }
 
-/// What a file has of one derivative.
+/// What a content has of one derivative.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// The file, which is not in the trash.
-    pub file: FileId,
+    /// The content, which a file outside the trash shows.
+    pub content: ContentId,
     /// Its media type.
-    pub file_type: String,
+    pub mime_type: String,
     /// Whether browsers need a derivative to play it; `None` when nobody has looked.
     pub needs_playback: Option<bool>,
     /// Whether it has a ThumbHash, a preview to show before its thumbnail has loaded.
@@ -310,8 +357,8 @@ pub struct Candidate {
     pub updated_at: Option<OffsetDateTime>,
 }
 
-/// What a user's files outside the trash have of one derivative, in the order of their ids, after `after`, at most
-/// `limit`.
+/// What the contents of a user's files outside the trash have of one derivative, in the order of their ids, after
+/// `after`, at most `limit`.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -320,17 +367,20 @@ pub async fn candidates(
     conn: &mut PgConnection,
     user: &UserId,
     (kind, mime_type): (DerivativeKind, &str),
-    after: Option<FileId>,
+    after: Option<ContentId>,
     limit: i64,
 ) -> Result<Vec<Candidate>> {
     let rows = sqlx::query!(
-        r#"SELECT f.id AS "file: FileId", f.mime_type AS file_type, f.needs_playback
-                , f.thumbhash IS NOT NULL AS "has_thumbhash!", d.state AS "state?: Known<DerivativeState>"
+        r#"SELECT c.id AS "content: ContentId", c.mime_type, c.needs_playback
+                , c.thumbhash IS NOT NULL AS "has_thumbhash!", d.state AS "state?: Known<DerivativeState>"
                 , d.updated_at AS "updated_at?"
-             FROM user_files f
-             LEFT JOIN derivatives d ON d.user_id = f.user_id AND d.file_id = f.id AND d.kind = $2 AND d.mime_type = $3
-            WHERE f.user_id = $1 AND f.id > $4 AND f.deleted_at IS NULL
-            ORDER BY f.id
+             FROM contents c
+             LEFT JOIN derivatives d ON d.user_id = c.user_id AND d.file_id = c.id AND d.kind = $2 AND d.mime_type = $3
+            WHERE c.user_id = $1 AND c.id > $4
+              -- Not EXISTS, for which each page would read all files of the user.
+              AND (SELECT true FROM user_files f
+                    WHERE f.user_id = c.user_id AND f.content_id = c.id AND f.deleted_at IS NULL LIMIT 1)
+            ORDER BY c.id
             LIMIT $5"#,
         user.as_str(),
         kind.as_str(),
@@ -341,8 +391,8 @@ pub async fn candidates(
     .fetch_all(conn)
     .await?;
     let candidates = rows.into_iter().map(|row| Candidate {
-        file: row.file,
-        file_type: row.file_type,
+        content: row.content,
+        mime_type: row.mime_type,
         needs_playback: row.needs_playback,
         has_thumbhash: row.has_thumbhash,
         // What a newer release is at is left alone like everything that waits.
@@ -363,7 +413,7 @@ pub async fn reset(ledger: &mut Ledger, name: &Name<'_>) -> Result<()> {
             SET state = 'pending', file_size = NULL, error = NULL, lease_expires_at = NULL, updated_at = now()
           WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state <> 'pending'",
         name.user.as_str(),
-        name.file as FileId,
+        name.content as ContentId,
         name.kind.as_str(),
         name.mime_type,
     )
@@ -372,21 +422,19 @@ pub async fn reset(ledger: &mut Ledger, name: &Name<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Every path that derivatives of these files may use on the volume, made or not, with its file.
+/// Every path that derivatives of these contents may use on the volume, made or not.
 ///
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn paths_of(ledger: &mut Ledger, files: &[FileId]) -> Result<Vec<(FileId, String)>> {
-    let ids: Vec<Uuid> = files.iter().map(|file| file.0).collect();
-    let rows = sqlx::query!(
-        r#"SELECT file_id AS "file_id: FileId", path FROM derivatives WHERE user_id = $1 AND file_id = ANY($2)"#,
+pub async fn paths_of(ledger: &mut Ledger, contents: &[ContentId]) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT path FROM derivatives WHERE user_id = $1 AND file_id = ANY($2)",
         ledger.user().as_str(),
-        &ids,
+        &uuids(contents),
     )
     .fetch_all(&mut **ledger)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.file_id, row.path)).collect())
+    .await?)
 }
 
 /// Lets a ready derivative be made again, because its bytes are lost. Answers its kind; `None` when it is not ready any
@@ -395,16 +443,20 @@ pub async fn paths_of(ledger: &mut Ledger, files: &[FileId]) -> Result<Vec<(File
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn renew(ledger: &mut Ledger, file: FileId, path: &str) -> Result<Option<DerivativeKind>> {
+pub async fn renew(ledger: &mut Ledger, content: ContentId, path: &str) -> Result<Option<DerivativeKind>> {
     Ok(sqlx::query_scalar!(
         r#"UPDATE derivatives SET state = 'pending', file_size = NULL, lease_expires_at = NULL, updated_at = now()
             WHERE user_id = $1 AND file_id = $2 AND path = $3 AND state = 'ready' AND kind = ANY($4)
         RETURNING kind AS "kind: DerivativeKind""#,
         ledger.user().as_str(),
-        file as FileId,
+        content as ContentId,
         path,
         &DerivativeKind::ALL.map(|kind| kind.as_str().to_owned()),
     )
     .fetch_optional(&mut **ledger)
     .await?)
+}
+
+fn uuids(contents: &[ContentId]) -> Vec<Uuid> {
+    contents.iter().map(|content| content.0).collect()
 }

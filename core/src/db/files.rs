@@ -3,18 +3,16 @@
 
 mod content;
 mod copy;
-mod facts;
 mod removal;
 
 pub use content::{Content, content, owner};
 pub use copy::{Copied, Copy, copy};
-pub use facts::{complete_facts, set_needs_playback, set_scan_state, set_thumbhash};
 pub use removal::{Removable, delete, lock_removable, trash_due, trashed};
 
 use super::Ledger;
 use super::row_enum::{self, Known};
 use crate::error::{Error, Result};
-use crate::ids::{FileId, UserId};
+use crate::ids::{ContentId, FileId, UserId};
 use crate::model::{
     AssetCategory, AudioCategory, ByteSize, Derivative, File, FileMetadata, FileName, FileType, ScanState,
     Sha256Digest, Tags, UrlEpochs,
@@ -31,6 +29,7 @@ use uuid::Uuid;
 pub(super) struct FileRow {
     id: FileId,
     user_id: UserId,
+    content_id: ContentId,
     file_name: String,
     original_name: FileName,
     file_type: Known<FileType>,
@@ -96,6 +95,7 @@ impl TryFrom<FileRow> for File {
         Ok(Self {
             id: row.id,
             user_id: row.user_id,
+            content_id: row.content_id,
             file_name: row.file_name,
             original_name: row.original_name,
             // A type of a newer release: its bytes can be had and removed like those of any project.
@@ -139,7 +139,7 @@ impl TryFrom<FileRow> for File {
 pub async fn get(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<Option<File>> {
     let row = sqlx::query_as!(
         FileRow,
-        r#"SELECT f.id AS "id: FileId", f.user_id AS "user_id: UserId", f.file_name
+        r#"SELECT f.id AS "id: FileId", f.user_id AS "user_id: UserId", f.content_id AS "content_id!: ContentId", f.file_name
                 , f.original_name AS "original_name: FileName", f.file_type AS "file_type: Known<FileType>", f.mime_type
                 , f.file_size AS "file_size: ByteSize", f.file_path, f.sha256, f.width, f.height, f.duration_seconds
                 , f.needs_playback, f.scan_state AS "scan_state: Known<ScanState>", f.thumbhash
@@ -149,7 +149,7 @@ pub async fn get(conn: &mut PgConnection, user: &UserId, id: FileId) -> Result<O
                 , f.asset_details AS "asset_details: Json<Value>"
                 , f.upload_date, f.created_at, f.updated_at, f.deleted_at, f.url_epoch, s.url_epoch AS user_url_epoch
                 , coalesce((SELECT jsonb_agg(jsonb_build_object('kind', d.kind, 'mime_type', d.mime_type, 'state', d.state, 'progress', d.progress, 'error', d.error, 'path', d.path))
-                              FROM derivatives d WHERE d.user_id = f.user_id AND d.file_id = f.id), '[]') AS "derivatives!: Json<Vec<DerivativeDocument>>"
+                              FROM derivatives d WHERE d.user_id = f.user_id AND d.file_id = f.content_id), '[]') AS "derivatives!: Json<Vec<DerivativeDocument>>"
                 , '{}'::text[] AS "truncated_fields!"
              FROM user_files f
              JOIN user_storage s ON s.user_id = f.user_id
@@ -218,26 +218,27 @@ pub struct NewFile {
     pub duration_seconds: Option<f64>,
     /// Whether browsers need a derivative to play it; `None` when nobody has looked.
     pub needs_playback: Option<bool>,
-    /// What a scan has found of the same bytes under another name.
-    pub scan: Option<ScanState>,
+    /// The content that it shows, if that is there still; else its bytes are a content of its own.
+    pub content: Option<ContentId>,
     /// What the user says about it.
     pub metadata: FileMetadata,
 }
 
-/// Adds a file. Safe to repeat: a row that exists stays as it is.
+/// Adds a file. Safe to repeat: a row that exists stays as it is. Answers the content that it shows.
 ///
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn insert(ledger: &mut Ledger, file: &NewFile, scan: Option<ScanState>) -> Result<()> {
+pub async fn insert(ledger: &mut Ledger, file: &NewFile) -> Result<ContentId> {
     let metadata = &file.metadata;
-    sqlx::query!(
-        "INSERT INTO user_files (
+    let shown = sqlx::query_scalar!(
+        r#"INSERT INTO user_files (
              user_id, id, file_name, original_name, file_type, mime_type, file_size, file_path, sha256, width, height
            , duration_seconds, package_name, tags, asset_category, usage_tags, character_names, audio_category, asset_details
-           , needs_playback, scan_state)
+           , needs_playback, content_id)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
-         ON CONFLICT (user_id, id) DO NOTHING",
+         ON CONFLICT (user_id, id) DO NOTHING
+         RETURNING content_id AS "content_id!: ContentId""#,
         file.user_id.as_str(),
         file.id as FileId,
         file.file_name,
@@ -258,11 +259,25 @@ pub async fn insert(ledger: &mut Ledger, file: &NewFile, scan: Option<ScanState>
         metadata.audio_category as Option<AudioCategory>,
         Json(&metadata.details) as _,
         file.needs_playback,
-        scan as Option<ScanState>,
+        file.content as Option<ContentId>,
     )
-    .execute(&mut **ledger)
+    .fetch_optional(&mut **ledger)
     .await?;
-    Ok(())
+    match shown {
+        Some(content) => Ok(content),
+        None => content_of(ledger, file.id).await,
+    }
+}
+
+async fn content_of(ledger: &mut Ledger, id: FileId) -> Result<ContentId> {
+    let user = ledger.user().clone();
+    Ok(sqlx::query_scalar!(
+        r#"SELECT content_id AS "content_id!: ContentId" FROM user_files WHERE user_id = $1 AND id = $2"#,
+        user.as_str(),
+        id as FileId,
+    )
+    .fetch_one(&mut **ledger)
+    .await?)
 }
 
 /// Writes back what its user changed about a file. What a newer release wrote and this one cannot read stays as it is.

@@ -4,7 +4,7 @@
 
 use super::Ledger;
 use crate::error::Result;
-use crate::ids::{FileId, JobId, UserId};
+use crate::ids::{ContentId, JobId, UserId};
 use crate::model::DerivativeKind;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,17 +18,19 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "snake_case")]
 pub enum Task {
-    /// Make one derivative of a file.
+    /// Make one derivative of a content.
     Derive {
-        /// The file.
-        file: FileId,
+        /// The content, under the name that releases before contents read.
+        #[serde(rename = "file")]
+        content: ContentId,
         /// Which derivative.
         kind: DerivativeKind,
     },
-    /// Scan a new file for viruses.
+    /// Scan a new content for viruses.
     Scan {
-        /// The file.
-        file: FileId,
+        /// The content, under the name that releases before contents read.
+        #[serde(rename = "file")]
+        content: ContentId,
     },
     /// Remove blobs whose rows are gone. Until it is done, this job is the row that names them.
     RemoveBlobs {
@@ -233,12 +235,12 @@ pub async fn give_back(conn: &mut PgConnection, job: &ClaimedJob) -> Result<()> 
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn cancel_derive(ledger: &mut Ledger, file: FileId, kind: DerivativeKind) -> Result<u64> {
+pub async fn cancel_derive(ledger: &mut Ledger, content: ContentId, kind: DerivativeKind) -> Result<u64> {
     let done = sqlx::query!(
         "DELETE FROM jobs
           WHERE task ->> 'task' = 'derive' AND task ->> 'file' = $2 AND task ->> 'kind' = $3 AND user_id = $1",
         ledger.user().as_str(),
-        file.to_string(),
+        content.to_string(),
         kind.as_str(),
     )
     .execute(&mut **ledger)

@@ -5,7 +5,7 @@
 use super::derivatives;
 use super::files::FileRow;
 use crate::error::Result;
-use crate::ids::{FileId, UserId};
+use crate::ids::{ContentId, FileId, UserId};
 use crate::model::{AssetCategory, AudioCategory, File, FileType};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
@@ -263,10 +263,10 @@ pub async fn page(conn: &mut PgConnection, user: &UserId, request: &Request) -> 
 
 /// A query of its own, because a subquery in every row of a page cost as much as the rest of the listing.
 async fn put_derivatives(conn: &mut PgConnection, user: &UserId, files: &mut [File]) -> Result<()> {
-    let ids: Vec<FileId> = files.iter().map(|file| file.id).collect();
-    let mut found = derivatives::of_files(conn, user, &ids).await?;
+    let ids: Vec<ContentId> = files.iter().map(|file| file.content_id).collect();
+    let found = derivatives::of_contents(conn, user, &ids).await?;
     for file in files {
-        file.derivatives = found.remove(&file.id).unwrap_or_default();
+        file.derivatives = found.get(&file.content_id).cloned().unwrap_or_default();
     }
     Ok(())
 }
@@ -302,7 +302,7 @@ fn select(user: &UserId, request: &Request) -> QueryBuilder<Postgres> {
 
 fn push_select(query: &mut QueryBuilder<Postgres>, user: &UserId, request: &Request) {
     query.push(
-        "SELECT f.id, f.user_id, f.file_name, f.original_name, f.file_type, f.mime_type, f.file_size, f.file_path, f.sha256
+        "SELECT f.id, f.user_id, f.content_id, f.file_name, f.original_name, f.file_type, f.mime_type, f.file_size, f.file_path, f.sha256
               , f.width, f.height, f.duration_seconds, f.needs_playback, f.scan_state, f.thumbhash, f.package_name, f.tags, f.is_favorite, f.asset_category, f.usage_tags
               , f.character_names, f.audio_category, f.upload_date, f.created_at, f.updated_at, f.deleted_at
               , f.url_epoch, (SELECT s.url_epoch FROM user_storage s WHERE s.user_id = ",

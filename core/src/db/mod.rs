@@ -5,6 +5,7 @@
 
 pub mod adopted;
 pub mod audit;
+pub mod contents;
 pub mod derivatives;
 pub mod evictions;
 mod failure;
@@ -198,7 +199,7 @@ impl Db {
         Ok(conn)
     }
 
-    /// Brings the schema up to date and answers its version. Safe to repeat and to run from several processes.
+    /// Brings the schema up to date, and older rows with it, and answers its version. Safe to repeat and to run from several processes.
     ///
     /// # Errors
     /// When Postgres does not answer or the schema is from a newer release.
@@ -215,6 +216,8 @@ impl Db {
         }
         let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
         migrator.set_locking(false).run(&mut *conn).await?;
+        drop(conn);
+        contents::fill(self).await?;
         Ok(MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0))
     }
 

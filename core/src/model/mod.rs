@@ -24,7 +24,7 @@ use std::fmt;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::ids::{FileId, UserId};
+use crate::ids::{ContentId, FileId, UserId};
 
 /// A number of bytes. Never negative, never above `i64::MAX`, because Postgres counts in `bigint`.
 #[derive(
@@ -168,6 +168,8 @@ pub struct File {
     pub id: FileId,
     /// Its owner.
     pub user_id: UserId,
+    /// The content that it shows, alone or with other files.
+    pub content_id: ContentId,
     /// Its name on the volume, unique.
     pub file_name: String,
     /// Its name as the user knows it.

@@ -292,9 +292,9 @@ async fn commit(app: &App, record: &Record, upload: Option<UploadId>, new: &NewF
             reason: "The janitor cancelled the file's upload meanwhile".to_owned(),
         });
     }
-    adopted::insert(&mut ledger, new, &record.past).await?;
+    let content = adopted::insert(&mut ledger, new, &record.past).await?;
     if record.past.deleted_at.is_none() {
-        derivative::queue(&mut ledger, new.id, &new.mime_type, new.needs_playback).await?;
+        derivative::queue(&mut ledger, content, &new.mime_type, new.needs_playback).await?;
     }
     ledger.commit().await
 }

@@ -1,51 +1,76 @@
-//! Size and length of videos and audio files that their headers did not tell at the upload: asked of ffprobe, by the worker.
+//! Stored contents, as those see them who make something of them, and what their headers did not tell at the upload:
+//! size and length of videos and audio, asked of ffprobe by the worker.
 //! Never changes what is known already.
 
 use crate::app::App;
-use crate::db::{self, retrying};
-use crate::error::Result;
-use crate::ids::{FileId, UserId};
+use crate::db::contents::Content;
+use crate::db::{self, Db, retrying, within};
+use crate::error::{Error, Result};
+use crate::ids::{ContentId, UserId};
 use crate::media;
-use crate::model::{BlobKey, File};
-use crate::ops::browse;
+use crate::model::BlobKey;
 
-/// Finds out what is not known about a file, if it is a video or an audio file.
-///
-/// # Crash
-/// Before the row is changed: the next one who has something to do with the file asks again.
+/// A content, whether the files that show it are in the trash or not.
 ///
 /// # Errors
-/// [`NotFound`](crate::Error::NotFound) when the file is gone; when Postgres or the volume does not answer. A file that
-/// does not tell either is none.
+/// [`Error::NotFound`]; when Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(in crate::ops) async fn complete(app: &App, user: &UserId, id: FileId) -> Result<()> {
-    let file = browse::stored(app, user, id).await?;
-    if !is_incomplete(&file) {
+pub(in crate::ops) async fn stored(app: &App, user: &UserId, id: ContentId) -> Result<Content> {
+    let found = within(async { db::contents::get(&mut *app.db.conn().await?, user, id).await }).await?;
+    found.ok_or(Error::NotFound)
+}
+
+/// Finds out what is not known about a content, if it is a video or audio.
+///
+/// # Crash
+/// Before the row is changed: the next one who has something to do with the content asks again.
+///
+/// # Errors
+/// [`Error::NotFound`] when the content is gone; when Postgres or the volume does not answer. One that does not tell
+/// either is none.
+#[tracing::instrument(level = "debug", skip_all)]
+pub(in crate::ops) async fn complete(app: &App, user: &UserId, id: ContentId) -> Result<()> {
+    let content = stored(app, user, id).await?;
+    if !is_incomplete(&content) {
         return Ok(());
     }
-    let source = app.blobs.open_blob(&BlobKey::parse(&file.file_path)?).await?;
-    match media::probe(&source, &file.mime_type, &app.media_limits).await {
+    let source = app.blobs.open_blob(&BlobKey::parse(&content.key)?).await?;
+    match media::probe(&source, &content.mime_type, &app.media_limits).await {
         Ok(facts) => {
             let pixels = |side: Option<u32>| side.and_then(|side| i32::try_from(side).ok());
             let size = pixels(facts.width).zip(pixels(facts.height));
             retrying(|| async {
                 let mut ledger = app.db.ledger(user).await?;
-                db::files::complete_facts(&mut ledger, id, size, facts.duration_seconds).await?;
+                db::contents::complete_facts(&mut ledger, id, size, facts.duration_seconds).await?;
                 ledger.commit().await
             })
             .await
         }
         Err(fault) => {
-            tracing::debug!(user.id = %user, file.id = %id, reason = fault.reason, "a file does not tell its size and length");
+            tracing::debug!(user.id = %user, content.id = %id, reason = fault.reason, "a content does not tell its size and length");
             Ok(())
         }
     }
 }
 
-fn is_incomplete(file: &File) -> bool {
-    let has_length = file.duration_seconds.is_some();
-    match file.mime_type.split_once('/') {
-        Some(("video", _)) => !has_length || file.width.is_none(),
+/// Makes a content's row agree with the files that show it; without such a file it goes.
+///
+/// # Errors
+/// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
+pub(in crate::ops) async fn mend(db: &Db, user: &UserId, id: ContentId) -> Result<()> {
+    retrying(|| async {
+        let mut ledger = db.ledger(user).await?;
+        db::contents::mend(&mut ledger, id).await?;
+        ledger.commit().await
+    })
+    .await
+}
+
+fn is_incomplete(content: &Content) -> bool {
+    let has_length = content.duration_seconds.is_some();
+    match content.mime_type.split_once('/') {
+        Some(("video", _)) => !has_length || content.width.is_none(),
         Some(("audio", _)) => !has_length,
         _ => false,
     }

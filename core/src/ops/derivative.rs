@@ -1,4 +1,4 @@
-//! What is made from a file: asked for, tried again, given up.
+//! What is made of a content: asked for, tried again, given up.
 //! Invariant: what no reader waits for has a job from the statement on that asked for it.
 //! Never makes anything itself (see `ops::thumbnail` and `ops::playback`).
 
@@ -11,51 +11,62 @@ use crate::db::derivatives::Name;
 use crate::db::jobs::Task;
 use crate::db::{self, Ledger, retrying};
 use crate::error::{Error, Result};
-use crate::ids::{FileId, UserId};
+use crate::ids::{ContentId, FileId, UserId};
 use crate::media::ThumbnailFormat;
 use crate::model::{DerivativeKind, DerivativeState, File};
 use crate::ops::{playback, thumbnail};
 
-/// The name of a derivative as everybody sees it; thumbnails in other formats are made for old clients only.
+/// The media type of a derivative as everybody sees it.
 #[must_use]
-pub fn name(user: &UserId, file: FileId, kind: DerivativeKind) -> Name<'_> {
+pub const fn mime_type(kind: DerivativeKind) -> &'static str {
     match kind.thumbnail() {
-        Some(kind) => thumbnail::Wanted { user, file, kind, format: ThumbnailFormat::WebP }.name(),
-        None => playback::name(user, file),
+        Some(_) => ThumbnailFormat::WebP.mime(),
+        None => playback::MIME_TYPE,
     }
 }
 
-/// Queues the derivatives of a new file: the thumbnail that lists show, and a video that browsers can play. They are
-/// made once the caller's transaction is committed.
+/// The name of a derivative as everybody sees it; thumbnails in other formats are made for old clients only.
+#[must_use]
+pub fn name(user: &UserId, content: ContentId, kind: DerivativeKind) -> Name<'_> {
+    match kind.thumbnail() {
+        Some(kind) => thumbnail::Wanted { user, content, kind, format: ThumbnailFormat::WebP }.name(),
+        None => playback::name(user, content),
+    }
+}
+
+/// Queues the derivatives of a new file's content that it does not have yet: the thumbnail that lists show, and a video
+/// that browsers can play. They are made once the caller's transaction is committed.
 ///
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn queue(
     ledger: &mut Ledger,
-    file: FileId,
+    content: ContentId,
     mime_type: &str,
     needs_playback: Option<bool>,
 ) -> Result<()> {
     if thumbnail::can_have(mime_type) {
-        request(ledger, file, DerivativeKind::Default).await?;
+        request(ledger, content, DerivativeKind::Default).await?;
     }
     if needs_playback == Some(true) {
-        request(ledger, file, DerivativeKind::Playback).await?;
+        request(ledger, content, DerivativeKind::Playback).await?;
     }
     Ok(())
 }
 
-/// Names a derivative's path and gives the worker its job.
-async fn request(ledger: &mut Ledger, file: FileId, kind: DerivativeKind) -> Result<()> {
+/// Names a derivative's path and gives the worker its job, unless the content has it already.
+async fn request(ledger: &mut Ledger, content: ContentId, kind: DerivativeKind) -> Result<()> {
     let user = ledger.user().clone();
-    let name = name(&user, file, kind);
+    let name = name(&user, content, kind);
     let key = match kind.thumbnail() {
         Some(_) => thumbnail::key(&name)?,
-        None => playback::new_key(&user, file)?,
+        None => playback::new_key(&user, content)?,
     };
-    db::derivatives::request(ledger, &name, &key).await?;
-    db::jobs::enqueue(ledger, &user, &Task::Derive { file, kind }).await
+    if db::derivatives::request(ledger, &name, &key).await? {
+        db::jobs::enqueue(ledger, &user, &Task::Derive { content, kind }).await?;
+    }
+    Ok(())
 }
 
 /// Lets the worker try again what failed or was cancelled; what it has not done yet stays as it is.
@@ -73,7 +84,8 @@ async fn retry_to_the_end(app: &App, user: &UserId, id: FileId, kind: Derivative
     retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
         let file = locked(&mut ledger, id).await?;
-        let mime_type = name(user, id, kind).mime_type;
+        let content = file.content_id;
+        let mime_type = mime_type(kind);
         let found = file.derivatives.iter().find(|made| made.kind == kind && made.mime_type == mime_type);
         match found.map(|made| made.state) {
             Some(DerivativeState::Ready) => {
@@ -83,13 +95,13 @@ async fn retry_to_the_end(app: &App, user: &UserId, id: FileId, kind: Derivative
             }
             Some(DerivativeState::Pending) => {}
             Some(DerivativeState::Failed) => {
-                db::derivatives::forgive(&mut ledger, id, kind).await?;
+                db::derivatives::forgive(&mut ledger, content, kind).await?;
                 // One that was given up may be kept there for an operator.
-                db::jobs::cancel_derive(&mut ledger, id, kind).await?;
-                db::jobs::enqueue(&mut ledger, user, &Task::Derive { file: id, kind }).await?;
+                db::jobs::cancel_derive(&mut ledger, content, kind).await?;
+                db::jobs::enqueue(&mut ledger, user, &Task::Derive { content, kind }).await?;
             }
             None if can_have(&file.mime_type, file.needs_playback, kind) => {
-                request(&mut ledger, id, kind).await?;
+                request(&mut ledger, content, kind).await?;
             }
             None => return Err(Error::NotFound),
         }
@@ -126,8 +138,8 @@ pub async fn cancel(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) 
 async fn cancel_to_the_end(app: &App, user: &UserId, id: FileId, kind: DerivativeKind) -> Result<File> {
     retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
-        locked(&mut ledger, id).await?;
-        if !give_up(&mut ledger, id, kind).await? {
+        let content = locked(&mut ledger, id).await?.content_id;
+        if !give_up(&mut ledger, content, kind).await? {
             return Err(Error::NotFound);
         }
         let file = db::files::get(&mut ledger, user, id).await?.ok_or(Error::NotFound)?;
@@ -138,10 +150,12 @@ async fn cancel_to_the_end(app: &App, user: &UserId, id: FileId, kind: Derivativ
 }
 
 /// Removes a derivative's job and row, and has its bytes removed. `false` when there is no such row.
-async fn give_up(ledger: &mut Ledger, id: FileId, kind: DerivativeKind) -> Result<bool> {
+async fn give_up(ledger: &mut Ledger, content: ContentId, kind: DerivativeKind) -> Result<bool> {
     let user = ledger.user().clone();
-    db::jobs::cancel_derive(ledger, id, kind).await?;
-    let Some(path) = db::derivatives::remove(ledger, &name(&user, id, kind)).await? else { return Ok(false) };
+    db::jobs::cancel_derive(ledger, content, kind).await?;
+    let Some(path) = db::derivatives::remove(ledger, &name(&user, content, kind)).await? else {
+        return Ok(false);
+    };
     db::jobs::enqueue(ledger, &user, &Task::RemoveBlobs { paths: vec![path] }).await?;
     Ok(true)
 }
@@ -159,12 +173,12 @@ async fn locked(ledger: &mut Ledger, id: FileId) -> Result<File> {
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(in crate::ops) async fn renew(app: &App, user: &UserId, file: FileId, path: &str) -> Result<bool> {
+pub(in crate::ops) async fn renew(app: &App, user: &UserId, content: ContentId, path: &str) -> Result<bool> {
     retrying(|| async {
         let mut ledger = app.db.ledger(user).await?;
-        let Some(kind) = db::derivatives::renew(&mut ledger, file, path).await? else { return Ok(false) };
+        let Some(kind) = db::derivatives::renew(&mut ledger, content, path).await? else { return Ok(false) };
         if kind.thumbnail().is_none() {
-            db::jobs::enqueue(&mut ledger, user, &Task::Derive { file, kind }).await?;
+            db::jobs::enqueue(&mut ledger, user, &Task::Derive { content, kind }).await?;
         }
         ledger.commit().await?;
         Ok(true)

@@ -4,8 +4,8 @@
 
 pub mod adopt;
 pub mod browse;
+mod content;
 pub mod derivative;
-mod facts;
 pub mod janitor;
 pub mod organize;
 pub mod playback;

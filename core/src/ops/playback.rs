@@ -1,18 +1,19 @@
 //! Videos as every browser can stream them, made of videos that some cannot.
 //! Invariant: the worker that holds the job's lease makes the video, and only it records it; a cancelled video leaves
 //! no files.
-//! Never touches the file that it is made from.
+//! Never touches the content that it is made of.
 
 use crate::app::App;
 use crate::blob::Draft;
-use crate::db::derivatives::Name;
+use crate::db::contents::Content;
+use crate::db::derivatives::{Found, Name};
 use crate::db::jobs::ClaimedJob;
-use crate::db::{self, retrying};
+use crate::db::{self, retrying, within};
 use crate::error::{Error, Result, chain};
-use crate::ids::{FileId, UserId};
+use crate::ids::{ContentId, FileId, UserId};
 use crate::media::{self, Conversion, Facts, MediaError, VideoSource};
-use crate::model::{BlobKey, DerivativeKind, DerivativeState, File, Folder};
-use crate::ops::browse;
+use crate::model::{BlobKey, DerivativeKind, Folder};
+use crate::ops::content;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -23,19 +24,32 @@ const LEASE: Duration = Duration::from_secs(180);
 /// Time between two signs of life, each of which records the progress and notices a cancellation.
 const PULSE: Duration = Duration::from_secs(1);
 
-/// The name of a file's video for browsers.
+/// The media type of every video for browsers.
+pub const MIME_TYPE: &str = "video/mp4";
+
+/// The name of a content's video for browsers.
 #[must_use]
-pub fn name(user: &UserId, file: FileId) -> Name<'_> {
-    Name { user, file, kind: DerivativeKind::Playback, mime_type: "video/mp4" }
+pub fn name(user: &UserId, content: ContentId) -> Name<'_> {
+    Name { user, content, kind: DerivativeKind::Playback, mime_type: MIME_TYPE }
+}
+
+/// How far the video of a file is; `None` when there is no such file.
+///
+/// # Errors
+/// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn find(app: &App, user: &UserId, file: FileId) -> Result<Option<Found>> {
+    let wanted = (DerivativeKind::Playback, MIME_TYPE);
+    within(async { db::derivatives::find(&mut *app.db.conn().await?, (user, file), wanted).await }).await
 }
 
 /// A new place for one. No two are the same, so that removing an old video never hits its successor.
 ///
 /// # Errors
 /// Never for ids that were parsed.
-pub(in crate::ops) fn new_key(user: &UserId, file: FileId) -> Result<BlobKey> {
+pub(in crate::ops) fn new_key(user: &UserId, content: ContentId) -> Result<BlobKey> {
     let nonce = uuid::Uuid::new_v4().simple();
-    Ok(BlobKey::new(user.as_str(), Folder::Thumbnails, &format!("{file}.playback.{nonce}.mp4"))?)
+    Ok(BlobKey::new(user.as_str(), Folder::Thumbnails, &format!("{content}.playback.{nonce}.mp4"))?)
 }
 
 /// How a conversion ended.
@@ -56,22 +70,23 @@ enum Ended {
 /// writes over it.
 ///
 /// # Errors
-/// [`Error::NotFound`] when the file is gone, [`Error::Draining`] when the process stops; a failure that may pass.
+/// [`Error::NotFound`] when the content is gone, [`Error::Draining`] when the process stops; a failure that may pass.
 /// One that will not pass is recorded instead.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn make(app: &App, job: &ClaimedJob, id: FileId, stop: &CancellationToken) -> Result<()> {
+pub async fn make(app: &App, job: &ClaimedJob, id: ContentId, stop: &CancellationToken) -> Result<()> {
     let name = name(&job.user_id, id);
-    let Some((file, key)) = wanted(app, &name).await? else { return Ok(()) };
-    let source = app.blobs.open_blob(&BlobKey::parse(&file.file_path)?).await?;
+    let Some((content, key)) = wanted(app, &name).await? else { return Ok(()) };
+    let source = app.blobs.open_blob(&BlobKey::parse(&content.key)?).await?;
     let (mime, facts) = examine(app, &source).await?;
     let conversion = media::conversion(mime, &facts);
     if !record_need(app, job, &name, conversion.is_some()).await? {
         return Ok(());
     }
     let Some(conversion) = conversion else { return Ok(()) };
-    app.blobs.require_room(file.size).await?;
+    app.blobs.require_room(content.size).await?;
     let draft = app.blobs.draft().await?;
-    let video = VideoSource { file: &source, mime, duration_seconds: file.duration_seconds, hdr: facts.hdr };
+    let duration_seconds = content.duration_seconds;
+    let video = VideoSource { file: &source, mime, duration_seconds, hdr: facts.hdr };
     match convert(app, job, &name, video, conversion, &draft, stop).await {
         Ok(Ended::Converted(remark)) => keep(app, job, &name, draft, &key, remark).await,
         ended => {
@@ -89,7 +104,7 @@ async fn record_need(app: &App, job: &ClaimedJob, name: &Name<'_>, needs_playbac
         if !db::jobs::renew(&mut ledger, job, LEASE).await? {
             return Ok(false);
         }
-        db::files::set_needs_playback(&mut ledger, name.file, needs_playback).await?;
+        db::contents::set_needs_playback(&mut ledger, name.content, needs_playback).await?;
         if !needs_playback {
             db::derivatives::remove(&mut ledger, name).await?;
         }
@@ -99,15 +114,13 @@ async fn record_need(app: &App, job: &ClaimedJob, name: &Name<'_>, needs_playbac
     .await
 }
 
-/// The file and the place of its video, if that is still to be made.
-async fn wanted(app: &App, name: &Name<'_>) -> Result<Option<(File, BlobKey)>> {
-    let file = browse::stored(app, name.user, name.file).await?;
-    let mut pending = file
-        .derivatives
-        .iter()
-        .filter(|made| made.kind == name.kind && made.state == DerivativeState::Pending);
-    let Some(path) = pending.next().map(|made| made.path.clone()) else { return Ok(None) };
-    Ok(Some((file, BlobKey::parse(&path)?)))
+/// The content and the place of its video, if that is still to be made.
+async fn wanted(app: &App, name: &Name<'_>) -> Result<Option<(Content, BlobKey)>> {
+    let content = content::stored(app, name.user, name.content).await?;
+    let path =
+        within(async { db::derivatives::pending_path(&mut *app.db.conn().await?, name).await }).await?;
+    let Some(path) = path else { return Ok(None) };
+    Ok(Some((content, BlobKey::parse(&path)?)))
 }
 
 /// What the content is.

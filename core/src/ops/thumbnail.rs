@@ -1,14 +1,15 @@
-//! Thumbnails of files: each made once per size and format, by the request or worker that claims it, for all that wait.
+//! Thumbnails of contents: each made once per size and format, by the request or worker that claims it, for all that wait.
 //! Invariant: a derivative's row names its path first; `ready` means its bytes are durable.
 
 use crate::app::App;
+use crate::db::contents::Content;
 use crate::db::derivatives::{Found, Name};
 use crate::db::{self, retrying, within};
 use crate::error::{Error, Result, chain};
-use crate::ids::{FileId, UserId};
+use crate::ids::{ContentId, FileId, UserId};
 use crate::media::{self, MediaError, ThumbnailFormat};
-use crate::model::{BlobKey, ByteSize, DerivativeKind, DerivativeState, File, Folder, ThumbnailSize};
-use crate::ops::browse;
+use crate::model::{BlobKey, ByteSize, DerivativeKind, DerivativeState, Folder, ThumbnailSize};
+use crate::ops::content;
 use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -43,13 +44,13 @@ pub fn can_have(mime_type: &str) -> bool {
     ["image/", "video/", "audio/"].iter().any(|prefix| mime_type.starts_with(prefix))
 }
 
-/// One thumbnail of a file.
+/// One thumbnail of a content.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    /// The file's owner.
+    /// The content's owner.
     pub user: &'a UserId,
-    /// The file.
-    pub file: FileId,
+    /// The content.
+    pub content: ContentId,
     /// Its size.
     pub kind: ThumbnailSize,
     /// How it is coded.
@@ -61,7 +62,7 @@ impl<'a> Wanted<'a> {
     #[must_use]
     pub const fn name(&self) -> Name<'a> {
         let kind = DerivativeKind::of_thumbnail(self.kind);
-        Name { user: self.user, file: self.file, kind, mime_type: self.format.mime() }
+        Name { user: self.user, content: self.content, kind, mime_type: self.format.mime() }
     }
 }
 
@@ -71,17 +72,22 @@ impl<'a> Wanted<'a> {
 /// Never for names made by [`Wanted::name`].
 pub(in crate::ops) fn key(name: &Name<'_>) -> Result<BlobKey> {
     let extension = name.mime_type.trim_start_matches("image/");
-    let file_name = format!("{}.{}.{extension}", name.file, name.kind.as_str());
+    let file_name = format!("{}.{}.{extension}", name.content, name.kind.as_str());
     Ok(BlobKey::new(name.user.as_str(), Folder::Thumbnails, &file_name)?)
 }
 
-/// The thumbnail that `found` describes: as it is if it is ready, else made now, here or by the process
-/// that makes it already.
+/// The thumbnail of a file that `found` describes: as it is if it is ready, else made now, here or by the process that
+/// makes it already.
 ///
 /// # Errors
 /// [`Error::NotFound`] when its file is gone, [`Error::ThumbnailUnavailable`] with the reason when none can be made.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn get(app: &App, wanted: &Wanted<'_>, mut found: Found) -> Result<Thumbnail> {
+pub async fn get(
+    app: &App,
+    (user, file): (&UserId, FileId),
+    (kind, format): (ThumbnailSize, ThumbnailFormat),
+    mut found: Found,
+) -> Result<Thumbnail> {
     let deadline = Instant::now() + PATIENCE;
     let mut pause = FIRST_PAUSE;
     loop {
@@ -91,16 +97,27 @@ pub async fn get(app: &App, wanted: &Wanted<'_>, mut found: Found) -> Result<Thu
         if Instant::now() > deadline {
             return Err(Error::Unavailable { part: "thumbnail" });
         }
-        if found.is_leased || make(app, wanted).await? == Made::ByAnother {
+        let wanted = Wanted { user, content: found.content, kind, format };
+        if found.is_leased || make(app, &wanted).await? == Made::ByAnother {
             tokio::time::sleep(pause).await;
             pause = LONGEST_PAUSE.min(pause * 2);
         }
-        found = find(app, wanted).await?.ok_or(Error::NotFound)?;
+        found = find(app, (user, file), (kind, format)).await?.ok_or(Error::NotFound)?;
     }
 }
 
-async fn find(app: &App, wanted: &Wanted<'_>) -> Result<Option<Found>> {
-    within(async { db::derivatives::find(&mut *app.db.conn().await?, &wanted.name()).await }).await
+/// How far the thumbnail of a file is; `None` when there is no such file.
+///
+/// # Errors
+/// When Postgres does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn find(
+    app: &App,
+    file: (&UserId, FileId),
+    (kind, format): (ThumbnailSize, ThumbnailFormat),
+) -> Result<Option<Found>> {
+    let wanted = (DerivativeKind::of_thumbnail(kind), format.mime());
+    within(async { db::derivatives::find(&mut *app.db.conn().await?, file, wanted).await }).await
 }
 
 fn ready(found: &Found) -> Result<Option<Thumbnail>> {
@@ -131,13 +148,13 @@ pub enum Made {
 /// After 1 or 2: the lease lapses and another makes it again, under the same name.
 ///
 /// # Errors
-/// [`Error::NotFound`] when the file is gone; a failure that may pass. One that will not pass is recorded instead.
+/// [`Error::NotFound`] when the content is gone; a failure that may pass. One that will not pass is recorded instead.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn make(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
     let (owned, user) = (app.clone(), wanted.user.clone());
-    let Wanted { file, kind, format, .. } = *wanted;
+    let Wanted { content, kind, format, .. } = *wanted;
     app.outlive(async move {
-        let wanted = Wanted { user: &user, file, kind, format };
+        let wanted = Wanted { user: &user, content, kind, format };
         Box::pin(make_to_the_end(&owned, &wanted)).await
     })
     .await
@@ -145,19 +162,18 @@ pub async fn make(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
 
 async fn make_to_the_end(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
     let name = &wanted.name();
-    let file = browse::stored(app, name.user, name.file).await?;
-    if !can_have(&file.mime_type) {
+    let content = content::stored(app, name.user, name.content).await?;
+    if !can_have(&content.mime_type) {
         return Err(Error::ThumbnailUnavailable {
             reason: "files of this type have no thumbnail".to_owned(),
         });
     }
     let key = key(name)?;
     if !claim(app, name, &key).await? {
-        let found = find(app, wanted).await?.ok_or(Error::NotFound)?;
-        let is_pending = found.state == Some(DerivativeState::Pending);
-        return Ok(if is_pending { Made::ByAnother } else { Made::Settled });
+        let state = within(async { db::derivatives::state(&mut *app.db.conn().await?, name).await }).await?;
+        return Ok(if state == Some(DerivativeState::Pending) { Made::ByAnother } else { Made::Settled });
     }
-    let recorded = match draw(app, &file, wanted).await {
+    let recorded = match draw(app, &content, wanted).await {
         Ok(Ok(image)) => keep(app, name, key, image).await,
         Ok(Err(failure)) if !failure.retryable => set_failed(app, name, &failure.reason).await,
         Ok(Err(failure)) => {
@@ -200,15 +216,15 @@ async fn give_back(app: &App, name: &Name<'_>) {
         return;
     }
     let (owned, user) = (app.clone(), name.user.clone());
-    let (file, kind, mime_type) = (name.file, name.kind, name.mime_type);
+    let (content, kind, mime_type) = (name.content, name.kind, name.mime_type);
     app.detach(async move {
-        let name = Name { user: &user, file, kind, mime_type };
+        let name = Name { user: &user, content, kind, mime_type };
         for pause in GIVE_BACK_PAUSES {
             tokio::time::sleep(pause).await;
             match give_back_once(&owned, &name).await {
                 Ok(()) => return,
                 Err(error) => {
-                    tracing::warn!(error = %chain(&error), file.id = %file, "the lease of a thumbnail is still held");
+                    tracing::warn!(error = %chain(&error), content.id = %content, "the lease of a thumbnail is still held");
                 }
             }
         }
@@ -231,7 +247,7 @@ async fn keep(app: &App, name: &Name<'_>, key: BlobKey, made: media::Thumbnail) 
     let is_recorded = retrying(|| async {
         let mut ledger = app.db.ledger(name.user).await?;
         if name.kind == DerivativeKind::Default {
-            db::files::set_thumbhash(&mut ledger, name.file, thumbhash).await?;
+            db::contents::set_thumbhash(&mut ledger, name.content, thumbhash).await?;
         }
         let is_recorded = db::derivatives::set_ready(&mut ledger, name, size, None).await?;
         ledger.commit().await?;
@@ -239,7 +255,7 @@ async fn keep(app: &App, name: &Name<'_>, key: BlobKey, made: media::Thumbnail) 
     })
     .await?;
     if !is_recorded {
-        // Its file was purged meanwhile, and with it the row that named the thumbnail.
+        // Its content was purged meanwhile, and with it the row that named the thumbnail.
         app.blobs.remove(vec![key]).await?;
     }
     Ok(())
@@ -247,7 +263,7 @@ async fn keep(app: &App, name: &Name<'_>, key: BlobKey, made: media::Thumbnail) 
 
 async fn draw(
     app: &App,
-    file: &File,
+    content: &Content,
     wanted: &Wanted<'_>,
 ) -> Result<std::result::Result<media::Thumbnail, MediaError>> {
     let (frame, format) = (media::frame(wanted.kind), wanted.format);
@@ -255,14 +271,14 @@ async fn draw(
     let asked = Instant::now();
     let permit = app.decoders.clone().acquire_owned().await.map_err(|_| Error::Draining)?;
     metrics::histogram!("jam_decoder_wait_seconds").record(asked.elapsed().as_secs_f64());
-    let source = app.blobs.open_blob(&BlobKey::parse(&file.file_path)?).await?;
-    let (mime_type, limits) = (file.mime_type.clone(), app.media_limits.clone());
+    let source = app.blobs.open_blob(&BlobKey::parse(&content.key)?).await?;
+    let (mime_type, limits) = (content.mime_type.clone(), app.media_limits.clone());
     // Nobody can stop a decoder: this is never dropped before it has ended, because `make` outlives its caller.
     let making = async {
         if mime_type.starts_with("image/") {
             media::image_thumbnail(source, &mime_type, frame, format, &limits).await
         } else {
-            media::poster(source, &mime_type, file.duration_seconds, frame, format, &limits).await
+            media::poster(source, &mime_type, content.duration_seconds, frame, format, &limits).await
         }
     };
     let drawn = AssertUnwindSafe(making).catch_unwind().await;

@@ -25,12 +25,11 @@ pub const ALWAYS: i64 = 1000;
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn purge(ledger: &mut Ledger, ids: &[FileId], which: Removable) -> Result<Vec<FileId>> {
     let held = db::files::lock_removable(ledger, ids, which).await?;
-    let derived = db::derivatives::paths_of(ledger, &held).await?;
-    let removed = db::files::delete(ledger, &held, which).await?;
-    let removed_ids: Vec<FileId> = removed.iter().map(|(id, _)| *id).collect();
-    // What was made from a file that stays must stay as well.
-    let derived = derived.into_iter().filter(|(id, _)| removed_ids.contains(id));
-    let paths: Vec<String> = derived.chain(removed).map(|(_, path)| path).collect();
+    let released = db::contents::shown_only_by(ledger, &held).await?;
+    let mut paths = db::derivatives::paths_of(ledger, &released).await?;
+    let removed = db::files::delete(ledger, &held).await?;
+    let removed_ids = removed.iter().map(|(id, _)| *id).collect();
+    paths.extend(removed.into_iter().map(|(_, path)| path));
     if !paths.is_empty() {
         let user = ledger.user().clone();
         db::jobs::enqueue(ledger, &user, &Task::RemoveBlobs { paths }).await?;

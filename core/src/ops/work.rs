@@ -4,11 +4,11 @@ use crate::app::App;
 use crate::db::jobs::{ClaimedJob, DeadJob, Task};
 use crate::db::{self, Db, retrying, within};
 use crate::error::{Error, Result};
-use crate::ids::{FileId, JobId};
+use crate::ids::{ContentId, JobId};
 use crate::media::ThumbnailFormat;
 use crate::model::{BlobKey, ThumbnailSize};
 use crate::ops::thumbnail::{Made, Wanted};
-use crate::ops::{derivative, facts, playback, scan, thumbnail, trash};
+use crate::ops::{content, derivative, playback, scan, thumbnail, trash};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -94,18 +94,18 @@ async fn claim(app: &App, is_long: bool) -> Result<Option<ClaimedJob>> {
 
 async fn run(app: &App, job: &ClaimedJob, stop: &CancellationToken) -> Result<Made> {
     match &job.task {
-        Task::Derive { file, kind } => {
+        Task::Derive { content, kind } => {
             let made = match kind.thumbnail() {
-                Some(kind) => draw(app, job, *file, kind).await,
-                None => playback::make(app, job, *file, stop).await.map(|()| Made::Settled),
+                Some(kind) => draw(app, job, *content, kind).await,
+                None => playback::make(app, job, *content, stop).await.map(|()| Made::Settled),
             };
             match made {
-                // The file went while the job waited: nothing is left to do.
+                // The content went while the job waited: nothing is left to do.
                 Err(Error::NotFound | Error::ThumbnailUnavailable { .. }) => Ok(Made::Settled),
                 made => made,
             }
         }
-        Task::Scan { file } => match scan::run(app, &job.user_id, *file).await {
+        Task::Scan { content } => match scan::run(app, &job.user_id, *content).await {
             Err(Error::NotFound) => Ok(Made::Settled),
             scanned => scanned.map(|()| Made::Settled),
         },
@@ -124,19 +124,19 @@ async fn run(app: &App, job: &ClaimedJob, stop: &CancellationToken) -> Result<Ma
     }
 }
 
-/// The first look at a file after its upload also finds out what its headers did not tell.
-async fn draw(app: &App, job: &ClaimedJob, file: FileId, kind: ThumbnailSize) -> Result<Made> {
-    facts::complete(app, &job.user_id, file).await?;
+/// The first look at a content after its upload also finds out what its headers did not tell.
+async fn draw(app: &App, job: &ClaimedJob, content: ContentId, kind: ThumbnailSize) -> Result<Made> {
+    content::complete(app, &job.user_id, content).await?;
     let format = ThumbnailFormat::WebP;
-    thumbnail::make(app, &Wanted { user: &job.user_id, file, kind, format }).await
+    thumbnail::make(app, &Wanted { user: &job.user_id, content, kind, format }).await
 }
 
 /// The last attempt failed: the file's owner sees why, and the job stays for an operator.
 async fn set_aside(app: &App, job: &ClaimedJob, reason: &str) -> Result<()> {
     retrying(|| async {
         let mut ledger = app.db.ledger(&job.user_id).await?;
-        if let Task::Derive { file, kind } = &job.task {
-            let name = derivative::name(&job.user_id, *file, *kind);
+        if let Task::Derive { content, kind } = &job.task {
+            let name = derivative::name(&job.user_id, *content, *kind);
             db::derivatives::set_failed(&mut ledger, &name, "it could not be made in three attempts").await?;
         }
         db::jobs::bury(&mut ledger, job, reason).await?;
@@ -164,8 +164,8 @@ pub async fn revive(db: &Db, only: Option<JobId>) -> Result<usize> {
 async fn revive_one(db: &Db, job: &DeadJob) -> Result<bool> {
     let mut ledger = db.ledger(&job.user_id).await?;
     let is_revived = db::jobs::revive(&mut ledger, job.id).await?;
-    if let (true, Task::Derive { file, kind }) = (is_revived, &job.task) {
-        db::derivatives::forgive(&mut ledger, *file, *kind).await?;
+    if let (true, Task::Derive { content, kind }) = (is_revived, &job.task) {
+        db::derivatives::forgive(&mut ledger, *content, *kind).await?;
     }
     ledger.commit().await?;
     Ok(is_revived)

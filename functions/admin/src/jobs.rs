@@ -87,8 +87,8 @@ pub(crate) async fn jobs(output: &Output, db: &Db, options: JobsOptions) -> Resu
 
 fn about(task: &Value) -> String {
     match Task::deserialize(task) {
-        Ok(Task::Derive { file, kind }) => format!("derive {} of {file}", kind.as_str()),
-        Ok(Task::Scan { file }) => format!("scan {file}"),
+        Ok(Task::Derive { content, kind }) => format!("derive {} of {content}", kind.as_str()),
+        Ok(Task::Scan { content }) => format!("scan {content}"),
         Ok(Task::RemoveBlobs { paths }) => format!("remove_blobs ({})", paths.len()),
         Ok(task @ Task::RemoveUser) => task.name().to_owned(),
         // A newer release's.

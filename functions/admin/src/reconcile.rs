@@ -114,11 +114,13 @@ impl Line {
             (false, Remedy::Recount) => "repair counts again",
             (false, Remedy::MakeAgain) => "repair lets it be made again",
             (false, Remedy::Cancel) => "repair cancels it",
+            (false, Remedy::Agree) => "repair makes its row agree with its files",
             (true, Remedy::Quarantine) => "moved to",
             (true, Remedy::Restrict) => "set",
             (true, Remedy::Recount) => "counted again",
             (true, Remedy::MakeAgain) => "will be made again",
             (true, Remedy::Cancel) => "cancelled",
+            (true, Remedy::Agree) => "agrees with its files now",
         };
         match &self.moved_to {
             Some(place) => format!("{remedy} {place}"),

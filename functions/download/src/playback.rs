@@ -3,7 +3,6 @@
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use jam_core::app::App;
-use jam_core::db;
 use jam_core::edge::{BlobResponse, Validators, disposition};
 use jam_core::ids::{FileId, UserId};
 use jam_core::model::{BlobKey, ByteSize, DerivativeState, FileName, UrlEpochs};
@@ -23,8 +22,7 @@ pub(crate) struct Playback {
 impl Playback {
     /// The video of a file outside the trash, once it is made.
     pub(crate) async fn find(app: &App, user: &UserId, id: FileId) -> Result<Self> {
-        let name = ops::playback::name(user, id);
-        let found = db::derivatives::find(&mut *app.db.conn().await?, &name).await?;
+        let found = ops::playback::find(app, user, id).await?;
         let found = found.filter(|found| !found.is_trashed).ok_or(Error::NotFound)?;
         match (found.state, found.path, found.size, found.updated_at) {
             (Some(DerivativeState::Ready), Some(path), Some(size), Some(made_at)) => {
@@ -47,7 +45,7 @@ impl Playback {
             validators: Validators { etag: format!("\"{name}\""), last_modified: self.made_at },
             key: self.key,
             size: self.size,
-            mime_type: "video/mp4".to_owned(),
+            mime_type: ops::playback::MIME_TYPE.to_owned(),
             disposition: disposition::inline(&FileName::sanitize("playback.mp4")),
             cache_control,
         };

@@ -90,8 +90,7 @@ fn conflict(reason: &str) -> Error {
 
 /// Whether there is a video for browsers.
 async fn has_playback(app: &App, user: &UserId, id: FileId) -> Result<bool> {
-    let name = ops::playback::name(user, id);
-    let found = db::derivatives::find(&mut *app.db.conn().await?, &name).await?;
+    let found = ops::playback::find(app, user, id).await?;
     Ok(found.is_some_and(|found| found.state == Some(DerivativeState::Ready)))
 }
 

@@ -7,12 +7,12 @@ use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::Response;
 use jam_core::app::App;
 use jam_core::auth::Variant;
-use jam_core::db;
 use jam_core::db::derivatives::Found;
 use jam_core::edge::{BlobResponse, Params, ReadableFile, SignedBy, Validators, disposition};
+use jam_core::ids::{FileId, UserId};
 use jam_core::media::ThumbnailFormat;
 use jam_core::model::{FileName, ThumbnailSize};
-use jam_core::ops::thumbnail::{self, Wanted};
+use jam_core::ops::thumbnail;
 use jam_core::{Error, Result};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -41,9 +41,9 @@ async fn thumbnail(
 ) -> Result<Response> {
     let size = params.parsed("size", "small, medium or large", ThumbnailSize::parse)?;
     let kind = size.unwrap_or(ThumbnailSize::Default);
-    let wanted = Wanted { user: &owner, file: id, kind, format: format(&headers) };
-    let found = find(&app, &wanted).await?;
-    send(&app, &wanted, found, PRIVATE.to_owned(), &method, &headers).await
+    let (file, wanted) = ((&owner, id), (kind, format(&headers)));
+    let found = find(&app, file, wanted).await?;
+    send(&app, file, wanted, found, PRIVATE.to_owned(), &method, &headers).await
 }
 
 /// A thumbnail by a signed URL; the variant is `thumbnail`, `thumbnail-small`, `thumbnail-medium` or `thumbnail-large`.
@@ -60,33 +60,34 @@ async fn thumbnail_signed(
     headers: HeaderMap,
 ) -> Result<Response> {
     let Variant::Thumbnail(kind) = signed.variant else { return Err(Error::NotFound) };
-    let wanted = Wanted { user: &signed.user, file: signed.file, kind, format: format(&headers) };
-    let found = find(&app, &wanted).await?;
+    let (file, wanted) = ((&signed.user, signed.file), (kind, format(&headers)));
+    let found = find(&app, file, wanted).await?;
     if found.url_epochs != signed.epochs {
         return Err(Error::NotFound);
     }
     let max_age = (signed.expires_at - app.clock.now()).whole_seconds().max(0);
     let cache_control = format!("private, max-age={max_age}, immutable");
-    send(&app, &wanted, found, cache_control, &method, &headers).await
+    send(&app, file, wanted, found, cache_control, &method, &headers).await
 }
 
-async fn find(app: &App, wanted: &Wanted<'_>) -> Result<Found> {
-    let found = db::derivatives::find(&mut *app.db.conn().await?, &wanted.name()).await?;
+async fn find(app: &App, file: (&UserId, FileId), wanted: (ThumbnailSize, ThumbnailFormat)) -> Result<Found> {
+    let found = thumbnail::find(app, file, wanted).await?;
     found.filter(|found| !found.is_trashed).ok_or(Error::NotFound)
 }
 
 async fn send(
     app: &App,
-    wanted: &Wanted<'_>,
+    file: (&UserId, FileId),
+    (kind, format): (ThumbnailSize, ThumbnailFormat),
     found: Found,
     cache_control: String,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response> {
-    let Wanted { file: id, kind, format, .. } = wanted;
-    let made = thumbnail::get(app, wanted, found).await?;
+    let content = found.content;
+    let made = thumbnail::get(app, file, (kind, format), found).await?;
     let made_micros = made.made_at.unix_timestamp_nanos() / 1000;
-    let etag = format!("\"{id}-{}-{}-{made_micros}\"", kind.as_str(), format.mime());
+    let etag = format!("\"{content}-{}-{}-{made_micros}\"", kind.as_str(), format.mime());
     let response = BlobResponse {
         key: made.key,
         size: made.size,

@@ -169,7 +169,7 @@ fn sql_is_only_in_the_store() {
 fn touches_files(sql: &str) -> bool {
     let words: Vec<&str> =
         sql.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|w| !w.is_empty()).collect();
-    let is_theirs = |table: &str| matches!(table, "user_files" | "derivatives");
+    let is_theirs = |table: &str| matches!(table, "user_files" | "contents" | "derivatives");
     let changes = words.windows(3).any(|three| match three {
         ["UPDATE", table, _] => is_theirs(table),
         ["INSERT" | "DELETE", "INTO" | "FROM", table] => is_theirs(table),

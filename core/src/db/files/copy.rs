@@ -1,9 +1,9 @@
-//! A second row for the bytes of a file.
+//! A second file of a content.
 
 use super::super::Ledger;
 use crate::error::Result;
-use crate::ids::FileId;
-use crate::model::{FileName, ScanState};
+use crate::ids::{ContentId, FileId};
+use crate::model::FileName;
 
 /// A file that is made of another one's row.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Copy {
 /// What decides which derivatives a copy gets.
 #[derive(Debug, Clone)]
 pub struct Copied {
+    /// The content that both show.
+    pub content: ContentId,
     /// Its media type.
     pub mime_type: String,
     /// Whether browsers need another form of it; `None` when nobody looked yet.
@@ -36,26 +38,25 @@ pub struct Copied {
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn copy(ledger: &mut Ledger, copy: &Copy, scan: Option<ScanState>) -> Result<Option<Copied>> {
+pub async fn copy(ledger: &mut Ledger, copy: &Copy) -> Result<Option<Copied>> {
     let copied = sqlx::query_as!(
         Copied,
-        "INSERT INTO user_files
+        r#"INSERT INTO user_files
          SELECT made.*
            FROM user_files f
               , jsonb_populate_record(f, jsonb_build_object(
                     'id', $3::uuid, 'file_name', $4::text, 'file_path', $5::text
-                  , 'original_name', coalesce($6::text, f.original_name), 'scan_state', coalesce($7::text, f.scan_state)
+                  , 'original_name', coalesce($6::text, f.original_name)
                   , 'is_favorite', false, 'url_epoch', 0
                   , 'upload_date', now(), 'created_at', now(), 'updated_at', now())) made
           WHERE f.user_id = $1 AND f.id = $2 AND f.deleted_at IS NULL
-         RETURNING mime_type, needs_playback",
+         RETURNING content_id AS "content!: ContentId", mime_type, needs_playback"#,
         ledger.user().as_str(),
         copy.of as FileId,
         copy.id as FileId,
         copy.file_name,
         copy.file_path,
         copy.original_name.as_ref().map(FileName::as_str),
-        scan as Option<ScanState>,
     )
     .fetch_optional(&mut **ledger)
     .await?;

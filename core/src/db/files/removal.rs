@@ -1,5 +1,5 @@
 //! Removing files for good.
-//! Invariant: what made somebody decide is asked again by the statement that removes, of each row under its lock.
+//! Invariant: what made somebody decide is asked again by the statement that locks each row, and only locked rows go.
 
 use super::super::Ledger;
 use super::uuids;
@@ -52,23 +52,17 @@ pub async fn lock_removable(ledger: &mut Ledger, ids: &[FileId], which: Removabl
     .await?)
 }
 
-/// Removes rows for good that may be removed still. Answers the removed files with the paths of their bytes;
-/// derivatives go with them, so their paths must be read first.
+/// Removes the rows that [`lock_removable`] took in the same transaction. Answers the removed files with the paths of
+/// their bytes. Contents that no other file shows go with them, and their derivatives, so those paths must be read first.
 ///
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn delete(ledger: &mut Ledger, ids: &[FileId], which: Removable) -> Result<Vec<(FileId, String)>> {
+pub async fn delete(ledger: &mut Ledger, ids: &[FileId]) -> Result<Vec<(FileId, String)>> {
     let rows = sqlx::query!(
-        r#"DELETE FROM user_files
-            WHERE user_id = $1 AND id = ANY($2)
-              AND (NOT $3 OR deleted_at IS NOT NULL)
-              AND ($4::double precision IS NULL OR deleted_at <= now() - make_interval(secs => $4))
-        RETURNING id AS "id: FileId", file_path"#,
+        r#"DELETE FROM user_files WHERE user_id = $1 AND id = ANY($2) RETURNING id AS "id: FileId", file_path"#,
         ledger.user().as_str(),
         &uuids(ids),
-        which != Removable::Any,
-        which.seconds_in_trash(),
     )
     .fetch_all(&mut **ledger)
     .await?;

@@ -1,20 +1,20 @@
 //! Having derivatives made again, or those that are missing, of one user or of all: for an operator.
-//! Invariant: each page of files is whole or has not happened; with the same scope another run goes on where one
+//! Invariant: each page of contents is whole or has not happened; with the same scope another run goes on where one
 //! stopped.
 
-use super::{can_have, give_up, name, request};
+use super::{can_have, give_up, mime_type, name, request};
 use crate::db::derivatives::Candidate;
 use crate::db::jobs::Task;
 use crate::db::{self, Db, Ledger, retrying};
 use crate::error::{Error, Result};
-use crate::ids::{FileId, UserId};
+use crate::ids::UserId;
 use crate::model::{DerivativeKind, DerivativeState};
 use serde::Serialize;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-/// Files looked at in one transaction.
-const FILES: i64 = 200;
+/// Contents looked at in one transaction.
+const CONTENTS: i64 = 200;
 /// Users looked at in one query.
 const USERS: i64 = 1000;
 
@@ -38,7 +38,7 @@ pub struct Tally {
     /// Files to look at, as far as the ledger tells.
     #[serde(skip)]
     pub files_expected: u64,
-    /// Files looked at, once for each kind.
+    /// Files looked at, once for each kind; those of one content count once.
     pub files: u64,
     /// Jobs given to the worker.
     pub queued: u64,
@@ -101,10 +101,10 @@ async fn of_user(
 ) -> Result<()> {
     let mut after = None;
     while !stop.is_cancelled() {
-        let which = (kind, name(user, FileId::default(), kind).mime_type);
+        let which = (kind, mime_type(kind));
         let (page, queued) = retrying(|| async {
             let mut ledger = db.ledger(user).await?;
-            let page = db::derivatives::candidates(&mut ledger, user, which, after, FILES).await?;
+            let page = db::derivatives::candidates(&mut ledger, user, which, after, CONTENTS).await?;
             let mut queued = 0;
             for candidate in page.iter().filter(|candidate| is_due(candidate, scope, kind)) {
                 make_again(&mut ledger, user, candidate, kind).await?;
@@ -116,7 +116,7 @@ async fn of_user(
         .await?;
         count(page.len() as u64, queued);
         match page.last() {
-            Some(last) if page.len() as i64 == FILES => after = Some(last.file),
+            Some(last) if page.len() as i64 == CONTENTS => after = Some(last.content),
             _ => return Ok(()),
         }
     }
@@ -132,7 +132,7 @@ fn is_due(candidate: &Candidate, scope: &Scope, kind: DerivativeKind) -> bool {
         Some(DerivativeState::Failed) => is_old,
         None => true,
     };
-    is_wanted && can_have(&candidate.file_type, candidate.needs_playback, kind)
+    is_wanted && can_have(&candidate.mime_type, candidate.needs_playback, kind)
 }
 
 async fn make_again(
@@ -141,18 +141,18 @@ async fn make_again(
     candidate: &Candidate,
     kind: DerivativeKind,
 ) -> Result<()> {
-    let file = candidate.file;
+    let content = candidate.content;
     match (kind.thumbnail(), candidate.state) {
-        (_, None) => request(ledger, file, kind).await,
+        (_, None) => request(ledger, content, kind).await,
         // A thumbnail is replaced in its place.
         (Some(_), Some(_)) => {
-            db::derivatives::reset(ledger, &name(user, file, kind)).await?;
-            db::jobs::cancel_derive(ledger, file, kind).await?;
-            db::jobs::enqueue(ledger, user, &Task::Derive { file, kind }).await
+            db::derivatives::reset(ledger, &name(user, content, kind)).await?;
+            db::jobs::cancel_derive(ledger, content, kind).await?;
+            db::jobs::enqueue(ledger, user, &Task::Derive { content, kind }).await
         }
         (None, Some(_)) => {
-            give_up(ledger, file, kind).await?;
-            request(ledger, file, kind).await
+            give_up(ledger, content, kind).await?;
+            request(ledger, content, kind).await
         }
     }
 }

@@ -2,7 +2,7 @@
 //! Never decides whether something is found.
 
 use crate::blob::Place;
-use crate::ids::{FileId, UploadId, UserId};
+use crate::ids::{ContentId, FileId, UploadId, UserId};
 use crate::model::{ByteSize, Sha256Digest};
 use serde::Serialize;
 use std::fmt;
@@ -46,7 +46,9 @@ pub enum Finding {
     /// Something on the volume that no row names.
     Orphan { user_id: UserId, path: String, found_bytes: ByteSize },
     /// A derivative that is not there, or not as it was made.
-    MissingDerivative { user_id: UserId, file_id: FileId, path: String, reason: String },
+    MissingDerivative { user_id: UserId, content_id: ContentId, path: String, reason: String },
+    /// A content's row that does not agree with the files that show it.
+    WrongContent { user_id: UserId, content_id: ContentId, reason: String },
     /// A resumable upload with fewer bytes than were acknowledged.
     TornUpload {
         user_id: UserId,
@@ -71,6 +73,8 @@ pub enum Remedy {
     Recount,
     /// Lets it be made again.
     MakeAgain,
+    /// Makes the row agree with the first file that shows it.
+    Agree,
     /// Cancels it: its client starts again.
     Cancel,
     /// Nothing: the bytes must come from a backup.
@@ -102,6 +106,7 @@ impl Finding {
             Self::WrongMode { .. } => "wrongMode",
             Self::Orphan { .. } => "orphan",
             Self::MissingDerivative { .. } => "missingDerivative",
+            Self::WrongContent { .. } => "wrongContent",
             Self::TornUpload { .. } => "tornUpload",
             Self::CounterDrift { .. } => "counterDrift",
         }
@@ -118,6 +123,7 @@ impl Finding {
             Self::WrongMode { .. } => Remedy::Restrict,
             Self::Orphan { .. } => Remedy::Quarantine,
             Self::MissingDerivative { .. } => Remedy::MakeAgain,
+            Self::WrongContent { .. } => Remedy::Agree,
             Self::TornUpload { .. } => Remedy::Cancel,
             Self::CounterDrift { .. } => Remedy::Recount,
         }
@@ -144,6 +150,7 @@ impl fmt::Display for Finding {
                 write!(f, "{path}: no row names it, {found_bytes} bytes")
             }
             Self::MissingDerivative { path, reason, .. } => write!(f, "{path}: {reason}"),
+            Self::WrongContent { content_id, reason, .. } => write!(f, "content {content_id}: {reason}"),
             Self::TornUpload { path, expected_bytes, found_bytes, .. } => {
                 write!(f, "{path}: {expected_bytes} bytes were acknowledged, {found_bytes} are there")
             }

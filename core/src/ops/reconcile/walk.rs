@@ -9,9 +9,9 @@ use crate::db;
 use crate::db::audit::{self, StoredDerivative, StoredFile};
 use crate::db::uploads::Reason;
 use crate::error::{Error, Result};
-use crate::ids::{FileId, UserId};
+use crate::ids::{ContentId, FileId, UserId};
 use crate::model::{BlobKey, ByteSize, Folder};
-use crate::ops::{derivative, upload};
+use crate::ops::{content, derivative, upload};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -85,6 +85,7 @@ impl<'a> Walk<'a> {
                 self.settle(finding).await?;
             }
         }
+        self.contents(user).await?;
         self.files(user).await?;
         self.uploads(user).await?;
         self.counters(user).await?;
@@ -140,6 +141,16 @@ impl<'a> Walk<'a> {
         self.app.clock.now() - stat.changed_at < DRAWING
     }
 
+    /// Contents against the files that show them. One statement looks at both, so there is nothing to confirm.
+    async fn contents(&mut self, user: &UserId) -> Result<()> {
+        let wrong = audit::wrong_contents(&mut *self.app.db.unhurried().await?, user, PAGE).await?;
+        for audit::WrongContent { id, reason } in wrong {
+            let finding = Finding::WrongContent { user_id: user.clone(), content_id: id, reason };
+            self.settle(finding).await?;
+        }
+        Ok(())
+    }
+
     /// A user's rows, page by page.
     async fn files(&mut self, user: &UserId) -> Result<()> {
         let mut after = None;
@@ -155,8 +166,8 @@ impl<'a> Walk<'a> {
                 (self.watch)(Event::Progress(self.tally));
             }
             self.confirm(user, suspicions).await?;
-            let ids: Vec<FileId> = page.iter().map(|file| file.id).collect();
-            self.derivatives(user, &ids).await?;
+            let contents: Vec<ContentId> = page.iter().filter_map(|file| file.first_of).collect();
+            self.derivatives(user, &contents).await?;
         }
     }
 
@@ -218,9 +229,9 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Derivatives of files.
-    async fn derivatives(&mut self, user: &UserId, files: &[FileId]) -> Result<()> {
-        let before = audit::derivatives(&mut *self.app.db.conn().await?, user, files).await?;
+    /// Derivatives of contents.
+    async fn derivatives(&mut self, user: &UserId, contents: &[ContentId]) -> Result<()> {
+        let before = audit::derivatives(&mut *self.app.db.conn().await?, user, contents).await?;
         let mut suspicions = Vec::new();
         for derivative in before {
             let findings = self.look_at_derivative(user, &derivative).await?;
@@ -230,7 +241,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         self.app.blobs.check().await?;
-        let ids: Vec<FileId> = suspicions.iter().map(|(derivative, _)| derivative.file_id).collect();
+        let ids: Vec<ContentId> = suspicions.iter().map(|(derivative, _)| derivative.content_id).collect();
         let after = audit::derivatives(&mut *self.app.db.conn().await?, user, &ids).await?;
         for (derivative, finding) in suspicions {
             if after.contains(&derivative) {
@@ -259,8 +270,8 @@ impl<'a> Walk<'a> {
                 return Ok(Finding::of_file_mode(user, path, stat.mode, expected).into_iter().collect());
             }
         };
-        let (user_id, file_id, path) = (user.clone(), derivative.file_id, path.clone());
-        Ok(vec![Finding::MissingDerivative { user_id, file_id, path, reason }])
+        let (user_id, content_id, path) = (user.clone(), derivative.content_id, path.clone());
+        Ok(vec![Finding::MissingDerivative { user_id, content_id, path, reason }])
     }
 
     /// Resumable uploads: their bytes only grow, and their rows follow.
@@ -317,8 +328,12 @@ impl<'a> Walk<'a> {
     async fn remedy(&mut self, finding: &Finding) -> Result<Outcome> {
         let is_mended = match finding {
             Finding::WrongMode { path, .. } => self.app.blobs.volume().restrict(path).await?,
-            Finding::MissingDerivative { user_id, file_id, path, .. } => {
-                derivative::renew(self.app, user_id, *file_id, path).await?
+            Finding::MissingDerivative { user_id, content_id, path, .. } => {
+                derivative::renew(self.app, user_id, *content_id, path).await?
+            }
+            Finding::WrongContent { user_id, content_id, .. } => {
+                content::mend(&self.app.db, user_id, *content_id).await?;
+                true
             }
             Finding::TornUpload { user_id, upload_id, .. } => {
                 upload::cancel(self.app, user_id, *upload_id, Reason::Wanted).await?

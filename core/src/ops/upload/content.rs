@@ -6,7 +6,7 @@ use crate::db::files::NewFile;
 use crate::db::uploads::Ending;
 use crate::db::{self, Ledger};
 use crate::error::{Error, Result};
-use crate::ids::{FileId, UploadId, UserId};
+use crate::ids::{ContentId, FileId, UploadId, UserId};
 use crate::media::{self, Class, Facts, Sniffed};
 use crate::model::{BlobKey, ByteSize, File, FileMetadata, FileName, FileType, Folder, Sha256Digest};
 use crate::ops::{derivative, scan};
@@ -50,7 +50,7 @@ impl Content {
                 .duration_seconds
                 .filter(|seconds| seconds.is_finite() && *seconds >= 0.0),
             needs_playback: Some(needs_playback),
-            scan: None,
+            content: None,
             metadata,
         }
     }
@@ -78,9 +78,8 @@ pub(super) async fn record(app: &App, ledger: &mut Ledger, upload: UploadId, fil
     if !end(app, ledger, upload).await? {
         return Ok(false);
     }
-    // What is scanned anew says more than an older scan, and no scan less.
-    db::files::insert(ledger, file, scan::initial(app).or(file.scan)).await?;
-    queue(app, ledger, file.id, &file.mime_type, file.needs_playback).await?;
+    let content = db::files::insert(ledger, file).await?;
+    queue(app, ledger, content, &file.mime_type, file.needs_playback).await?;
     Ok(true)
 }
 
@@ -102,7 +101,7 @@ pub(super) async fn end(app: &App, ledger: &mut Ledger, upload: UploadId) -> Res
     Ok(true)
 }
 
-/// Queues what is made from a new file, and its scan.
+/// Queues what is made of a new file's content, and its scan.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -110,12 +109,12 @@ pub(super) async fn end(app: &App, ledger: &mut Ledger, upload: UploadId) -> Res
 pub(super) async fn queue(
     app: &App,
     ledger: &mut Ledger,
-    file: FileId,
+    content: ContentId,
     mime_type: &str,
     needs_playback: Option<bool>,
 ) -> Result<()> {
-    derivative::queue(ledger, file, mime_type, needs_playback).await?;
-    scan::queue(app, ledger, file).await
+    derivative::queue(ledger, content, mime_type, needs_playback).await?;
+    scan::queue(app, ledger, content).await
 }
 
 /// The same for a resumable upload, which remembers its file, in a transaction of its own.
@@ -164,7 +163,7 @@ pub(super) fn final_key(
     Ok(BlobKey::new(user.as_str(), Folder::Files(file_type), &format!("{file}.{}", sniffed.extension))?)
 }
 
-/// Name and path of a file that shares the bytes of a stored one.
+/// Name and path of a file that shows the content of a stored one.
 pub(super) fn key_beside(stored: &File, file: FileId, file_type: FileType) -> Result<(String, BlobKey)> {
     let extension = stored.file_name.rsplit_once('.').map_or("bin", |(_, extension)| extension);
     let file_name = format!("{file}.{extension}");

@@ -1,4 +1,4 @@
-//! Copies of stored files: a second name for the same bytes, and a row of its own that counts in full, as an upload's.
+//! Copies of stored files: one more file of the same content, which counts in full, as an upload's.
 //! Invariant: a row names the new path before anything is there, so that a copy that breaks off leaves nothing.
 //! Never reads a byte.
 
@@ -10,7 +10,7 @@ use crate::db::{self, retrying};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::model::{BlobKey, File, FileName};
-use crate::ops::{browse, scan};
+use crate::ops::browse;
 
 /// Makes a second file of one outside the trash, also when the client hangs up: 1 reserve its bytes and name its path,
 /// 2 link the stored bytes to it, 3 in one transaction end the reservation, add the file as the source then is, and queue
@@ -91,8 +91,8 @@ async fn record(app: &App, held: &Held, copy: &Copy) -> Result<Option<File>> {
     if !content::end(app, &mut ledger, held.id).await? {
         return Ok(None);
     }
-    let copied = db::files::copy(&mut ledger, copy, scan::initial(app)).await?.ok_or(Error::NotFound)?;
-    content::queue(app, &mut ledger, copy.id, &copied.mime_type, copied.needs_playback).await?;
+    let copied = db::files::copy(&mut ledger, copy).await?.ok_or(Error::NotFound)?;
+    content::queue(app, &mut ledger, copied.content, &copied.mime_type, copied.needs_playback).await?;
     let file = db::files::get(&mut ledger, &held.user, copy.id).await?.ok_or(Error::NotFound)?;
     ledger.commit().await?;
     Ok(Some(file))

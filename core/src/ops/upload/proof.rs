@@ -137,7 +137,7 @@ async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, stor
         height: stored.height,
         duration_seconds: stored.duration_seconds,
         needs_playback: stored.needs_playback,
-        scan: stored.scan,
+        content: Some(stored.content_id),
         metadata: session.metadata.clone(),
     };
     retrying(|| record_session(app, id, &file)).await?;

@@ -133,6 +133,34 @@ async fn a_missing_thumbnail_is_reported(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_content_that_does_not_agree_with_its_files_is_found_and_repaired(pool: PgPool) {
+    let jam = Jam::new(pool).await;
+    jam.store("user_a", "a.png", PNG).await;
+    while work::run_next(&jam.app).await.unwrap() {}
+    for (broken, reason) in [
+        ("DELETE FROM contents", "it has no row"),
+        ("UPDATE contents SET size = size + 1", "a file says another size or digest"),
+        (
+            "UPDATE contents SET key = 'user_a/images/none.png'",
+            "its bytes are at the path of no file that shows it",
+        ),
+        (
+            "INSERT INTO contents SELECT made.* FROM contents c
+              , jsonb_populate_record(c, jsonb_build_object('id', gen_random_uuid())) made",
+            "no file shows it",
+        ),
+    ] {
+        jam.execute(broken).await;
+        let answer = jam.admin(&["check", "--json"]).await;
+        let findings = answer.json()["findings"].clone();
+        assert_eq!((&findings[0]["kind"], &findings[0]["reason"]), (&"wrongContent".into(), &reason.into()));
+        assert_eq!((findings.as_array().unwrap().len(), answer.code), (1, 1), "{reason}");
+        assert_eq!(jam.admin(&["repair"]).await.code, 0, "{reason}");
+        assert_eq!(jam.admin(&["check", "--read-data"]).await.code, 0, "{reason}");
+    }
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn every_counter_that_drifts_is_found(pool: PgPool) {
     let jam = Jam::new(pool).await;
     jam.store("user_a", "a.scene", b"scene").await;

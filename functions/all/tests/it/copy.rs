@@ -27,7 +27,7 @@ fn states(file: &Value) -> Vec<(&str, &str)> {
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
-async fn a_copy_says_what_its_source_says_and_has_its_own_derivatives(pool: PgPool) {
+async fn a_copy_says_what_its_source_says_and_has_what_is_made_of_it_at_once(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let ann = app.ann();
     let patch = json!({
@@ -47,15 +47,14 @@ async fn a_copy_says_what_its_source_says_and_has_its_own_derivatives(pool: PgPo
         let copy = copied["file"].clone();
         assert_eq!((&copied["success"], &copy["isFavorite"]), (&json!(true), &json!(false)));
         assert!(copy["uploadDate"].as_str() > source["uploadDate"].as_str());
-        let waiting: Vec<_> = kinds.iter().map(|kind| (*kind, "pending")).collect();
-        assert_eq!(states(&copy), waiting, "{name}");
+        let made: Vec<_> = kinds.iter().map(|kind| (*kind, "ready")).collect();
+        assert_eq!(states(&copy), made, "{name}");
         let (mut conn, ids) = (app.app.db.conn().await.unwrap(), [id.clone(), id_of(&copy)]);
         let differing = rows::columns_that_differ(&mut conn, &user_id(ANN), &ids).await;
         drop(conn);
         let own = ["created_at", "file_name", "file_path", "id", "is_favorite", "updated_at", "upload_date"];
         assert_eq!(differing, [&own[..], &["url_epoch"]].concat(), "{name}");
         app.run_jobs_in_queue().await;
-        let made: Vec<_> = kinds.iter().map(|kind| (*kind, "ready")).collect();
         assert_eq!(states(&ann.file(&id_of(&copy)).await), made, "{name}");
         assert_eq!(ann.file(&id).await, source, "the source is as it was");
     }

@@ -11,6 +11,7 @@ mod bodies;
 mod clients;
 mod clocks;
 mod compression;
+mod contents;
 mod contract;
 mod copy;
 mod crash_points;

@@ -203,10 +203,10 @@ async fn a_video_whose_worker_was_lost_is_recorded_by_its_successor_alone(pool: 
     let mut conn = app.app.db.conn().await.unwrap();
     let lost = jam_core::db::jobs::claim(&mut conn, true, std::time::Duration::ZERO).await.unwrap().unwrap();
     drop(conn);
-    let file = jam_core::ids::FileId::parse(&id).unwrap();
+    let content = jam_core::ids::ContentId(id.parse().unwrap());
     assert!(work::run_next_long(&app.app, &CancellationToken::new()).await.unwrap());
     let before = playback(&app, &id).await.unwrap();
-    jam_core::ops::playback::make(&app.app, &lost, file, &CancellationToken::new()).await.unwrap();
+    jam_core::ops::playback::make(&app.app, &lost, content, &CancellationToken::new()).await.unwrap();
     assert_eq!(playback(&app, &id).await.unwrap(), before);
     app.nobody().get(before["url"].as_str().unwrap()).await.expect(200);
     app.finish().await;

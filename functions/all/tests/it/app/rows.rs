@@ -58,7 +58,7 @@ pub(crate) async fn columns_that_differ(
 
 /// Lets the planner know what is in the tables.
 pub(crate) async fn analyze(conn: &mut PgConnection) {
-    sqlx::query("ANALYZE user_files, user_storage, derivatives").execute(conn).await.unwrap();
+    sqlx::query("ANALYZE user_files, contents, user_storage, derivatives").execute(conn).await.unwrap();
 }
 
 /// Keeps every other statement from reading files until the transaction ends.
@@ -304,6 +304,11 @@ pub(crate) async fn run(conn: &mut PgConnection, statement: &'static str) {
     sqlx::query(statement).execute(conn).await.unwrap();
 }
 
+/// The number that a question of a test's own answers.
+pub(crate) async fn count(conn: &mut PgConnection, question: &'static str) -> i64 {
+    sqlx::query_scalar(question).fetch_one(conn).await.unwrap()
+}
+
 /// Whether a question of a test's own finds something.
 pub(crate) async fn finds(conn: &mut PgConnection, question: &'static str) -> bool {
     sqlx::query(question).fetch_optional(conn).await.unwrap().is_some()
@@ -360,5 +365,48 @@ pub(crate) async fn lose_races(conn: &mut PgConnection, count: i32) {
         "CREATE TRIGGER lose_races BEFORE UPDATE ON user_files FOR EACH ROW EXECUTE FUNCTION lose_races()",
     ] {
         sqlx::query(sqlx::AssertSqlSafe(statement.to_owned())).execute(&mut *conn).await.unwrap();
+    }
+}
+
+/// A role that may do with the tables there are what the service's role may (infra/hetzner/grants.sql).
+pub(crate) async fn add_role_of_the_service(conn: &mut PgConnection) -> String {
+    let role = format!("jam_{}", uuid::Uuid::new_v4().simple());
+    run_each(
+        conn,
+        &[
+            format!("CREATE ROLE {role} NOLOGIN"),
+            format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"),
+        ],
+    )
+    .await;
+    role
+}
+
+/// Adds a file, changes what is known about it, and removes it, with the rights of that role.
+pub(crate) async fn write_files_as(conn: &mut PgConnection, role: &str) {
+    run_each(
+        conn,
+        &[
+            format!("SET ROLE {role}"),
+            "INSERT INTO user_storage (user_id) VALUES ('user_a')".to_owned(),
+            "INSERT INTO user_files (user_id, id, file_name, original_name, file_type, mime_type, file_size, file_path, sha256)
+             VALUES ('user_a', gen_random_uuid(), 'a', 'a', 'image', 'image/png', 1, 'user_a/images/a', decode(repeat('00', 32), 'hex'))"
+                .to_owned(),
+            "UPDATE user_files SET width = 1, height = 1".to_owned(),
+            "DELETE FROM user_files".to_owned(),
+            "RESET ROLE".to_owned(),
+        ],
+    )
+    .await;
+}
+
+/// Removes such a role.
+pub(crate) async fn remove_role(conn: &mut PgConnection, role: &str) {
+    run_each(conn, &[format!("DROP OWNED BY {role}"), format!("DROP ROLE {role}")]).await;
+}
+
+async fn run_each(conn: &mut PgConnection, statements: &[String]) {
+    for statement in statements {
+        sqlx::query(sqlx::AssertSqlSafe(statement.clone())).execute(&mut *conn).await.unwrap();
     }
 }
