@@ -1,10 +1,13 @@
-//! Which methods a path has in the whole service, of which one function may serve only some.
-//! Read from the contract; never decides what a method does.
+//! What the edge knows of the API's paths: which methods each has in the whole service, of which one function may serve
+//! only some, and where resumable uploads are. Methods are read from the contract; never decides what a method does.
 
 use axum::http::HeaderValue;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+
+/// What the paths of resumable uploads begin with.
+pub(super) const UPLOADS: &str = "/api/uploads";
 
 /// What an operation of a path can be called by; a path's other keys describe it.
 const METHODS_OF_CONTRACTS: [&str; 7] = ["get", "head", "post", "put", "patch", "delete", "options"];

@@ -2,6 +2,7 @@
 //! Bounds the time to an answer's head; its body streams for as long as it takes. The time in which an upload waits for
 //! its client does not count: `body` bounds that.
 
+use super::allow::UPLOADS;
 use crate::config::Limits;
 use axum::http::Method;
 use std::future::Future;
@@ -62,7 +63,7 @@ async fn exceeded(waiting: &Waiting, most: Duration) {
 pub(super) fn of(method: &Method, route: Option<&str>, limits: &Limits) -> Duration {
     let route = route.unwrap_or_default();
     let is_thumbnail = route.ends_with("/thumbnail") || route.ends_with("/{variant}");
-    let takes_bytes = route.starts_with("/api/uploads") || route.ends_with("/upload");
+    let takes_bytes = route.starts_with(UPLOADS) || route.ends_with("/upload");
     match *method {
         Method::POST if takes_bytes => limits.answer * COPYING,
         Method::PATCH if takes_bytes => limits.answer * SLOW,

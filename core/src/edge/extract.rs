@@ -1,6 +1,7 @@
 //! What handlers take: the caller, ids, who signed. Parsed here once; handlers trust their arguments.
 //! A handler without [`Caller`] is public.
 
+use super::allow::UPLOADS;
 use super::body::read_small;
 use super::lambda::Invocation;
 use super::peer::ClientAddress;
@@ -84,9 +85,8 @@ fn name_user(user: &UserId) {
 
 /// An upload's URL without what makes it a capability.
 fn without_secret(path: &str) -> &str {
-    const UPLOAD: &str = "/api/uploads/";
-    let end = UPLOAD.len() + uuid::fmt::Hyphenated::LENGTH;
-    if path.starts_with(UPLOAD) { path.get(..end).unwrap_or(UPLOAD) } else { path }
+    let end = UPLOADS.len() + "/".len() + uuid::fmt::Hyphenated::LENGTH;
+    if path.starts_with(UPLOADS) { path.get(..end).unwrap_or(UPLOADS) } else { path }
 }
 
 pub(super) fn client_address(parts: &Parts) -> Option<IpAddr> {

@@ -1,7 +1,7 @@
 //! What every request passes on its way in and out: request id, address, CORS, security headers, panics, errors, log line.
 //! One layer, outermost, so that every answer of every path has the same shape. Never knows a route.
 
-use super::allow;
+use super::allow::{self, UPLOADS};
 use super::body::{GuardedBody, Unread};
 use super::deadline::{self, Waiting};
 use super::extract::count_anyone;
@@ -32,9 +32,6 @@ const MAX_REQUEST_ID_CHARS: usize = 64;
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// How long a browser may remember a preflight's answer.
 const PREFLIGHT_SECONDS: u64 = 7200;
-
-/// Where an OPTIONS request asks for more than what a browser may do (tus 1.0).
-const UPLOADS: &str = "/api/uploads";
 
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 /// What requests may carry: what the service reads, what HTTP clients add by themselves, and what the browser libraries of
@@ -81,6 +78,7 @@ async fn respond(app: &App, request: Request, address: Option<IpAddr>, next: Nex
         return error.into_response();
     }
     if parts.method == Method::OPTIONS {
+        // Here an OPTIONS request asks for more than what a browser may do (tus 1.0).
         let asks_for_the_protocol = parts.uri.path().starts_with(UPLOADS);
         let path = parts.extensions.get::<MatchedPath>();
         let methods = path.and_then(|path| allow::allow_with_options(path.as_str()));
