@@ -20,6 +20,7 @@ pub use derived::Draft;
 pub use inventory::{Entry, Listing, Look, Place, Stat};
 pub use reader::ByteStream;
 pub(super) use staging::{Lock, Locked, Recovered};
+use writer::LargeBatches;
 pub use writer::Staged;
 pub(super) use writer::Writer;
 
@@ -77,6 +78,7 @@ struct Inner {
     instance: InstanceId,
     boot: Boot,
     health: Health,
+    large: LargeBatches,
     /// Held while room is taken: of two uploads that do not both fit, one gets its room.
     taking_room: Mutex<()>,
     /// Held for the life of the process; its release tells others that this instance is gone.
@@ -117,6 +119,7 @@ impl Volume {
             instance,
             boot: staging::current_boot(),
             health: Health::default(),
+            large: LargeBatches::new(),
             taking_room: Mutex::default(),
             _lock: lock,
         };

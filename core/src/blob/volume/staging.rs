@@ -6,7 +6,7 @@ use super::blocking::{blocking, forcing};
 use super::health::Health;
 use super::room::{AHEAD, Ahead, take_room};
 use super::unclaimed::Unclaimed;
-use super::writer::Writer;
+use super::writer::{LargeBatches, Writer};
 use super::{Inner, Volume, create_new, open_beneath, open_or_make_directory};
 use crate::error::Result;
 use crate::model::{BlobKey, Boot, ByteSize, Checkpoint};
@@ -53,6 +53,7 @@ impl<L> Lock<L> {
 pub struct Locked {
     file: File,
     health: Health,
+    large: LargeBatches,
 }
 
 /// What [`Locked::recover`] found.
@@ -93,7 +94,8 @@ impl Volume {
         })
         .await?;
         let file = made.claim();
-        Ok(Writer::new(file, Checkpoint::start(), None, self.inner.health.clone()))
+        let shared = (self.inner.health.clone(), self.inner.large.clone());
+        Ok(Writer::new(file, Checkpoint::start(), None, shared))
     }
 
     /// See [`Blobs::stage_empty`](crate::blob::Blobs::stage_empty).
@@ -162,7 +164,7 @@ fn lock(inner: &Inner, key: &BlobKey) -> io::Result<Lock<Locked>> {
     Ok(if fstat(&file)?.st_nlink == 0 {
         Lock::Missing
     } else {
-        Lock::Held(Locked { file, health: inner.health.clone() })
+        Lock::Held(Locked { file, health: inner.health.clone(), large: inner.large.clone() })
     })
 }
 
@@ -174,7 +176,7 @@ impl Locked {
         keeps_tail: bool,
         length: Option<ByteSize>,
     ) -> Result<Recovered<Writer>> {
-        let Self { file, health } = self;
+        let Self { file, health, large } = self;
         let (file, at) =
             match forcing(&health, "recovering an upload", move || recover(file, durable, keeps_tail)).await?
             {
@@ -182,7 +184,7 @@ impl Locked {
                 Err(found) => return Ok(Recovered::Torn { found }),
             };
         let ahead = length.map(|length| Ahead::new(at.offset(), length));
-        Ok(Recovered::At(Writer::new(file, at, ahead, health)))
+        Ok(Recovered::At(Writer::new(file, at, ahead, (health, large))))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The write path: chunks in, hashed and written on a blocking thread while the next ones arrive.
-//! Memory is bounded: at most two batches are held. Never decides where the bytes end up.
+//! Memory is bounded: a writer holds at most two batches, and all of them together few large ones. Never decides where the
+//! bytes end up.
 
 use super::blocking::{fault, forcing};
 use super::health::Health;
@@ -10,23 +11,79 @@ use bytes::Bytes;
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::unix::fs::FileExt as _;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 /// Bytes that are gathered before a blocking thread is asked to write them.
 const BATCH_BYTES: usize = 128 * 1024;
+/// Bytes that are gathered instead where they arrive quickly: handing a batch over costs as much as hashing a small one.
+const LARGE_BATCH_BYTES: usize = 1024 * 1024;
+/// Bytes that a writer has taken before it gathers large batches: of a short upload nothing is held back.
+const LARGE_AFTER: u64 = 4 * 1024 * 1024;
+/// How long a large batch may take to arrive. A slow sender's batch is written at the smaller size, so that it never holds
+/// more.
+const QUICK: Duration = Duration::from_millis(5);
+/// Large batches that all writers of a volume hold together.
+const LARGE_BATCHES: usize = 16;
 /// Bytes after which what was written is forced out, beside the next writes, so that the disk has work early and the last
 /// sync is short.
 const SYNC_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A file on its way in.
 pub struct Writer {
-    batch: Vec<Bytes>,
-    batch_bytes: usize,
+    batch: Batch,
+    taken_bytes: u64,
     /// As the last finished write left it.
     durable: Checkpoint,
     writing: Writing,
+    large: LargeBatches,
     health: Health,
+}
+
+/// Leave to gather large batches.
+#[derive(Debug, Clone)]
+pub(super) struct LargeBatches(Arc<Semaphore>);
+
+impl LargeBatches {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(LARGE_BATCHES)))
+    }
+}
+
+/// Bytes that wait to be written.
+#[derive(Default)]
+struct Batch {
+    chunks: Vec<Bytes>,
+    bytes: usize,
+    /// When the first of them arrived.
+    since: Option<Instant>,
+    /// Leave to be a large one, until it is written.
+    large: Option<OwnedSemaphorePermit>,
+}
+
+impl Batch {
+    fn push(&mut self, chunk: Bytes) {
+        self.since.get_or_insert_with(Instant::now);
+        self.bytes += chunk.len();
+        self.chunks.push(chunk);
+    }
+
+    /// Whether it is to be written, rather than to grow.
+    fn is_full(&mut self, may_grow: bool, leave: &LargeBatches) -> bool {
+        if self.bytes < BATCH_BYTES {
+            return false;
+        }
+        let is_quick = self.since.is_some_and(|since| since.elapsed() < QUICK);
+        if self.bytes >= LARGE_BATCH_BYTES || !may_grow || !is_quick {
+            return true;
+        }
+        if self.large.is_none() {
+            self.large = Arc::clone(&leave.0).try_acquire_owned().ok();
+        }
+        self.large.is_none()
+    }
 }
 
 /// The open file is either at hand or with the blocking thread.
@@ -76,7 +133,12 @@ impl Staged {
 
 impl Writer {
     /// Goes on with a file that is durable up to `at`, which is where its cursor stands and where it ends.
-    pub(super) fn new(file: File, at: Checkpoint, ahead: Option<Ahead>, health: Health) -> Self {
+    pub(super) fn new(
+        file: File,
+        at: Checkpoint,
+        ahead: Option<Ahead>,
+        (health, large): (Health, LargeBatches),
+    ) -> Self {
         let open = Open {
             file,
             synced: at.clone(),
@@ -87,14 +149,15 @@ impl Writer {
             health: health.clone(),
         };
         let writing = Writing::Idle(Box::new(open));
-        Self { batch: Vec::new(), batch_bytes: 0, durable: at, writing, health }
+        Self { batch: Batch::default(), taken_bytes: 0, durable: at, writing, large, health }
     }
 
     /// See [`Writer::push`](crate::blob::Writer::push).
     pub(in crate::blob) async fn push(&mut self, chunk: Bytes) -> Result<()> {
-        self.batch_bytes += chunk.len();
+        self.taken_bytes += chunk.len() as u64;
         self.batch.push(chunk);
-        if self.batch_bytes >= BATCH_BYTES { self.write_batch().await } else { Ok(()) }
+        let may_grow = self.taken_bytes >= LARGE_AFTER;
+        if self.batch.is_full(may_grow, &self.large) { self.write_batch().await } else { Ok(()) }
     }
 
     /// See [`Writer::finish`](crate::blob::Writer::finish).
@@ -131,10 +194,9 @@ impl Writer {
     async fn synced(&mut self) -> Result<Box<Open>> {
         let mut open = self.idle().await?;
         let batch = std::mem::take(&mut self.batch);
-        self.batch_bytes = 0;
         open.join_sync().await.map_err(|cause| fault("syncing an upload", cause))?;
         forcing(&self.health, "writing the end of an upload", move || {
-            open.write(&batch)?;
+            open.write(&batch.chunks)?;
             open.sync()?;
             Ok(open)
         })
@@ -145,9 +207,9 @@ impl Writer {
         let mut open = self.idle().await?;
         open.sync_beside().await.map_err(|cause| fault("syncing an upload", cause))?;
         let batch = std::mem::take(&mut self.batch);
-        self.batch_bytes = 0;
         self.writing = Writing::Busy(tokio::task::spawn_blocking(move || {
-            let written = open.write(&batch);
+            let written = open.write(&batch.chunks);
+            drop(batch);
             open.health.note(written)?;
             Ok(open)
         }));
@@ -232,4 +294,43 @@ fn sync_data(file: &File) -> io::Result<()> {
     file.sync_data()?;
     metrics::histogram!("jam_sync_seconds").record(started.elapsed().as_secs_f64());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BATCH_BYTES, Batch, LARGE_BATCH_BYTES, LARGE_BATCHES, LargeBatches, QUICK};
+    use bytes::Bytes;
+    use std::time::{Duration, Instant};
+
+    static SMALL: [u8; BATCH_BYTES] = [0; BATCH_BYTES];
+
+    /// A batch of so many bytes whose sender is quick however slow this machine is.
+    fn quick(bytes: usize) -> Batch {
+        let since = Some(Instant::now() + Duration::from_secs(3600));
+        let mut batch = Batch { since, ..Batch::default() };
+        (0..bytes / BATCH_BYTES).for_each(|_| batch.push(Bytes::from_static(&SMALL)));
+        batch
+    }
+
+    #[test]
+    fn only_a_quick_sender_gathers_a_large_batch() {
+        let leave = LargeBatches::new();
+        assert!(!quick(BATCH_BYTES).is_full(true, &leave));
+        assert!(quick(LARGE_BATCH_BYTES).is_full(true, &leave));
+        let mut slow = quick(BATCH_BYTES);
+        slow.since = Instant::now().checked_sub(QUICK);
+        assert!(slow.is_full(true, &leave));
+        assert!(quick(BATCH_BYTES).is_full(false, &leave), "of a short upload");
+        assert!(!Batch::default().is_full(true, &leave));
+    }
+
+    #[test]
+    fn all_writers_together_hold_few_large_batches() {
+        let leave = LargeBatches::new();
+        let mut held: Vec<Batch> = (0..LARGE_BATCHES).map(|_| quick(BATCH_BYTES)).collect();
+        assert!(held.iter_mut().all(|batch| !batch.is_full(true, &leave)));
+        assert!(quick(BATCH_BYTES).is_full(true, &leave), "there is no leave left");
+        held.pop();
+        assert!(!quick(BATCH_BYTES).is_full(true, &leave), "one was written");
+    }
 }

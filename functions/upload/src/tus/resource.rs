@@ -166,7 +166,7 @@ async fn append(app: &App, url: &UploadUrl, request: Request) -> Result<Response
             return Err(Error::invalid_parameter("Upload-Proof", reason));
         }
         Some(proof) => proof::prove(app, &session, proof).await?,
-        None => append::append(app, &session, piece, edge::chunks(body)).await?,
+        None => Box::pin(append::append(app, &session, piece, edge::chunks(body))).await?,
     };
     let mut response = StatusCode::NO_CONTENT.into_response();
     answer::put_progress(response.headers_mut(), &session);
