@@ -7,13 +7,14 @@ mod rebuild;
 pub use rebuild::{Scope, Tally, rebuild};
 
 use crate::app::App;
+use crate::blob::Look;
 use crate::db::derivatives::Name;
 use crate::db::jobs::Task;
 use crate::db::{self, Ledger, retrying};
 use crate::error::{Error, Result};
 use crate::ids::{ContentId, FileId, UserId};
 use crate::media::ThumbnailFormat;
-use crate::model::{DerivativeKind, DerivativeState, File};
+use crate::model::{BlobKey, ByteSize, DerivativeKind, DerivativeState, File};
 use crate::ops::{playback, thumbnail};
 
 /// The media type of a derivative as everybody sees it.
@@ -166,6 +167,28 @@ async fn locked(ledger: &mut Ledger, id: FileId) -> Result<File> {
     }
     let user = ledger.user().clone();
     db::files::get(ledger, &user, id).await?.ok_or(Error::NotFound)
+}
+
+/// Has a derivative made again whose bytes turn out to be lost when somebody wants them. `false` when they are whole.
+///
+/// # Errors
+/// When Postgres or the volume does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn renew_if_lost(
+    app: &App,
+    user: &UserId,
+    content: ContentId,
+    (key, size): (&BlobKey, ByteSize),
+) -> Result<bool> {
+    // A volume that went away would make everything look lost.
+    app.blobs.check().await?;
+    if matches!(app.blobs.stat(key).await?, Look::There(stat) if stat.size == size) {
+        return Ok(false);
+    }
+    tracing::warn!(user.id = %user, content.id = %content, path = %key, "the bytes of a derivative are lost: it is made again");
+    // Another request may have done it already.
+    renew(app, user, content, key.as_str()).await?;
+    Ok(true)
 }
 
 /// Has a derivative made again whose bytes are lost. `false` when it is not ready any more.

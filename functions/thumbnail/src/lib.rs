@@ -9,10 +9,11 @@ use jam_core::app::App;
 use jam_core::auth::Variant;
 use jam_core::db::derivatives::Found;
 use jam_core::edge::{BlobResponse, Params, ReadableFile, SignedBy, Validators, disposition};
-use jam_core::ids::{FileId, UserId};
+use jam_core::ids::{ContentId, FileId, UserId};
 use jam_core::media::ThumbnailFormat;
 use jam_core::model::{FileName, ThumbnailSize};
-use jam_core::ops::thumbnail;
+use jam_core::ops::derivative;
+use jam_core::ops::thumbnail::{self, Thumbnail};
 use jam_core::{Error, Result};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -86,6 +87,26 @@ async fn send(
 ) -> Result<Response> {
     let content = found.content;
     let made = thumbnail::get(app, file, (kind, format), found).await?;
+    let sent = send_made(app, content, (kind, format), made.clone(), &cache_control, (method, headers)).await;
+    let lost = (&made.key, made.size);
+    match sent {
+        Err(Error::Internal(_)) if derivative::renew_if_lost(app, file.0, content, lost).await? => {
+            let found = find(app, file, (kind, format)).await?;
+            let made = thumbnail::get(app, file, (kind, format), found).await?;
+            send_made(app, content, (kind, format), made, &cache_control, (method, headers)).await
+        }
+        sent => sent,
+    }
+}
+
+async fn send_made(
+    app: &App,
+    content: ContentId,
+    (kind, format): (ThumbnailSize, ThumbnailFormat),
+    made: Thumbnail,
+    cache_control: &str,
+    (method, headers): (&Method, &HeaderMap),
+) -> Result<Response> {
     let made_micros = made.made_at.unix_timestamp_nanos() / 1000;
     let etag = format!("\"{content}-{}-{}-{made_micros}\"", kind.as_str(), format.mime());
     let response = BlobResponse {
@@ -94,7 +115,7 @@ async fn send(
         mime_type: format.mime().to_owned(),
         validators: Validators { etag, last_modified: made.made_at },
         disposition: disposition::inline(&FileName::sanitize("thumbnail")),
-        cache_control,
+        cache_control: cache_control.to_owned(),
     };
     let mut response = response.send(app, method, headers).await?;
     response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));

@@ -101,6 +101,25 @@ async fn a_video_that_is_being_made_is_made_once_and_for_the_file_that_is_left(p
     app.finish().await;
 }
 
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn what_is_made_of_a_content_and_lost_is_made_again_when_somebody_wants_it(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let ann = app.ann();
+    let id = ann.store_id("a.mp4", &MP4).await;
+    app.run_jobs_in_queue().await;
+    let file = ann.file(&id).await;
+    let playback = app.blobs_of(ANN).into_iter().find(|path| path.contains(".playback.")).unwrap();
+    let paths = [format!("{ANN}/thumbnails/{id}.default.webp"), playback];
+    paths.iter().for_each(|path| app.remove_from_volume(path));
+    let whole = app.nobody().get(file["thumbnailUrl"].as_str().unwrap()).await.expect(200);
+    assert_eq!(whole.header("content-type").unwrap(), "image/webp");
+    assert!(app.on_volume(&paths[0]).exists());
+    app.nobody().get(file["streamUrl"].as_str().unwrap()).await.expect(500);
+    app.run_jobs_in_queue().await;
+    app.nobody().get(file["streamUrl"].as_str().unwrap()).await.expect(200);
+    app.finish().await;
+}
+
 /// A file, a derivative, facts and a removal as the release before contents writes them.
 const OF_THE_RELEASE_BEFORE: [&str; 4] = [
     "INSERT INTO user_files (user_id, id, file_name, original_name, file_type, mime_type, file_size, file_path, sha256)
