@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "these statements exist for tests only")]
 
 use jam_core::ids::UserId;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr};
 
 /// Adds `count` files without bytes: sizes, names, dates and labels follow from their number.
 pub(crate) async fn add_files(conn: &mut PgConnection, user: &UserId, count: i32) {
@@ -97,12 +97,14 @@ pub(crate) async fn forget_dead_jobs(conn: &mut PgConnection) {
 
 /// Lets the leases of jobs and of thumbnails lapse, as if their owners had been silent for too long.
 pub(crate) async fn lapse_leases(conn: &mut PgConnection) {
-    for statement in [
-        "UPDATE jobs SET lease_expires_at = now() - interval '1 second' WHERE state = 'running'",
-        "UPDATE derivatives SET lease_expires_at = NULL WHERE state = 'pending'",
-    ] {
-        sqlx::query(statement).execute(&mut *conn).await.unwrap();
-    }
+    run_each(
+        conn,
+        [
+            "UPDATE jobs SET lease_expires_at = now() - interval '1 second' WHERE state = 'running'",
+            "UPDATE derivatives SET lease_expires_at = NULL WHERE state = 'pending'",
+        ],
+    )
+    .await;
 }
 
 /// Changes of `user_files` as an SQL user might make them; after the last one there are no rows.
@@ -165,15 +167,17 @@ pub(crate) async fn connections(conn: &mut PgConnection) -> i64 {
 
 /// Counts from now on how often a derivative comes to be ready.
 pub(crate) async fn count_what_is_made(conn: &mut PgConnection) {
-    for statement in [
-        "CREATE TABLE made (file_id uuid, kind text)",
-        "CREATE FUNCTION count_made() RETURNS trigger LANGUAGE plpgsql AS
-         $$ BEGIN INSERT INTO made VALUES (NEW.file_id, NEW.kind); RETURN NULL; END $$",
-        "CREATE TRIGGER count_made AFTER UPDATE ON derivatives
-            FOR EACH ROW WHEN (NEW.state = 'ready') EXECUTE FUNCTION count_made()",
-    ] {
-        sqlx::query(statement).execute(&mut *conn).await.unwrap();
-    }
+    run_each(
+        conn,
+        [
+            "CREATE TABLE made (file_id uuid, kind text)",
+            "CREATE FUNCTION count_made() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN INSERT INTO made VALUES (NEW.file_id, NEW.kind); RETURN NULL; END $$",
+            "CREATE TRIGGER count_made AFTER UPDATE ON derivatives
+                FOR EACH ROW WHEN (NEW.state = 'ready') EXECUTE FUNCTION count_made()",
+        ],
+    )
+    .await;
 }
 
 /// How often derivatives of this kind came to be ready.
@@ -183,17 +187,19 @@ pub(crate) async fn times_made(conn: &mut PgConnection, kind: &str) -> i64 {
 
 /// Records from now on how many long jobs are being run whenever a job changes.
 pub(crate) async fn watch_long_jobs(conn: &mut PgConnection) {
-    for statement in [
-        "CREATE TABLE long_jobs (running bigint)",
-        "CREATE FUNCTION watch_long_jobs() RETURNS trigger LANGUAGE plpgsql AS
-         $$ BEGIN
-             INSERT INTO long_jobs SELECT count(*) FROM jobs WHERE is_long AND state = 'running';
-             RETURN NULL;
-         END $$",
-        "CREATE TRIGGER watch_long_jobs AFTER UPDATE ON jobs EXECUTE FUNCTION watch_long_jobs()",
-    ] {
-        sqlx::query(statement).execute(&mut *conn).await.unwrap();
-    }
+    run_each(
+        conn,
+        [
+            "CREATE TABLE long_jobs (running bigint)",
+            "CREATE FUNCTION watch_long_jobs() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN
+                 INSERT INTO long_jobs SELECT count(*) FROM jobs WHERE is_long AND state = 'running';
+                 RETURN NULL;
+             END $$",
+            "CREATE TRIGGER watch_long_jobs AFTER UPDATE ON jobs EXECUTE FUNCTION watch_long_jobs()",
+        ],
+    )
+    .await;
 }
 
 /// How many long jobs were run at the same time at most.
@@ -371,30 +377,24 @@ pub(crate) async fn lose_races(conn: &mut PgConnection, count: i32) {
 /// A role that may do with the tables there are what the service's role may (infra/hetzner/grants.sql).
 pub(crate) async fn add_role_of_the_service(conn: &mut PgConnection) -> String {
     let role = format!("jam_{}", uuid::Uuid::new_v4().simple());
-    run_each(
-        conn,
-        &[
-            format!("CREATE ROLE {role} NOLOGIN"),
-            format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"),
-        ],
-    )
-    .await;
+    let created = format!("CREATE ROLE {role} NOLOGIN");
+    let allowed = format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}");
+    run_each(conn, [created, allowed].map(AssertSqlSafe)).await;
     role
 }
 
 /// Adds a file, changes what is known about it, and removes it, with the rights of that role.
 pub(crate) async fn write_files_as(conn: &mut PgConnection, role: &str) {
+    run_each(conn, [AssertSqlSafe(format!("SET ROLE {role}"))]).await;
     run_each(
         conn,
-        &[
-            format!("SET ROLE {role}"),
-            "INSERT INTO user_storage (user_id) VALUES ('user_a')".to_owned(),
+        [
+            "INSERT INTO user_storage (user_id) VALUES ('user_a')",
             "INSERT INTO user_files (user_id, id, file_name, original_name, file_type, mime_type, file_size, file_path, sha256)
-             VALUES ('user_a', gen_random_uuid(), 'a', 'a', 'image', 'image/png', 1, 'user_a/images/a', decode(repeat('00', 32), 'hex'))"
-                .to_owned(),
-            "UPDATE user_files SET width = 1, height = 1".to_owned(),
-            "DELETE FROM user_files".to_owned(),
-            "RESET ROLE".to_owned(),
+             VALUES ('user_a', gen_random_uuid(), 'a', 'a', 'image', 'image/png', 1, 'user_a/images/a', decode(repeat('00', 32), 'hex'))",
+            "UPDATE user_files SET width = 1, height = 1",
+            "DELETE FROM user_files",
+            "RESET ROLE",
         ],
     )
     .await;
@@ -402,11 +402,12 @@ pub(crate) async fn write_files_as(conn: &mut PgConnection, role: &str) {
 
 /// Removes such a role.
 pub(crate) async fn remove_role(conn: &mut PgConnection, role: &str) {
-    run_each(conn, &[format!("DROP OWNED BY {role}"), format!("DROP ROLE {role}")]).await;
+    let statements = [format!("DROP OWNED BY {role}"), format!("DROP ROLE {role}")];
+    run_each(conn, statements.map(AssertSqlSafe)).await;
 }
 
-async fn run_each(conn: &mut PgConnection, statements: &[String]) {
+async fn run_each<S: SqlSafeStr>(conn: &mut PgConnection, statements: impl IntoIterator<Item = S>) {
     for statement in statements {
-        sqlx::query(sqlx::AssertSqlSafe(statement.clone())).execute(&mut *conn).await.unwrap();
+        sqlx::query(statement).execute(&mut *conn).await.unwrap();
     }
 }
