@@ -88,7 +88,7 @@ pub async fn remaining_files(conn: &mut PgConnection, user: &UserId, ids: &[File
     Ok(sqlx::query_scalar!(
         r#"SELECT id AS "id: FileId" FROM user_files WHERE user_id = $1 AND id = ANY($2)"#,
         user.as_str(),
-        &uuids(ids),
+        ids as &[FileId],
     )
     .fetch_all(conn)
     .await?)
@@ -145,13 +145,12 @@ pub async fn derivatives(
     user: &UserId,
     contents: &[ContentId],
 ) -> Result<Vec<StoredDerivative>> {
-    let ids: Vec<Uuid> = contents.iter().map(|content| content.0).collect();
     Ok(sqlx::query_as!(
         StoredDerivative,
         r#"SELECT file_id AS "content_id: ContentId", path, file_size AS "size!: ByteSize"
              FROM derivatives WHERE user_id = $1 AND file_id = ANY($2) AND state = 'ready'"#,
         user.as_str(),
-        &ids,
+        contents as &[ContentId],
     )
     .fetch_all(conn)
     .await?)
@@ -310,8 +309,4 @@ pub async fn largest(conn: &mut PgConnection, limit: i64) -> Result<Vec<FileLine
         deleted_at: row.deleted_at,
     });
     Ok(lines.collect())
-}
-
-fn uuids(ids: &[FileId]) -> Vec<Uuid> {
-    ids.iter().map(|id| id.0).collect()
 }

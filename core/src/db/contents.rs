@@ -14,8 +14,6 @@ const BATCH: i64 = 1000;
 /// What a worker needs to know about a content.
 #[derive(Debug, Clone)]
 pub struct Content {
-    /// Its id.
-    pub id: ContentId,
     /// Where its bytes are.
     pub key: String,
     /// Their number.
@@ -36,7 +34,7 @@ pub struct Content {
 pub async fn get(conn: &mut PgConnection, user: &UserId, id: ContentId) -> Result<Option<Content>> {
     Ok(sqlx::query_as!(
         Content,
-        r#"SELECT id AS "id: ContentId", key, size AS "size: ByteSize", mime_type, width, duration_seconds
+        r#"SELECT key, size AS "size: ByteSize", mime_type, width, duration_seconds
              FROM contents WHERE user_id = $1 AND id = $2"#,
         user.as_str(),
         id as ContentId,
@@ -148,7 +146,6 @@ pub async fn set_scan_state(ledger: &mut Ledger, id: ContentId, state: ScanState
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn shown_only_by(ledger: &mut Ledger, files: &[FileId]) -> Result<Vec<ContentId>> {
-    let ids: Vec<uuid::Uuid> = files.iter().map(|file| file.0).collect();
     Ok(sqlx::query_scalar!(
         r#"SELECT DISTINCT f.content_id AS "content_id!: ContentId"
              FROM user_files f
@@ -156,27 +153,31 @@ pub async fn shown_only_by(ledger: &mut Ledger, files: &[FileId]) -> Result<Vec<
               AND NOT EXISTS (SELECT FROM user_files other
                                WHERE other.user_id = $1 AND other.content_id = f.content_id AND other.id <> ALL($2))"#,
         ledger.user().as_str(),
-        &ids,
+        files as &[FileId],
     )
     .fetch_all(&mut **ledger)
     .await?)
 }
 
-/// Makes a content's row agree with the files that show it: the first of them is right. Without such a file it goes.
+/// Makes the rows of contents agree with the files that show them: the first of them is right. Without such a file a
+/// content goes.
 ///
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn mend(ledger: &mut Ledger, id: ContentId) -> Result<()> {
+pub async fn mend(ledger: &mut Ledger, ids: &[ContentId]) -> Result<()> {
     sqlx::query!(
         "WITH first AS (
-             SELECT * FROM user_files WHERE user_id = $1 AND content_id = $2 ORDER BY id LIMIT 1)
+             SELECT DISTINCT ON (content_id) * FROM user_files
+              WHERE user_id = $1 AND content_id = ANY($2) ORDER BY content_id, id)
+            , unshown AS (
+             SELECT unnest($2::uuid[]) AS id EXCEPT SELECT content_id FROM first)
             , released AS (
-             DELETE FROM contents c WHERE c.user_id = $1 AND c.id = $2 AND NOT EXISTS (SELECT FROM first))
+             DELETE FROM contents WHERE user_id = $1 AND id IN (SELECT id FROM unshown))
             , unmade AS (
-             DELETE FROM derivatives d WHERE d.user_id = $1 AND d.file_id = $2 AND NOT EXISTS (SELECT FROM first))
-         INSERT INTO contents AS c (user_id, id, bucket, key, size, sha256, mime_type, width, height, duration_seconds
-                                  , needs_playback, thumbhash, scan_state)
+             DELETE FROM derivatives WHERE user_id = $1 AND file_id IN (SELECT id FROM unshown))
+         INSERT INTO contents (user_id, id, bucket, key, size, sha256, mime_type, width, height, duration_seconds
+                             , needs_playback, thumbhash, scan_state)
          SELECT user_id, content_id, bucket, file_path, file_size, sha256, mime_type, width, height, duration_seconds
               , needs_playback, thumbhash, scan_state
            FROM first
@@ -184,7 +185,7 @@ pub async fn mend(ledger: &mut Ledger, id: ContentId) -> Result<()> {
             SET bucket = excluded.bucket, key = excluded.key, size = excluded.size, sha256 = excluded.sha256
               , mime_type = excluded.mime_type",
         ledger.user().as_str(),
-        id as ContentId,
+        ids as &[ContentId],
     )
     .execute(&mut **ledger)
     .await?;
@@ -204,9 +205,10 @@ pub async fn fill(db: &Db) -> Result<()> {
         let Some(user) = next else { return Ok(()) };
         loop {
             let mut ledger = db.ledger(&user).await?;
-            let filled = fill_some(&mut ledger).await?;
+            let shown = show_own(&mut ledger).await?;
+            mend(&mut ledger, &shown).await?;
             ledger.commit().await?;
-            if filled < BATCH as u64 {
+            if (shown.len() as i64) < BATCH {
                 break;
             }
         }
@@ -226,21 +228,16 @@ async fn user_to_fill(conn: &mut PgConnection, after: &str) -> Result<Option<Use
     .await?)
 }
 
-async fn fill_some(ledger: &mut Ledger) -> Result<u64> {
-    let done = sqlx::query!(
-        "WITH due AS (SELECT * FROM user_files WHERE user_id = $1 AND content_id IS NULL LIMIT $2 FOR NO KEY UPDATE)
-            , added AS (
-              INSERT INTO contents (user_id, id, bucket, key, size, sha256, mime_type, width, height, duration_seconds
-                                  , needs_playback, thumbhash, scan_state)
-              SELECT user_id, id, bucket, file_path, file_size, sha256, mime_type, width, height, duration_seconds
-                   , needs_playback, thumbhash, scan_state
-                FROM due
-              ON CONFLICT DO NOTHING)
-         UPDATE user_files f SET content_id = f.id FROM due WHERE f.user_id = due.user_id AND f.id = due.id",
+/// Lets files that show no content show one of their own.
+async fn show_own(ledger: &mut Ledger) -> Result<Vec<ContentId>> {
+    Ok(sqlx::query_scalar!(
+        r#"UPDATE user_files SET content_id = id
+            WHERE user_id = $1
+              AND id IN (SELECT id FROM user_files WHERE user_id = $1 AND content_id IS NULL LIMIT $2)
+        RETURNING content_id AS "content_id!: ContentId""#,
         ledger.user().as_str(),
         BATCH,
     )
-    .execute(&mut **ledger)
-    .await?;
-    Ok(done.rows_affected())
+    .fetch_all(&mut **ledger)
+    .await?)
 }

@@ -95,41 +95,14 @@ pub async fn find(
     }))
 }
 
-/// How far a derivative is; `None` when it was never asked for, or is of a newer release.
+/// One derivative; `None` when it was never asked for, or is of a newer release.
 ///
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn state(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<DerivativeState>> {
-    let state = sqlx::query_scalar!(
-        r#"SELECT state AS "state: Known<DerivativeState>" FROM derivatives
-            WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4"#,
-        name.user.as_str(),
-        name.content as ContentId,
-        name.kind.as_str(),
-        name.mime_type,
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(state.and_then(|known| known.0))
-}
-
-/// The place of a derivative that is still to be made; `None` when it is made, failed, or nobody wants it.
-///
-/// # Errors
-/// When Postgres does not answer.
-#[tracing::instrument(level = "debug", skip_all)]
-pub async fn pending_path(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<String>> {
-    Ok(sqlx::query_scalar!(
-        "SELECT path FROM derivatives
-          WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'",
-        name.user.as_str(),
-        name.content as ContentId,
-        name.kind.as_str(),
-        name.mime_type,
-    )
-    .fetch_optional(conn)
-    .await?)
+pub async fn get(conn: &mut PgConnection, name: &Name<'_>) -> Result<Option<Derivative>> {
+    let made = of_contents(conn, name.user, &[name.content]).await?.remove(&name.content).unwrap_or_default();
+    Ok(made.into_iter().find(|made| made.kind == name.kind && made.mime_type == name.mime_type))
 }
 
 /// The derivatives of some of a user's contents, by content.
@@ -142,14 +115,13 @@ pub async fn of_contents(
     user: &UserId,
     contents: &[ContentId],
 ) -> Result<HashMap<ContentId, Vec<Derivative>>> {
-    let ids = uuids(contents);
     let rows = sqlx::query!(
         r#"SELECT file_id AS "content_id: ContentId", kind AS "kind: Known<DerivativeKind>", mime_type
                 , state AS "state: Known<DerivativeState>", progress, error, path
              FROM derivatives
             WHERE user_id = $1 AND file_id = ANY($2)"#,
         user.as_str(),
-        &ids,
+        contents as &[ContentId],
     )
     .fetch_all(conn)
     .await?;
@@ -431,7 +403,7 @@ pub async fn paths_of(ledger: &mut Ledger, contents: &[ContentId]) -> Result<Vec
     Ok(sqlx::query_scalar!(
         "SELECT path FROM derivatives WHERE user_id = $1 AND file_id = ANY($2)",
         ledger.user().as_str(),
-        &uuids(contents),
+        contents as &[ContentId],
     )
     .fetch_all(&mut **ledger)
     .await?)
@@ -455,8 +427,4 @@ pub async fn renew(ledger: &mut Ledger, content: ContentId, path: &str) -> Resul
     )
     .fetch_optional(&mut **ledger)
     .await?)
-}
-
-fn uuids(contents: &[ContentId]) -> Vec<Uuid> {
-    contents.iter().map(|content| content.0).collect()
 }

@@ -22,7 +22,6 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 /// A row as Postgres gives it, with the file's derivatives and its owner's URL epoch.
 #[derive(sqlx::FromRow)]
@@ -326,7 +325,7 @@ pub async fn existing(conn: &mut PgConnection, user: &UserId, ids: &[FileId]) ->
         r#"SELECT id AS "id: FileId" FROM user_files
             WHERE user_id = $1 AND id = ANY($2) AND deleted_at IS NULL"#,
         user.as_str(),
-        &uuids(ids),
+        ids as &[FileId],
     )
     .fetch_all(conn)
     .await?)
@@ -343,7 +342,7 @@ pub async fn trash(ledger: &mut Ledger, ids: &[FileId]) -> Result<Vec<FileId>> {
             WHERE user_id = $1 AND id = ANY($2) AND deleted_at IS NULL
         RETURNING id AS "id: FileId""#,
         ledger.user().as_str(),
-        &uuids(ids),
+        ids as &[FileId],
     )
     .fetch_all(&mut **ledger)
     .await?)
@@ -360,7 +359,7 @@ pub async fn restore(ledger: &mut Ledger, ids: &[FileId]) -> Result<Vec<FileId>>
             WHERE user_id = $1 AND id = ANY($2) AND deleted_at IS NOT NULL
         RETURNING id AS "id: FileId""#,
         ledger.user().as_str(),
-        &uuids(ids),
+        ids as &[FileId],
     )
     .fetch_all(&mut **ledger)
     .await?)
@@ -377,7 +376,7 @@ pub async fn set_favorite(ledger: &mut Ledger, ids: &[FileId], favorite: bool) -
             WHERE user_id = $1 AND id = ANY($2) AND deleted_at IS NULL
         RETURNING id AS "id: FileId""#,
         ledger.user().as_str(),
-        &uuids(ids),
+        ids as &[FileId],
         favorite,
     )
     .fetch_all(&mut **ledger)
@@ -395,7 +394,7 @@ pub async fn set_package(ledger: &mut Ledger, ids: &[FileId], package: Option<&s
             WHERE user_id = $1 AND id = ANY($2) AND deleted_at IS NULL
         RETURNING id AS "id: FileId""#,
         ledger.user().as_str(),
-        &uuids(ids),
+        ids as &[FileId],
         package,
     )
     .fetch_all(&mut **ledger)
@@ -416,7 +415,7 @@ pub async fn add_tags(ledger: &mut Ledger, ids: &[FileId], tags: &Tags) -> Resul
               AND octet_length(array_to_string(merged.tags, '')) <= $5
         RETURNING f.id AS "id: FileId""#,
         ledger.user().as_str(),
-        &uuids(ids),
+        ids as &[FileId],
         tags.as_slice(),
         Tags::MAX_COUNT as i32,
         Tags::MAX_BYTES as i32,
@@ -436,7 +435,7 @@ pub async fn remove_tags(ledger: &mut Ledger, ids: &[FileId], tags: &Tags) -> Re
             WHERE user_id = $1 AND id = ANY($2) AND deleted_at IS NULL
         RETURNING id AS "id: FileId""#,
         ledger.user().as_str(),
-        &uuids(ids),
+        ids as &[FileId],
         tags.as_slice(),
     )
     .fetch_all(&mut **ledger)
@@ -457,8 +456,4 @@ pub async fn revoke_urls(ledger: &mut Ledger, id: FileId) -> Result<bool> {
     .execute(&mut **ledger)
     .await?;
     Ok(done.rows_affected() == 1)
-}
-
-fn uuids(ids: &[FileId]) -> Vec<Uuid> {
-    ids.iter().map(|id| id.0).collect()
 }

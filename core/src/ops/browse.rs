@@ -13,21 +13,11 @@ use sqlx::PgConnection;
 /// A file outside the trash.
 ///
 /// # Errors
-/// [`Error::NotFound`].
-#[tracing::instrument(level = "debug", skip_all)]
-pub async fn file(app: &App, user: &UserId, id: FileId) -> Result<File> {
-    let file = stored(app, user, id).await?;
-    if file.deleted_at.is_none() { Ok(file) } else { Err(Error::NotFound) }
-}
-
-/// A file, in the trash or not.
-///
-/// # Errors
 /// [`Error::NotFound`]; when Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(in crate::ops) async fn stored(app: &App, user: &UserId, id: FileId) -> Result<File> {
+pub async fn file(app: &App, user: &UserId, id: FileId) -> Result<File> {
     let found = within(async { db::files::get(&mut *app.db.conn().await?, user, id).await }).await?;
-    found.ok_or(Error::NotFound)
+    found.filter(|file| file.deleted_at.is_none()).ok_or(Error::NotFound)
 }
 
 /// A page, and with `wants_total` how many files its filter finds.

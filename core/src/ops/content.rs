@@ -61,7 +61,7 @@ pub(in crate::ops) async fn complete(app: &App, user: &UserId, id: ContentId) ->
 pub(in crate::ops) async fn mend(db: &Db, user: &UserId, id: ContentId) -> Result<()> {
     retrying(|| async {
         let mut ledger = db.ledger(user).await?;
-        db::contents::mend(&mut ledger, id).await?;
+        db::contents::mend(&mut ledger, &[id]).await?;
         ledger.commit().await
     })
     .await

@@ -12,7 +12,7 @@ use crate::db::{self, retrying, within};
 use crate::error::{Error, Result, chain};
 use crate::ids::{ContentId, FileId, UserId};
 use crate::media::{self, Conversion, Facts, MediaError, VideoSource};
-use crate::model::{BlobKey, DerivativeKind, Folder};
+use crate::model::{BlobKey, DerivativeKind, DerivativeState, Folder};
 use crate::ops::content;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -117,10 +117,9 @@ async fn record_need(app: &App, job: &ClaimedJob, name: &Name<'_>, needs_playbac
 /// The content and the place of its video, if that is still to be made.
 async fn wanted(app: &App, name: &Name<'_>) -> Result<Option<(Content, BlobKey)>> {
     let content = content::stored(app, name.user, name.content).await?;
-    let path =
-        within(async { db::derivatives::pending_path(&mut *app.db.conn().await?, name).await }).await?;
-    let Some(path) = path else { return Ok(None) };
-    Ok(Some((content, BlobKey::parse(&path)?)))
+    let found = within(async { db::derivatives::get(&mut *app.db.conn().await?, name).await }).await?;
+    let Some(pending) = found.filter(|made| made.state == DerivativeState::Pending) else { return Ok(None) };
+    Ok(Some((content, BlobKey::parse(&pending.path)?)))
 }
 
 /// What the content is.

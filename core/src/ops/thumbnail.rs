@@ -170,8 +170,9 @@ async fn make_to_the_end(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
     }
     let key = key(name)?;
     if !claim(app, name, &key).await? {
-        let state = within(async { db::derivatives::state(&mut *app.db.conn().await?, name).await }).await?;
-        return Ok(if state == Some(DerivativeState::Pending) { Made::ByAnother } else { Made::Settled });
+        let found = within(async { db::derivatives::get(&mut *app.db.conn().await?, name).await }).await?;
+        let is_pending = found.is_some_and(|made| made.state == DerivativeState::Pending);
+        return Ok(if is_pending { Made::ByAnother } else { Made::Settled });
     }
     let recorded = match draw(app, &content, wanted).await {
         Ok(Ok(image)) => keep(app, name, key, image).await,

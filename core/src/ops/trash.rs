@@ -27,14 +27,12 @@ pub async fn purge(ledger: &mut Ledger, ids: &[FileId], which: Removable) -> Res
     let held = db::files::lock_removable(ledger, ids, which).await?;
     let released = db::contents::shown_only_by(ledger, &held).await?;
     let mut paths = db::derivatives::paths_of(ledger, &released).await?;
-    let removed = db::files::delete(ledger, &held).await?;
-    let removed_ids = removed.iter().map(|(id, _)| *id).collect();
-    paths.extend(removed.into_iter().map(|(_, path)| path));
+    paths.extend(db::files::delete(ledger, &held).await?);
     if !paths.is_empty() {
         let user = ledger.user().clone();
         db::jobs::enqueue(ledger, &user, &Task::RemoveBlobs { paths }).await?;
     }
-    Ok(removed_ids)
+    Ok(held)
 }
 
 /// [`purge`] in a transaction of its own.

@@ -2,7 +2,6 @@
 //! Invariant: what made somebody decide is asked again by the statement that locks each row, and only locked rows go.
 
 use super::super::Ledger;
-use super::uuids;
 use crate::error::Result;
 use crate::ids::{FileId, UserId};
 use sqlx::PgConnection;
@@ -44,7 +43,7 @@ pub async fn lock_removable(ledger: &mut Ledger, ids: &[FileId], which: Removabl
               AND ($4::double precision IS NULL OR deleted_at <= now() - make_interval(secs => $4))
             ORDER BY id FOR UPDATE"#,
         ledger.user().as_str(),
-        &uuids(ids),
+        ids as &[FileId],
         which != Removable::Any,
         which.seconds_in_trash(),
     )
@@ -52,21 +51,19 @@ pub async fn lock_removable(ledger: &mut Ledger, ids: &[FileId], which: Removabl
     .await?)
 }
 
-/// Removes the rows that [`lock_removable`] took in the same transaction. Answers the removed files with the paths of
-/// their bytes. Contents that no other file shows go with them, and their derivatives, so those paths must be read first.
+/// Removes the rows that [`lock_removable`] took in the same transaction. Answers the paths of their bytes. Contents that no other file shows go with them, and their derivatives, so those paths must be read first.
 ///
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn delete(ledger: &mut Ledger, ids: &[FileId]) -> Result<Vec<(FileId, String)>> {
-    let rows = sqlx::query!(
-        r#"DELETE FROM user_files WHERE user_id = $1 AND id = ANY($2) RETURNING id AS "id: FileId", file_path"#,
+pub async fn delete(ledger: &mut Ledger, ids: &[FileId]) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        "DELETE FROM user_files WHERE user_id = $1 AND id = ANY($2) RETURNING file_path",
         ledger.user().as_str(),
-        &uuids(ids),
+        ids as &[FileId],
     )
     .fetch_all(&mut **ledger)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.file_path)).collect())
+    .await?)
 }
 
 /// Files in a user's trash, oldest first, at most `limit`.
