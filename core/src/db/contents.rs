@@ -201,7 +201,7 @@ pub async fn fill(db: &Db) -> Result<()> {
     let mut after = String::new();
     loop {
         // One connection at a time: there may be no other.
-        let next = user_to_fill(&mut *db.unhurried().await?, &after).await?;
+        let next = user_to_fill(&mut *db.conn().await?, &after).await?;
         let Some(user) = next else { return Ok(()) };
         loop {
             let mut ledger = db.ledger(&user).await?;

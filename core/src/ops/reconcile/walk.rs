@@ -143,7 +143,7 @@ impl<'a> Walk<'a> {
 
     /// Contents against the files that show them. One statement looks at both, so there is nothing to confirm.
     async fn contents(&mut self, user: &UserId) -> Result<()> {
-        let wrong = audit::wrong_contents(&mut *self.app.db.unhurried().await?, user, PAGE).await?;
+        let wrong = audit::wrong_contents(&mut *self.app.db.conn().await?, user, PAGE).await?;
         for audit::WrongContent { id, reason } in wrong {
             let finding = Finding::WrongContent { user_id: user.clone(), content_id: id, reason };
             self.settle(finding).await?;
