@@ -1353,6 +1353,14 @@ export interface operations {
     list_files_of_user: {
         parameters: {
             query?: {
+                /** @description Files per page, from 1 on; 50 by default. What is above 1,000 counts as 1,000. */
+                limit?: number;
+                /** @description Add `total`. */
+                includeTotal?: boolean;
+                /** @description `nextCursor` of the page before; filter and sort are then taken from it. */
+                cursor?: string;
+                /** @description Files to skip, 0 to 10,000; `cursor` has no such bound. */
+                offset?: number;
                 /** @description `video`, `image`, `scene`, `project` or `audio`. */
                 type?: components["schemas"]["FileType"];
                 /** @description Only favourites, or only others. */
@@ -1385,18 +1393,10 @@ export interface operations {
                 q?: string;
                 /** @description The trash instead of the files outside it. */
                 trash?: boolean;
-                /** @description Files per page, from 1 on; 50 by default. What is above 1,000 counts as 1,000. */
-                limit?: number;
-                /** @description Files to skip, 0 to 10,000; `cursor` has no such bound. */
-                offset?: number;
-                /** @description `nextCursor` of the page before; filter and sort are then taken from it. */
-                cursor?: string;
                 /** @description `upload_date` (default), `created_at`, `original_name`, `file_name`, `file_size`, `duration`, `date`, `name` or `size`. */
                 sortBy?: "upload_date" | "created_at" | "original_name" | "file_name" | "file_size" | "duration" | "date" | "name" | "size";
                 /** @description `ASC` or `DESC` (default), any case. */
                 sortOrder?: "ASC" | "DESC";
-                /** @description Add `total`. */
-                includeTotal?: boolean;
             };
             header?: never;
             path: {
@@ -1526,6 +1526,14 @@ export interface operations {
     list_files: {
         parameters: {
             query?: {
+                /** @description Files per page, from 1 on; 50 by default. What is above 1,000 counts as 1,000. */
+                limit?: number;
+                /** @description Add `total`. */
+                includeTotal?: boolean;
+                /** @description `nextCursor` of the page before; filter and sort are then taken from it. */
+                cursor?: string;
+                /** @description Files to skip, 0 to 10,000; `cursor` has no such bound. */
+                offset?: number;
                 /** @description `video`, `image`, `scene`, `project` or `audio`. */
                 type?: components["schemas"]["FileType"];
                 /** @description Only favourites, or only others. */
@@ -1558,18 +1566,10 @@ export interface operations {
                 q?: string;
                 /** @description The trash instead of the files outside it. */
                 trash?: boolean;
-                /** @description Files per page, from 1 on; 50 by default. What is above 1,000 counts as 1,000. */
-                limit?: number;
-                /** @description Files to skip, 0 to 10,000; `cursor` has no such bound. */
-                offset?: number;
-                /** @description `nextCursor` of the page before; filter and sort are then taken from it. */
-                cursor?: string;
                 /** @description `upload_date` (default), `created_at`, `original_name`, `file_name`, `file_size`, `duration`, `date`, `name` or `size`. */
                 sortBy?: "upload_date" | "created_at" | "original_name" | "file_name" | "file_size" | "duration" | "date" | "name" | "size";
                 /** @description `ASC` or `DESC` (default), any case. */
                 sortOrder?: "ASC" | "DESC";
-                /** @description Add `total`. */
-                includeTotal?: boolean;
             };
             header?: never;
             path?: never;

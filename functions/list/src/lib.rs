@@ -3,8 +3,6 @@
 
 mod query;
 
-pub use query::{DEFAULT_LIMIT, MAX_LIST, MAX_OFFSET, MAX_TEXT_BYTES, MAX_WIDTH};
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -13,11 +11,12 @@ use axum::response::{IntoResponse, Response};
 use jam_core::Result;
 use jam_core::app::App;
 use jam_core::auth::Caller;
-use jam_core::edge::{Admin, DerivativeView, Params, PathUser, Public, ReadableFile, UserFile, Validators};
+use jam_core::edge::{Admin, DerivativeView, PathUser, Public, ReadableFile, UserFile, Validators};
 use jam_core::ids::UserId;
 use jam_core::ops;
+use query::ListQuery;
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -61,52 +60,10 @@ struct DerivativeList {
     derivatives: Vec<DerivativeView>,
 }
 
-/// What a listing can be narrowed and sorted by.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-#[expect(dead_code, reason = "documents the parameters; query.rs reads them")]
-struct ListQuery {
-    /// `video`, `image`, `scene`, `project` or `audio`.
-    r#type: Option<String>,
-    /// Only favourites, or only others.
-    favorite: Option<bool>,
-    /// Only this package.
-    package: Option<String>,
-    /// Files with any of these: a comma list, the parameter several times, or `tags[]=` and `tags[0]=`, where an entry may
-    /// hold a comma.
-    tags: Option<String>,
-    /// Only this asset category.
-    asset_category: Option<String>,
-    /// Files with any of these, as `tags`.
-    usage_tags: Option<String>,
-    /// Only this audio category.
-    audio_category: Option<String>,
-    /// Files with any of these, as `tags`.
-    character_names: Option<String>,
-    /// Only images and videos of at least so many pixels across. What has no width is not found.
-    min_width: Option<i32>,
-    /// Part of the name, any case.
-    q: Option<String>,
-    /// The trash instead of the files outside it.
-    trash: Option<bool>,
-    /// Files per page, from 1 on; 50 by default. What is above 1,000 counts as 1,000.
-    limit: Option<i64>,
-    /// Files to skip, 0 to 10,000; `cursor` has no such bound.
-    offset: Option<i64>,
-    /// `nextCursor` of the page before; filter and sort are then taken from it.
-    cursor: Option<String>,
-    /// `upload_date` (default), `created_at`, `original_name`, `file_name`, `file_size`, `duration`, `date`, `name` or `size`.
-    sort_by: Option<String>,
-    /// `ASC` or `DESC` (default), any case.
-    sort_order: Option<String>,
-    /// Add `total`.
-    include_total: Option<bool>,
-}
-
 /// The caller's files.
 #[utoipa::path(get, path = "/api/files", tag = "list", params(ListQuery), responses((status = 200, body = FileList)))]
-async fn list_files(State(app): State<App>, caller: Caller, params: Params) -> Result<Json<FileList>> {
-    list(&app, &caller.user, &params).await
+async fn list_files(State(app): State<App>, caller: Caller, query: ListQuery) -> Result<Json<FileList>> {
+    list(&app, &caller.user, query).await
 }
 
 /// A user's files, for administrators.
@@ -116,14 +73,13 @@ async fn list_files_of_user(
     State(app): State<App>,
     _admin: Admin,
     PathUser(user): PathUser,
-    params: Params,
+    query: ListQuery,
 ) -> Result<Json<FileList>> {
-    list(&app, &user, &params).await
+    list(&app, &user, query).await
 }
 
-async fn list(app: &App, user: &UserId, params: &Params) -> Result<Json<FileList>> {
-    let request = query::parse(params, app.config.limits.max_page)?;
-    let wants_total = params.flag("includeTotal")?.unwrap_or(false);
+async fn list(app: &App, user: &UserId, query: ListQuery) -> Result<Json<FileList>> {
+    let ListQuery { request, wants_total } = query;
     let (page, total) = ops::browse::page(app, user, request.clone(), wants_total).await?;
     let next_cursor = page.next.map(|place| query::cursor(&request, place)).transpose()?;
     let files: Vec<UserFile> = page.files.into_iter().map(|file| UserFile::new(file, app)).collect();

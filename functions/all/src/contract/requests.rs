@@ -5,9 +5,7 @@ use super::bounds::NO_CONTROL;
 use super::{Operation, each_operation, merge, schema};
 use jam_core::auth::Variant;
 use jam_core::config::Limits;
-use jam_core::db::listing::Sort;
 use jam_core::model::DerivativeKind;
-use jam_list::{DEFAULT_LIMIT, MAX_LIST, MAX_OFFSET, MAX_TEXT_BYTES, MAX_WIDTH};
 use serde_json::{Map, Value, json};
 
 /// 20 bytes in base64.
@@ -99,32 +97,14 @@ fn complete_parameter(parameter: &mut Value) {
     }
     let name = parameter["name"].as_str().unwrap_or_default().to_owned();
     match name.as_str() {
-        "tags" | "usageTags" | "characterNames" => {
-            parameter["style"] = json!("form");
-            parameter["explode"] = json!(true);
-            parameter["schema"] = json!({
-                "type": "array", "maxItems": MAX_LIST,
-                "items": { "type": "string", "maxLength": MAX_TEXT_BYTES, "pattern": "^[^,\\u0000]*$" },
-            });
-        }
-        "type" => parameter["schema"] = schema("FileType"),
-        "assetCategory" => parameter["schema"] = schema("AssetCategory"),
-        "audioCategory" => parameter["schema"] = schema("AudioCategory"),
         "userId" => parameter["schema"] = schema("UserId"),
         "size" => parameter["schema"] = schema("ThumbnailSize"),
-        // Whatever is above the largest page counts as that.
-        "limit" => parameter["schema"] = json!({ "type": "integer", "minimum": 1, "default": DEFAULT_LIMIT }),
         _ => merge(&mut parameter["schema"], bounds(&name)),
     }
 }
 
 fn bounds(name: &str) -> Value {
     match name {
-        "package" | "q" => json!({ "maxLength": MAX_TEXT_BYTES, "pattern": "^[^\\u0000]*$" }),
-        "minWidth" => json!({ "minimum": 1, "maximum": MAX_WIDTH }),
-        "offset" => json!({ "minimum": 0, "maximum": MAX_OFFSET, "default": 0 }),
-        "sortBy" => json!({ "enum": Sort::NAMES.map(|(name, _)| name), "default": Sort::NAMES[0].0 }),
-        "sortOrder" => json!({ "enum": ["ASC", "DESC"], "default": "DESC" }),
         "derivative" => json!({ "enum": [DerivativeKind::Playback.as_str()] }),
         "variant" => {
             let thumbnails =
