@@ -23,6 +23,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+/// What small files of forms hold in memory together, in KiB. When it is taken, files are staged on disk as they arrive.
+const WAITING_KIB: usize = 16 * 1024;
+
 /// The application's parts behind one pointer.
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
@@ -57,6 +60,8 @@ pub struct Parts {
     pub media_limits: MediaLimits,
     /// One permit a core: decoding more images at once is slower and takes more memory.
     pub decoders: Arc<Semaphore>,
+    /// KiB that small files of forms may hold while they wait in memory for the rest of their form.
+    pub waiting_kib: Arc<Semaphore>,
     /// Work that goes on when its request is gone; a process that ends waits for it.
     pub tasks: TaskTracker,
     /// When the process started.
@@ -115,6 +120,7 @@ impl App {
                 ..MediaLimits::default()
             },
             decoders: Arc::new(Semaphore::new(cores)),
+            waiting_kib: Arc::new(Semaphore::new(WAITING_KIB)),
             tasks: TaskTracker::new(),
             started: Instant::now(),
             config,

@@ -26,7 +26,7 @@ use super::audio;
 use super::limits::MediaLimits;
 use super::mpeg_audio::id3_length;
 use super::sniff::{self, Class, Sniffed, sniff};
-use super::source::Source;
+use super::source::{Content, Source};
 use super::tracks::{AudioCodec, Tracks};
 
 /// What the headers say.
@@ -93,7 +93,11 @@ impl Facts {
 /// Reads the facts of a file that was sniffed. Blocking. The file's cursor stays where it is.
 #[must_use]
 pub fn facts(file: &File, sniffed: &Sniffed, limits: &MediaLimits) -> Facts {
-    let Ok(source) = Source::new(file, limits.max_header_bytes) else { return Facts::default() };
+    facts_of(Content::File(file), sniffed, limits)
+}
+
+fn facts_of(content: Content<'_>, sniffed: &Sniffed, limits: &MediaLimits) -> Facts {
+    let Ok(source) = Source::of(content, limits.max_header_bytes) else { return Facts::default() };
     // Third-party parsers read hostile bytes here: after a panic in one the facts are unknown.
     catch_unwind(AssertUnwindSafe(|| read(source, sniffed))).ok().flatten().unwrap_or_default()
 }
@@ -102,18 +106,28 @@ pub fn facts(file: &File, sniffed: &Sniffed, limits: &MediaLimits) -> Facts {
 /// many kinds of audio start with a tag that makes them look like MP3. Blocking. The file's cursor stays where it is.
 #[must_use]
 pub fn settle(file: &File, sniffed: Sniffed, limits: &MediaLimits) -> (Sniffed, Facts) {
-    let sniffed = behind_tag(file, sniffed);
-    let facts = facts(file, &sniffed, limits);
+    settle_content(Content::File(file), sniffed, limits)
+}
+
+/// The same of a file whose every byte is in memory.
+#[must_use]
+pub fn settle_bytes(bytes: &[u8], sniffed: Sniffed, limits: &MediaLimits) -> (Sniffed, Facts) {
+    settle_content(Content::Bytes(bytes), sniffed, limits)
+}
+
+fn settle_content(content: Content<'_>, sniffed: Sniffed, limits: &MediaLimits) -> (Sniffed, Facts) {
+    let sniffed = behind_tag(content, sniffed);
+    let facts = facts_of(content, &sniffed, limits);
     let audio = sniff::audio_alone(&sniffed).filter(|_| facts.is_audio_alone());
     (audio.unwrap_or(sniffed), facts)
 }
 
 /// The type of the content behind an ID3v2 tag that is longer than the sniffed head.
-fn behind_tag(file: &File, sniffed: Sniffed) -> Sniffed {
+fn behind_tag(content: Content<'_>, sniffed: Sniffed) -> Sniffed {
     let mut head = [0; 4096];
-    let is_tagged = sniffed.mime == "audio/mpeg" && file.read_at(&mut head[..10], 0).is_ok();
+    let is_tagged = sniffed.mime == "audio/mpeg" && content.read_at(&mut head[..10], 0).is_ok();
     let Some(tag) = id3_length(&head[..10]).filter(|_| is_tagged) else { return sniffed };
-    let length = file.read_at(&mut head, tag).unwrap_or(0);
+    let length = content.read_at(&mut head, tag).unwrap_or(0);
     let behind = sniff(&head[..length], "");
     if behind.class == Class::Audio { behind } else { sniffed }
 }

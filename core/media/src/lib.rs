@@ -40,7 +40,7 @@ mod tracks;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-pub use facts::{Facts, HighDynamicRange, examine, facts, settle};
+pub use facts::{Facts, HighDynamicRange, examine, facts, settle, settle_bytes};
 pub use fit::FitTo;
 pub use limits::{MediaError, MediaLimits};
 pub use playback::{Conversion, conversion};

@@ -16,13 +16,16 @@ pub(super) struct Source<'a> {
     budget: u64,
 }
 
-enum Content<'a> {
+/// Where bytes come from.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
     File(&'a File),
     Bytes(&'a [u8]),
 }
 
 impl Content<'_> {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+    /// Reads at an offset; short at the end.
+    pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
         match self {
             Self::File(file) => file.read_at(buffer, offset),
             Self::Bytes(bytes) => {
@@ -36,7 +39,16 @@ impl Content<'_> {
 impl<'a> Source<'a> {
     /// A source at the start of `file` that fetches at most `budget` bytes.
     pub(super) fn new(file: &'a File, budget: u64) -> Result<Self> {
-        Ok(Self { content: Content::File(file), position: 0, length: file.metadata()?.len(), budget })
+        Self::of(Content::File(file), budget)
+    }
+
+    /// The same of a file or of bytes.
+    pub(super) fn of(content: Content<'a>, budget: u64) -> Result<Self> {
+        let length = match content {
+            Content::File(file) => file.metadata()?.len(),
+            Content::Bytes(bytes) => bytes.len() as u64,
+        };
+        Ok(Self { content, position: 0, length, budget })
     }
 
     /// A source at the start of `bytes`, which are in memory anyway.

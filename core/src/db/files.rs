@@ -1,10 +1,12 @@
 //! `user_files`: one row a stored file. Usage counters follow by trigger, in the same statement.
 //! Every statement names the owner; a foreign file is a missing one. Listings are in `db::listing`.
 
+mod arrival;
 mod content;
 mod copy;
 mod removal;
 
+pub use arrival::{Arrived, NewFile, insert};
 pub use content::{Content, content, owner};
 pub use copy::{Copied, Copy, copy};
 pub use removal::{Removable, delete, lock_removable, trash_due, trashed};
@@ -186,97 +188,6 @@ pub async fn lock(ledger: &mut Ledger, id: FileId) -> Result<bool> {
     .fetch_optional(&mut **ledger)
     .await?;
     Ok(found.is_some())
-}
-
-/// A file that has arrived.
-#[derive(Debug, Clone)]
-pub struct NewFile {
-    /// Its id.
-    pub id: FileId,
-    /// Its owner.
-    pub user_id: UserId,
-    /// Its name on the volume.
-    pub file_name: String,
-    /// Its name as the user knows it.
-    pub original_name: FileName,
-    /// What it is to its user.
-    pub file_type: FileType,
-    /// Media type as decided by its content.
-    pub mime_type: String,
-    /// Its size.
-    pub size: ByteSize,
-    /// Where its bytes are.
-    pub file_path: String,
-    /// Digest of its bytes.
-    pub sha256: Sha256Digest,
-    /// Displayed width in pixels.
-    pub width: Option<i32>,
-    /// Displayed height in pixels.
-    pub height: Option<i32>,
-    /// Playing time in seconds.
-    pub duration_seconds: Option<f64>,
-    /// Whether browsers need a derivative to play it; `None` when nobody has looked.
-    pub needs_playback: Option<bool>,
-    /// The content that it shows, if that is there still; else its bytes are a content of its own.
-    pub content: Option<ContentId>,
-    /// What the user says about it.
-    pub metadata: FileMetadata,
-}
-
-/// Adds a file. Safe to repeat: a row that exists stays as it is. Answers the content that it shows.
-///
-/// # Errors
-/// When Postgres does not answer.
-#[tracing::instrument(level = "debug", skip_all)]
-pub async fn insert(ledger: &mut Ledger, file: &NewFile) -> Result<ContentId> {
-    let metadata = &file.metadata;
-    let shown = sqlx::query_scalar!(
-        r#"INSERT INTO user_files (
-             user_id, id, file_name, original_name, file_type, mime_type, file_size, file_path, sha256, width, height
-           , duration_seconds, package_name, tags, asset_category, usage_tags, character_names, audio_category, asset_details
-           , needs_playback, content_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
-         ON CONFLICT (user_id, id) DO NOTHING
-         RETURNING content_id AS "content_id!: ContentId""#,
-        file.user_id.as_str(),
-        file.id as FileId,
-        file.file_name,
-        file.original_name.as_str(),
-        file.file_type.as_str(),
-        file.mime_type,
-        file.size as ByteSize,
-        file.file_path,
-        file.sha256.0.as_slice(),
-        file.width,
-        file.height,
-        file.duration_seconds,
-        metadata.package_name,
-        metadata.tags.as_slice(),
-        metadata.asset_category as Option<AssetCategory>,
-        metadata.usage_tags.as_slice(),
-        metadata.character_names.as_slice(),
-        metadata.audio_category as Option<AudioCategory>,
-        Json(&metadata.details) as _,
-        file.needs_playback,
-        file.content as Option<ContentId>,
-    )
-    .fetch_optional(&mut **ledger)
-    .await?;
-    match shown {
-        Some(content) => Ok(content),
-        None => content_of(ledger, file.id).await,
-    }
-}
-
-async fn content_of(ledger: &mut Ledger, id: FileId) -> Result<ContentId> {
-    let user = ledger.user().clone();
-    Ok(sqlx::query_scalar!(
-        r#"SELECT content_id AS "content_id!: ContentId" FROM user_files WHERE user_id = $1 AND id = $2"#,
-        user.as_str(),
-        id as FileId,
-    )
-    .fetch_one(&mut **ledger)
-    .await?)
 }
 
 /// Writes back what its user changed about a file. What a newer release wrote and this one cannot read stays as it is.

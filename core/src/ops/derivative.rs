@@ -14,7 +14,7 @@ use crate::db::{self, Ledger, retrying};
 use crate::error::{Error, Result};
 use crate::ids::{ContentId, FileId, UserId};
 use crate::media::ThumbnailFormat;
-use crate::model::{BlobKey, ByteSize, DerivativeKind, DerivativeState, File};
+use crate::model::{BlobKey, ByteSize, Derivative, DerivativeKind, DerivativeState, File};
 use crate::ops::{playback, thumbnail};
 
 /// The media type of a derivative as everybody sees it.
@@ -36,7 +36,7 @@ pub fn name(user: &UserId, content: ContentId, kind: DerivativeKind) -> Name<'_>
 }
 
 /// Queues the derivatives of a new file's content that it does not have yet: the thumbnail that lists show, and a video
-/// that browsers can play. They are made once the caller's transaction is committed.
+/// that browsers can play. They are made once the caller's transaction is committed. Answers those that were queued.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -46,28 +46,53 @@ pub async fn queue(
     content: ContentId,
     mime_type: &str,
     needs_playback: Option<bool>,
-) -> Result<()> {
-    if thumbnail::can_have(mime_type) {
-        request(ledger, content, DerivativeKind::Default).await?;
+) -> Result<Vec<Derivative>> {
+    let mut queued = Vec::new();
+    for kind in queued_kinds(mime_type, needs_playback) {
+        queued.extend(request(ledger, content, kind).await?);
     }
-    if needs_playback == Some(true) {
-        request(ledger, content, DerivativeKind::Playback).await?;
-    }
-    Ok(())
+    Ok(queued)
+}
+
+/// Whether [`queue`] has something to do for a new content.
+#[must_use]
+pub fn is_queued(mime_type: &str, needs_playback: Option<bool>) -> bool {
+    queued_kinds(mime_type, needs_playback).next().is_some()
+}
+
+fn queued_kinds(
+    mime_type: &str,
+    needs_playback: Option<bool>,
+) -> impl Iterator<Item = DerivativeKind> + use<> {
+    let thumbnail = thumbnail::can_have(mime_type).then_some(DerivativeKind::Default);
+    let playback = (needs_playback == Some(true)).then_some(DerivativeKind::Playback);
+    thumbnail.into_iter().chain(playback)
 }
 
 /// Names a derivative's path and gives the worker its job, unless the content has it already.
-async fn request(ledger: &mut Ledger, content: ContentId, kind: DerivativeKind) -> Result<()> {
+async fn request(
+    ledger: &mut Ledger,
+    content: ContentId,
+    kind: DerivativeKind,
+) -> Result<Option<Derivative>> {
     let user = ledger.user().clone();
     let name = name(&user, content, kind);
     let key = match kind.thumbnail() {
         Some(_) => thumbnail::key(&name)?,
         None => playback::new_key(&user, content)?,
     };
-    if db::derivatives::request(ledger, &name, &key).await? {
-        db::jobs::enqueue(ledger, &user, &Task::Derive { content, kind }).await?;
+    if !db::derivatives::request(ledger, &name, &key).await? {
+        return Ok(None);
     }
-    Ok(())
+    db::jobs::enqueue(ledger, &user, &Task::Derive { content, kind }).await?;
+    Ok(Some(Derivative {
+        kind,
+        mime_type: name.mime_type.to_owned(),
+        state: DerivativeState::Pending,
+        progress: None,
+        error: None,
+        path: key.as_str().to_owned(),
+    }))
 }
 
 /// Lets the worker try again what failed or was cancelled; what it has not done yet stays as it is.

@@ -11,17 +11,22 @@ use crate::ops::content;
 use crate::scanner::{self, Verdict};
 
 /// Queues the scan of a new file's content, if there is a scanner and it was never scanned; it runs once the caller's
-/// transaction is committed.
+/// transaction is committed. Answers the content's state if it was queued.
 ///
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(in crate::ops) async fn queue(app: &App, ledger: &mut Ledger, content: ContentId) -> Result<()> {
-    if app.config.scanner.is_some() && db::contents::begin_scan(ledger, content).await? {
-        let user = ledger.user().clone();
-        db::jobs::enqueue(ledger, &user, &Task::Scan { content }).await?;
+pub(in crate::ops) async fn queue(
+    app: &App,
+    ledger: &mut Ledger,
+    content: ContentId,
+) -> Result<Option<ScanState>> {
+    if app.config.scanner.is_none() || !db::contents::begin_scan(ledger, content).await? {
+        return Ok(None);
     }
-    Ok(())
+    let user = ledger.user().clone();
+    db::jobs::enqueue(ledger, &user, &Task::Scan { content }).await?;
+    Ok(Some(ScanState::Pending))
 }
 
 /// Scans a content and records the result.

@@ -1,6 +1,6 @@
-//! Receiving a file: reserve, stage, hash, publish, record. What comes in one piece goes through [`Receiving`], what may
-//! come in many through [`session`] and [`append`]; both end in the same rows, and so does what is copied from a stored file by
-//! [`copy`].
+//! Receiving a file: reserve, stage, hash, publish, record. What comes in one piece goes through [`Receiving`], or waits in
+//! memory if it is small ([`Received::whole`]); what may come in many goes through [`session`] and [`append`]. All end in the
+//! same rows, and so does what is copied from a stored file by [`copy`].
 //! Invariant: what [`complete`] answered for is on disk under its final name and has its row; anything else leaves a
 //! row that names what to undo.
 
@@ -9,6 +9,7 @@ pub(super) mod content;
 pub mod copy;
 mod finish;
 mod fork;
+mod held;
 pub mod join;
 mod listener;
 mod lock;
@@ -16,34 +17,30 @@ mod parts;
 pub mod proof;
 pub mod session;
 mod stored;
+mod whole;
 
 use crate::app::App;
 use crate::blob::{Staged, Writer};
 use crate::crash;
 use crate::db::files::NewFile;
-use crate::db::uploads::{Ending, NewOwner, NewUpload, Reason};
+use crate::db::uploads::{Ending, Reason};
 use crate::db::{self, retrying, within};
-use crate::error::{Error, Result, chain};
+use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Sniffed};
-use crate::model::{BlobKey, ByteSize, File, FileMetadata, FileName, FileType, Folder, Usage};
+use crate::model::{BlobKey, ByteSize, File, FileMetadata, FileName, FileType};
 use bytes::Bytes;
-use content::{Content, file_type, final_key, record};
-use sqlx::PgConnection;
-use std::time::Duration;
+use content::{Content, file_type, final_key};
+use held::{Held, cancelled, no_room, over_file_limit, over_quota, quota_exceeded};
+pub use whole::Memory;
+use whole::Whole;
 
-/// An upload that is not finished by then is given up, whatever its process says.
-const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// What a body's fields around a file may weigh: a reservation may start smaller than its bound by so much.
 const SLACK: ByteSize = ByteSize::new(64 * 1024);
 /// Without a declared length the reservation grows by doubling from here ...
 const FIRST_STEP: ByteSize = ByteSize::mib(1);
 /// ... to here.
 const LAST_STEP: ByteSize = ByteSize::mib(64);
-/// Pauses between attempts to cancel while the database or the volume does not answer; then the janitor does it.
-const CANCEL_PAUSES: [Duration; 4] =
-    [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
-
 /// What is known of a file when its first bytes are here.
 #[derive(Debug)]
 pub struct Incoming<'a> {
@@ -70,6 +67,16 @@ pub enum Owner {
     },
 }
 
+impl Owner {
+    /// Whose limits on uploads count.
+    #[must_use]
+    pub const fn sender(&self) -> &UserId {
+        match self {
+            Self::Known(user) | Self::Unknown { receiver: user } => user,
+        }
+    }
+}
+
 /// A file being received. Dropped before [`complete`], it cancels itself.
 pub struct Receiving {
     held: Held,
@@ -80,24 +87,28 @@ pub struct Receiving {
     granted: ByteSize,
 }
 
-/// A file that is on disk under its staging name, its reservation exactly its size.
+/// A file that is here, whose owner and type may still be open.
 pub struct Received {
-    held: Held,
     content: Content,
+    place: Place,
 }
 
-/// The upload's row and paths; cancels the upload when dropped, unless it was completed.
-struct Held {
-    app: App,
-    user: UserId,
-    id: UploadId,
-    file_id: FileId,
-    staging: BlobKey,
-    final_key: BlobKey,
-    /// Whether the user is the file's owner, with a reservation for it.
-    is_assigned: bool,
-    /// Whether the upload has ended, one way or the other.
-    is_over: bool,
+/// Where a received file is.
+enum Place {
+    /// On disk under its staging name, its reservation exactly its size.
+    Staged(Held),
+    /// In memory. Nothing is reserved for it, and nothing of it written.
+    Memory(Whole),
+}
+
+/// A received file with its owner and its type, its reservation exactly its size. Dropped before [`complete`], it cancels
+/// itself.
+pub struct Assigned {
+    held: Held,
+    content: Content,
+    file_type: FileType,
+    /// Its bytes, unless they are on disk already.
+    memory: Option<Whole>,
 }
 
 /// The size of a head that decides a file's type.
@@ -161,7 +172,8 @@ impl Receiving {
             held.resize(size).await?;
         }
         let (sniffed, facts) = content::settle(&held.app, file, sniffed).await?;
-        Ok(Received { held, content: Content { name, sniffed, size, sha256, facts } })
+        let content = Content { name, sniffed, size, sha256, facts };
+        Ok(Received { content, place: Place::Staged(held) })
     }
 
     /// Gives the file up; see [`Received::cancel`].
@@ -186,47 +198,67 @@ impl Receiving {
 }
 
 impl Received {
-    /// Whether the content may be stored as this type.
+    /// Gives the file its owner and its type: the reservation for its bytes is in the owner's ledger on return. What is
+    /// refused is given up, before the answer.
+    ///
+    /// # Crash
+    /// After the row: the janitor cancels it.
     ///
     /// # Errors
-    /// [`Error::TypeMismatch`].
-    pub fn require_type(&self, declared: Option<FileType>) -> Result<()> {
-        self.content.file_type(declared).map(drop)
-    }
-
-    /// Gives the file its owner: the upload's row and a reservation for its bytes move to their ledger.
-    ///
-    /// # Errors
-    /// [`Error::QuotaExceeded`] of the owner.
+    /// [`Error::TypeMismatch`]; [`Error::QuotaExceeded`] and [`Error::TooManyStoredFiles`] of the owner.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn assign(&mut self, owner: &UserId) -> Result<()> {
-        let held = &mut self.held;
-        if held.is_assigned {
-            return Ok(());
+    pub async fn assign(self, owner: &UserId, declared: Option<FileType>) -> Result<Assigned> {
+        let Self { content, place } = self;
+        let file_type = content.file_type(declared);
+        match place {
+            Place::Memory(whole) => {
+                let file_type = file_type?;
+                let held = whole.reserve(owner, &content, file_type).await?;
+                Ok(Assigned { held, content, file_type, memory: Some(whole) })
+            }
+            Place::Staged(mut held) => {
+                let assigned = async {
+                    held.assign(owner, content.size).await?;
+                    file_type
+                };
+                match assigned.await {
+                    Ok(file_type) => Ok(Assigned { held, content, file_type, memory: None }),
+                    Err(error) => {
+                        held.cancel().await;
+                        Err(error)
+                    }
+                }
+            }
         }
-        let moved = NewOwner { from: &held.user, id: held.id, to: owner, bytes: self.content.size };
-        let mut conn = held.app.db.conn().await?;
-        db::storage::ensure(&mut conn, owner, held.app.config.limits.default_quota).await?;
-        if !db::uploads::assign(&mut conn, &moved).await? {
-            drop(conn);
-            return Err(quota_exceeded(&held.app, owner).await?);
-        }
-        held.user = owner.clone();
-        held.is_assigned = true;
-        Ok(())
     }
 
     /// Gives the file up: on return its bytes are gone and its reservation is free for the next one. If the database or
     /// the volume does not answer, that happens later.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn cancel(self) {
-        self.held.cancel().await;
+        if let Place::Staged(held) = self.place {
+            held.cancel().await;
+        }
     }
 
     /// The file's name, to tell it apart from others of the same request.
     #[must_use]
     pub fn name(&self) -> &FileName {
         &self.content.name
+    }
+}
+
+impl Assigned {
+    /// Gives the bytes their final name. Durable on return.
+    async fn publish(&mut self, app: &App) -> Result<()> {
+        match self.memory.take() {
+            Some(whole) => whole.write(&self.held.final_key).await,
+            None => {
+                self.held.settle_path(self.file_type, &self.content.sniffed).await?;
+                let is_there = app.blobs.publish(&self.held.staging, &self.held.final_key).await?;
+                if is_there { Ok(()) } else { Err(cancelled()) }
+            }
+        }
     }
 }
 
@@ -244,21 +276,21 @@ pub async fn require_any_room(app: &App, user: &UserId) -> Result<()> {
     full.map_or(Ok(()), Err)
 }
 
-/// Makes received files the user's, all or none, also when the client hangs up: 1 settle the final paths, 2 rename and
-/// sync, 3 in one transaction end the uploads, insert the files and queue their thumbnails.
+/// Makes received files the user's, all or none, also when the client hangs up: 1 settle the final paths, 2 write what is
+/// in memory, rename the rest, sync, 3 in one transaction end the uploads, insert the files and queue what is made of them.
 ///
 /// # Crash
 /// After 1 or 2: the janitor cancels the uploads and removes their files, whose ids no client has received. After 3:
 /// done.
 ///
 /// # Errors
-/// [`Error::TypeMismatch`] before anything happened; [`Error::TooManyStoredFiles`]; [`Error::Unavailable`];
-/// [`Error::Conflict`] when an upload was cancelled meanwhile.
+/// [`Error::TooManyStoredFiles`]; [`Error::VolumeFull`]; [`Error::Unavailable`]; [`Error::Conflict`] when an upload was
+/// cancelled meanwhile.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn complete(
     app: &App,
     user: &UserId,
-    received: Vec<(Received, Option<FileType>, FileMetadata)>,
+    received: Vec<(Assigned, FileMetadata)>,
 ) -> Result<Vec<File>> {
     let (owned, user) = (app.clone(), user.clone());
     app.outlive(async move { Box::pin(complete_to_the_end(&owned, &user, received)).await }).await
@@ -267,134 +299,64 @@ pub async fn complete(
 async fn complete_to_the_end(
     app: &App,
     user: &UserId,
-    received: Vec<(Received, Option<FileType>, FileMetadata)>,
+    received: Vec<(Assigned, FileMetadata)>,
 ) -> Result<Vec<File>> {
     let mut arrived = Vec::new();
-    for (mut one, declared, metadata) in received {
-        let file_type = one.content.file_type(declared)?;
-        one.held.settle_path(file_type, &one.content.sniffed).await?;
-        if !app.blobs.publish(&one.held.staging, &one.held.final_key).await? {
-            return Err(cancelled());
-        }
-        let ids = (one.held.user.clone(), one.held.file_id);
-        let file = one.content.into_file(ids, &one.held.final_key, file_type, metadata);
-        arrived.push((file, one.held));
+    for (mut one, metadata) in received {
+        one.publish(app).await?;
+        let Assigned { held, content, file_type, .. } = one;
+        let ids = (held.user.clone(), held.file_id);
+        let file = content.into_file(ids, &held.final_key, file_type, metadata);
+        arrived.push((file, held));
     }
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
-    if let Some(lost) = retrying(|| record_all(app, user, &arrived)).await? {
-        // Who cancelled it may have looked for its bytes before they had this name, which no row has any more.
-        app.blobs.remove(vec![lost]).await?;
-        return Err(cancelled());
+    let recorded = match arrived.as_slice() {
+        [(file, held)] if content::stands_alone(app, file) => {
+            retrying(|| record_alone(app, file, held)).await?
+        }
+        several => retrying(|| record_all(app, user, several)).await?,
+    };
+    match recorded {
+        Recorded::Files(files) => {
+            arrived.iter_mut().for_each(|(_, held)| held.is_over = true);
+            Ok(files)
+        }
+        Recorded::Cancelled(lost) => {
+            // Who cancelled it may have looked for its bytes before they had this name, which no row has any more.
+            app.blobs.remove(vec![lost]).await?;
+            Err(cancelled())
+        }
     }
-    arrived.iter_mut().for_each(|(_, held)| held.is_over = true);
-    let mut conn = app.db.conn().await?;
-    let mut files = Vec::new();
-    for (new, _) in &arrived {
-        files.extend(db::files::get(&mut conn, user, new.id).await?);
-    }
-    Ok(files)
 }
 
-/// All of them or none. Answers the path of one that was cancelled meanwhile; then none is recorded.
-async fn record_all(app: &App, user: &UserId, arrived: &[(NewFile, Held)]) -> Result<Option<BlobKey>> {
+/// What became of arrived files: all or none.
+enum Recorded {
+    Files(Vec<File>),
+    /// One was cancelled meanwhile, and this is its path.
+    Cancelled(BlobKey),
+}
+
+async fn record_all(app: &App, user: &UserId, arrived: &[(NewFile, Held)]) -> Result<Recorded> {
     let mut ledger = app.db.ledger(user).await?;
+    let mut files = Vec::new();
     for (file, held) in arrived {
-        if !record(app, &mut ledger, held.id, file).await? {
-            return Ok(Some(held.final_key.clone()));
+        match content::record(app, &mut ledger, held.id, file).await? {
+            Some(file) => files.push(file),
+            None => return Ok(Recorded::Cancelled(held.final_key.clone())),
         }
     }
     ledger.commit().await?;
-    Ok(None)
+    Ok(Recorded::Files(files))
 }
 
-impl Held {
-    /// Makes the row of an upload: reserves between `at_least` and `want` bytes of its owner, and names where its bytes
-    /// will be. Answers also how many were reserved.
-    ///
-    /// # Errors
-    /// [`Error::QuotaExceeded`], [`Error::TooManyStoredFiles`].
-    async fn reserve(
-        app: &App,
-        user: &UserId,
-        (file_id, final_key): (FileId, BlobKey),
-        (want, at_least): (ByteSize, ByteSize),
-    ) -> Result<(Self, ByteSize)> {
-        let id = UploadId::new();
-        let staging = BlobKey::new(user.as_str(), Folder::Staging, &id.to_string())?;
-        let new = NewUpload {
-            id,
-            user,
-            file_id,
-            staging: &staging,
-            final_key: &final_key,
-            instance: Some(app.blobs.volume().instance()),
-            want,
-            at_least,
-            expires_in: LIFETIME,
-        };
-        let granted = reserve(app, &new).await?;
-        let (app, user) = (app.clone(), user.clone());
-        let held = Self { app, user, id, file_id, staging, final_key, is_assigned: true, is_over: false };
-        Ok((held, granted))
-    }
-
-    /// Fields may come after the file and change its type, and with it its folder.
-    async fn settle_path(&mut self, file_type: FileType, sniffed: &Sniffed) -> Result<()> {
-        let settled = final_key(&self.user, self.file_id, file_type, sniffed)?;
-        if settled == self.final_key {
-            return Ok(());
-        }
-        let mut conn = self.app.db.conn().await?;
-        if !db::uploads::set_final_path(&mut conn, &self.user, self.id, &self.staging, &settled).await? {
-            return Err(cancelled());
-        }
-        self.final_key = settled;
-        Ok(())
-    }
-
-    async fn cancel(mut self) {
-        // After an error the drop tries again.
-        self.is_over = cancel(&self.app, &self.user, self.id, Reason::Wanted).await.is_ok();
-    }
-
-    async fn try_resize(&self, size: ByteSize) -> Result<bool> {
-        let mut conn = self.app.db.conn().await?;
-        db::uploads::resize(&mut conn, &self.user, self.id, size).await
-    }
-
-    async fn resize(&self, size: ByteSize) -> Result<()> {
-        if self.try_resize(size).await? { Ok(()) } else { Err(self.quota_exceeded().await?) }
-    }
-
-    async fn quota_exceeded(&self) -> Result<Error> {
-        quota_exceeded(&self.app, &self.user).await
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if self.is_over {
-            return;
-        }
-        let (app, user, id) = (self.app.clone(), self.user.clone(), self.id);
-        // Without a runtime the process is ending, and the janitor of the next one does it.
-        if tokio::runtime::Handle::try_current().is_ok() {
-            app.clone().detach(async move { cancel_patiently(&app, &user, id).await });
-        }
-    }
-}
-
-async fn cancel_patiently(app: &App, user: &UserId, id: UploadId) {
-    for pause in CANCEL_PAUSES {
-        match cancel(app, user, id, Reason::Wanted).await {
-            Ok(_) => return,
-            Err(error) => {
-                tracing::warn!(error = %chain(&error), user.id = %user, upload.id = %id, "an upload could not be cancelled yet")
-            }
-        }
-        tokio::time::sleep(pause).await;
-    }
-    tracing::error!(user.id = %user, upload.id = %id, "an upload is left to expire");
+/// A single file of which nothing is made needs no transaction around its statement.
+async fn record_alone(app: &App, file: &NewFile, held: &Held) -> Result<Recorded> {
+    let mut conn = app.db.conn().await?;
+    let recorded = content::record_row(app, &mut conn, held.id, file).await?;
+    Ok(match recorded {
+        Some(arrived) => Recorded::Files(vec![file.arrived(arrived)]),
+        None => Recorded::Cancelled(held.final_key.clone()),
+    })
 }
 
 /// Undoes an upload: 1 take it out of its receiver's hands, 2 remove its bytes, 3 remove its row and give back what it
@@ -420,59 +382,6 @@ pub async fn cancel(app: &App, user: &UserId, id: UploadId, reason: Reason) -> R
     let ended =
         within(async { db::uploads::end(&mut *app.db.conn().await?, user, id, Ending::Cancelled).await });
     Ok(ended.await?.is_some())
-}
-
-async fn reserve(app: &App, new: &NewUpload<'_>) -> Result<ByteSize> {
-    let max_files = app.config.limits.max_files_per_user;
-    if let Some(granted) = db::uploads::create(&mut *app.db.conn().await?, new, max_files).await? {
-        return Ok(granted);
-    }
-    // No row yet, or no room: make the row and ask once more, while nobody changes what the answer goes by.
-    retrying(|| async {
-        let mut ledger = app.db.ledger(new.user).await?;
-        ledger.ensure(app.config.limits.default_quota).await?;
-        match db::uploads::create(&mut ledger, new, max_files).await? {
-            Some(granted) => {
-                ledger.commit().await?;
-                Ok(granted)
-            }
-            None => Err(no_room(app, &mut ledger, new.user).await?),
-        }
-    })
-    .await
-}
-
-/// The janitor took the upload away, because its time was over.
-fn cancelled() -> Error {
-    Error::Conflict { reason: "The upload was cancelled".to_owned() }
-}
-
-/// Why an upload of this user cannot grow.
-async fn quota_exceeded(app: &App, user: &UserId) -> Result<Error> {
-    let usage = db::storage::get(&mut *app.db.conn().await?, user).await?;
-    Ok(usage.as_ref().map_or(Error::NotFound, over_quota))
-}
-
-/// Why an upload of this user cannot be reserved. The caller holds their row.
-async fn no_room(app: &App, conn: &mut PgConnection, user: &UserId) -> Result<Error> {
-    let Some(usage) = db::storage::get(conn, user).await? else { return Ok(Error::NotFound) };
-    let open = db::uploads::count_files(conn, user).await?;
-    Ok(over_file_limit(app, &usage, open).unwrap_or_else(|| over_quota(&usage)))
-}
-
-/// With `open` uploads that become files as well.
-fn over_file_limit(app: &App, usage: &Usage, open: i64) -> Option<Error> {
-    let max_files = app.config.limits.max_files_per_user;
-    let file_count = usage.file_count + usage.trash_count + open;
-    (file_count >= max_files).then_some(Error::TooManyStoredFiles { file_count, max_files })
-}
-
-fn over_quota(usage: &Usage) -> Error {
-    Error::QuotaExceeded {
-        total_bytes: usage.total_bytes,
-        reserved_bytes: usage.reserved_bytes,
-        max_bytes: usage.max_bytes,
-    }
 }
 
 /// Bytes to reserve, and the fewest to start with: the whole file when its size is known, a first step otherwise.

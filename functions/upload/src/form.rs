@@ -9,7 +9,7 @@ use jam_core::edge::{FilePatch, Multipart, PartHead, shown};
 use jam_core::ids::UserId;
 use jam_core::media;
 use jam_core::model::{ByteSize, File, FileMetadata, FileName, FileType};
-use jam_core::ops::upload::{self, HEAD_BYTES, Incoming, Owner, Received, Receiving};
+use jam_core::ops::upload::{self, HEAD_BYTES, Incoming, Memory, Owner, Received, Receiving};
 use jam_core::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -157,10 +157,16 @@ impl Parts {
             },
         };
         let bound = multipart.content_bound_bytes().map(ByteSize::new);
-        let start = Start::read(multipart).await?;
+        let start = Start::read(multipart, Memory::take(app, bound)).await?;
         let name = name.unwrap_or_else(|| start.name());
         let incoming = Incoming { name: name.clone(), declared, head: &start.head, bound };
-        match stage(app, &owner, incoming, start.chunks, multipart).await {
+        let received = match start.whole {
+            Some(memory) => {
+                Received::whole(app, owner.sender(), incoming, start.chunks.concat(), memory).await
+            }
+            None => stage(app, &owner, incoming, start.chunks, multipart).await,
+        };
+        match received {
             Ok(received) => self.received.push((position, received)),
             Err(
                 error @ (Error::TypeRefused { .. }
@@ -226,22 +232,21 @@ impl Parts {
 
     /// Makes the staged files the user's.
     async fn store(mut self, app: &App, user: &UserId, descriptions: Vec<Description>) -> Result<Form> {
-        let mut ready = Vec::new();
-        for ((_, mut received), (declared, metadata)) in self.received.into_iter().zip(descriptions) {
-            let checked = match received.require_type(declared) {
-                Ok(()) => received.assign(user).await,
-                refused => refused,
-            };
-            match checked {
-                Ok(()) => ready.push((received, declared, metadata)),
-                Err(error @ (Error::TypeMismatch { .. } | Error::QuotaExceeded { .. })) => {
-                    self.refused.push((received.name().clone(), error));
-                    received.cancel().await;
-                }
+        let mut assigned = Vec::new();
+        for ((_, received), (declared, metadata)) in self.received.into_iter().zip(descriptions) {
+            let name = received.name().clone();
+            match received.assign(user, declared).await {
+                Ok(file) => assigned.push((file, metadata)),
+                Err(
+                    error @ (Error::TypeMismatch { .. }
+                    | Error::QuotaExceeded { .. }
+                    | Error::TooManyStoredFiles { .. }),
+                ) => self.refused.push((name, error)),
                 Err(error) => return Err(error),
             }
         }
-        let files = if ready.is_empty() { Vec::new() } else { upload::complete(app, user, ready).await? };
+        let files =
+            if assigned.is_empty() { Vec::new() } else { upload::complete(app, user, assigned).await? };
         Ok(Form { files, refused: self.refused })
     }
 
@@ -285,16 +290,25 @@ impl Parts {
 struct Start {
     chunks: Vec<Bytes>,
     head: Vec<u8>,
+    /// What the part holds of the memory, if it is here whole.
+    whole: Option<Memory>,
 }
 
 impl Start {
-    async fn read(multipart: &mut Multipart) -> Result<Self> {
-        let mut start = Self { chunks: Vec::new(), head: Vec::new() };
-        while start.head.len() < HEAD_BYTES {
-            let Some(chunk) = multipart.chunk().await? else { break };
+    /// Reads the whole part if it fits into `memory`, else at least what decides its type.
+    async fn read(multipart: &mut Multipart, mut memory: Option<Memory>) -> Result<Self> {
+        let mut start = Self { chunks: Vec::new(), head: Vec::new(), whole: None };
+        let mut bytes = 0;
+        while memory.is_some() || start.head.len() < HEAD_BYTES {
+            let Some(chunk) = multipart.chunk().await? else {
+                start.whole = memory.map(|memory| memory.shrunk_to(bytes));
+                break;
+            };
             let missing = HEAD_BYTES - start.head.len();
             start.head.extend_from_slice(&chunk[..chunk.len().min(missing)]);
+            bytes += chunk.len();
             start.chunks.push(chunk);
+            memory = memory.filter(|memory| memory.fits(bytes));
         }
         Ok(start)
     }

@@ -1,8 +1,9 @@
 //! What every way in shares once the bytes are here: what they are, where they go, which rows they become.
 //! Never moves a byte.
 
+use super::held::over_file_limit;
 use crate::app::App;
-use crate::db::files::NewFile;
+use crate::db::files::{Arrived, NewFile};
 use crate::db::uploads::Ending;
 use crate::db::{self, Ledger};
 use crate::error::{Error, Result};
@@ -10,6 +11,7 @@ use crate::ids::{ContentId, FileId, UploadId, UserId};
 use crate::media::{self, Class, Facts, Sniffed};
 use crate::model::{BlobKey, ByteSize, File, FileMetadata, FileName, FileType, Folder, Sha256Digest};
 use crate::ops::{derivative, scan};
+use sqlx::PgConnection;
 
 /// What arrived.
 pub(in crate::ops) struct Content {
@@ -68,19 +70,50 @@ pub(in crate::ops) async fn settle(
     read.map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")))
 }
 
-/// Ends an upload as complete, adds its file and queues what is made from it. `false` when the upload was cancelled meanwhile:
+/// Ends an upload as complete, adds its file and queues what is made from it. `None` when the upload was cancelled meanwhile:
 /// then the caller rolls back.
 ///
 /// # Errors
 /// [`Error::TooManyStoredFiles`]: exact, because the ledger is held.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(super) async fn record(app: &App, ledger: &mut Ledger, upload: UploadId, file: &NewFile) -> Result<bool> {
-    if !end(app, ledger, upload).await? {
-        return Ok(false);
+pub(super) async fn record(
+    app: &App,
+    ledger: &mut Ledger,
+    upload: UploadId,
+    file: &NewFile,
+) -> Result<Option<File>> {
+    let Some(arrived) = record_row(app, ledger, upload, file).await? else { return Ok(None) };
+    let content = arrived.content;
+    let derivatives = derivative::queue(ledger, content, &file.mime_type, file.needs_playback).await?;
+    let scan = scan::queue(app, ledger, content).await?;
+    Ok(Some(File { derivatives, scan, ..file.arrived(arrived) }))
+}
+
+/// Whether the row is all that a new file has: nothing is made of it and nobody scans it.
+pub(super) fn stands_alone(app: &App, file: &NewFile) -> bool {
+    app.config.scanner.is_none() && !derivative::is_queued(&file.mime_type, file.needs_playback)
+}
+
+/// Ends an upload as complete and adds its file: one statement, which takes the ledger itself.
+///
+/// # Errors
+/// [`Error::TooManyStoredFiles`].
+#[tracing::instrument(level = "debug", skip_all)]
+pub(super) async fn record_row(
+    app: &App,
+    conn: &mut PgConnection,
+    upload: UploadId,
+    file: &NewFile,
+) -> Result<Option<Arrived>> {
+    let max_files = app.config.limits.max_files_per_user;
+    if let Some(arrived) = db::files::insert(conn, upload, file, max_files).await? {
+        return Ok(Some(arrived));
     }
-    let content = db::files::insert(ledger, file).await?;
-    queue(app, ledger, content, &file.mime_type, file.needs_playback).await?;
-    Ok(true)
+    let usage = db::storage::get(conn, &file.user_id).await?;
+    match usage.and_then(|usage| over_file_limit(app, &usage, 0)) {
+        Some(error) => Err(error),
+        None => Ok(None),
+    }
 }
 
 /// Ends an upload as complete: what it reserved is free for its file, which the caller adds in the same transaction.
@@ -114,7 +147,8 @@ pub(super) async fn queue(
     needs_playback: Option<bool>,
 ) -> Result<()> {
     derivative::queue(ledger, content, mime_type, needs_playback).await?;
-    scan::queue(app, ledger, content).await
+    scan::queue(app, ledger, content).await?;
+    Ok(())
 }
 
 /// The same for a resumable upload, which remembers its file, in a transaction of its own.
@@ -124,7 +158,7 @@ pub(super) async fn queue(
 #[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn record_session(app: &App, upload: UploadId, file: &NewFile) -> Result<()> {
     let mut ledger = app.db.ledger(&file.user_id).await?;
-    if !record(app, &mut ledger, upload, file).await? {
+    if record(app, &mut ledger, upload, file).await?.is_none() {
         return Err(Error::Gone);
     }
     db::sessions::set_file(&mut ledger, &file.user_id, upload, file.id).await?;

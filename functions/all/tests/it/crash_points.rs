@@ -102,12 +102,21 @@ async fn a_resumable_upload_survives_a_kill_at_each_of_its_steps(pool: PgPool) {
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn a_form_survives_a_kill_at_each_of_its_steps_or_leaves_nothing(pool: PgPool) {
+    kill_at_each_step_of_a_form(pool, 600_000).await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_form_with_a_small_file_survives_a_kill_at_each_of_its_steps_or_leaves_nothing(pool: PgPool) {
+    kill_at_each_step_of_a_form(pool, 60_000).await;
+}
+
+async fn kill_at_each_step_of_a_form(pool: PgPool, content_bytes: usize) {
     let site = Site::new(pool);
     let mut answered: Vec<(String, String)> = Vec::new();
     for number in (0..MOST).map(|round| 1 + round * every()) {
         let process = site.start("jam-all", &[]).await;
         let ann = process.user(ANN);
-        let content = bytes(number, 600_000);
+        let content = bytes(number, content_bytes);
         let doomed = Doomed::at_change(process.id(), number);
         let answer = ann.try_upload(Form::new().file("a.bin", &content)).await;
         drop(ann);

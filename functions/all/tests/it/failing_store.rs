@@ -112,16 +112,26 @@ async fn fail_each_call(pool: PgPool, verbs: &[&str], operation: impl AsyncFn(&A
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn a_form(pool: PgPool) {
     fail_each_call(pool, &["stage", "push", "finish", "publish"], async |attempt, ann| {
-        let content = attempt.content();
-        attempt.begin();
-        let upload = async || ann.upload(Form::new().file("a.bin", &content)).await;
-        let answer = attempt.send(upload).await;
-        let id = answer.json()["files"][0]["id"].as_str().unwrap().to_owned();
-        attempt.assert_holds(ann, &id, &content).await;
-        ann.delete(&format!("/api/files/{id}?permanent=true")).await.expect(200);
-        assert_eq!(ann.counters().await, json!([0, 0, 0, 0]), "{attempt}");
+        upload_and_delete(attempt, ann, &attempt.content()).await;
     })
     .await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_form_with_a_small_file(pool: PgPool) {
+    fail_each_call(pool, &["put"], async |attempt, ann| {
+        upload_and_delete(attempt, ann, &attempt.content()[..60_000]).await;
+    })
+    .await;
+}
+
+async fn upload_and_delete(attempt: &Attempt<'_>, ann: &As<'_>, content: &[u8]) {
+    attempt.begin();
+    let answer = attempt.send(async || ann.upload(Form::new().file("a.bin", content)).await).await;
+    let id = answer.json()["files"][0]["id"].as_str().unwrap().to_owned();
+    attempt.assert_holds(ann, &id, content).await;
+    ann.delete(&format!("/api/files/{id}?permanent=true")).await.expect(200);
+    assert_eq!(ann.counters().await, json!([0, 0, 0, 0]), "{attempt}");
 }
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]

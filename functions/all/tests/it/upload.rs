@@ -1,7 +1,7 @@
 //! Uploads: what a form may hold, and what becomes of it.
 
 use crate::app::media::{self, png, sha256};
-use crate::app::{ANN, Form, Raw, TestApp, send, token};
+use crate::app::{ANN, Form, Raw, TestApp, eventually, send, token};
 use bytes::Bytes;
 use jam_core::model::ByteSize;
 use reqwest::Method;
@@ -249,11 +249,12 @@ async fn an_upload_that_breaks_off_leaves_nothing_wherever_it_does(pool: PgPool)
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn a_form_that_breaks_off_takes_its_finished_files_with_it(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let body = Form::new().file("a.png", &png(9, 9)).file("b.bin", &media::bytes(3, 100_000)).into_body();
+    let first = media::bytes(2, 300_000);
+    let body = Form::new().file("a.bin", &first).file("b.bin", &media::bytes(3, 400_000)).into_body();
     let mut raw = Raw::start_upload(&app, &token(ANN), body.len(), "").await;
     raw.send(&body[..body.len() - 1000]).await.unwrap();
     drop(raw);
-    crate::app::eventually("the upload is undone", async || {
+    eventually("the upload is undone", async || {
         (app.ann().counters().await == json!([0, 0, 0, 0])).then_some(())
     })
     .await;
@@ -267,5 +268,73 @@ async fn a_volume_below_its_floor_takes_nothing_and_says_when_to_ask_again(pool:
     assert!(answer.header("retry-after").is_some());
     answer.refused(507, "volume_full");
     app.ann().get("/api/files").await.expect(200);
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_small_file_holds_neither_quota_nor_disk_while_the_rest_of_its_form_is_awaited(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let memory = || app.app.waiting_kib.available_permits();
+    let all = memory();
+    let content = media::bytes(4, 60_000);
+    let body = Form::new().file("a.bin", &content).field("packageName", "late").into_body();
+    for hangs_up in [true, false] {
+        let mut raw = Raw::start_upload(&app, &token(ANN), body.len(), "").await;
+        raw.send(&body[..body.len() - 20]).await.unwrap();
+        eventually("the file waits in memory", async || (memory() == all - 59).then_some(())).await;
+        assert_eq!(app.ann().counters().await, json!([0, 0, 0, 0]));
+        assert!(app.blobs_of(ANN).is_empty());
+        if !hangs_up {
+            raw.send(&body[body.len() - 20..]).await.unwrap();
+            let file = raw.answer().await.expect(200).json()["files"][0].clone();
+            assert_eq!((&file["sha256"], &file["packageName"]), (&json!(sha256(&content)), &json!("late")));
+            assert_eq!(app.ann().file(file["id"].as_str().unwrap()).await, file);
+        }
+        drop(raw);
+        eventually("the memory is given back", async || (memory() == all).then_some(())).await;
+    }
+    assert_eq!(app.ann().counters().await, json!([60_000, 0, 0, 1]));
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn while_others_hold_the_memory_a_small_file_is_staged_on_disk(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let taken = app.app.waiting_kib.acquire_many(16 * 1024).await.unwrap();
+    let content = media::bytes(5, 60_000);
+    let body = Form::new().file("a.bin", &content).field("packageName", "late").into_body();
+    let mut raw = Raw::start_upload(&app, &token(ANN), body.len(), "").await;
+    raw.send(&body[..body.len() - 20]).await.unwrap();
+    eventually("its bytes are reserved", async || {
+        (app.ann().counters().await == json!([0, 60_000, 0, 0])).then_some(())
+    })
+    .await;
+    drop(taken);
+    raw.send(&body[body.len() - 20..]).await.unwrap();
+    assert_eq!(raw.answer().await.expect(200).json()["files"][0]["sha256"], sha256(&content));
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn small_and_large_files_of_a_form_keep_their_order_and_share_the_quota(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.set_quota(ANN, 500_000).await;
+    let form = || {
+        let form = Form::new().file("1.bin", &media::bytes(1, 10_000)).file("2.bin", &media::bytes(2, 300_000));
+        form.file("3.bin", &media::bytes(3, 20_000)).file("4.txt", b"four")
+    };
+    let names = |answer: &Value, of: &str, name: &str| {
+        let named = answer[of].as_array().unwrap().iter().map(|one| one[name].as_str().unwrap().to_owned());
+        named.collect::<Vec<_>>()
+    };
+    let stored = app.ann().upload(form()).await.expect(200).json();
+    assert_eq!(names(&stored, "files", "originalName"), ["1.bin", "2.bin", "3.bin", "4.txt"]);
+    let listed = app.ann().get("/api/files?sortOrder=ASC").await.expect(200).json();
+    assert_eq!(names(&listed, "files", "originalName"), ["1.bin", "2.bin", "3.bin", "4.txt"]);
+    // The large one does not fit any more, the others do.
+    let again = app.ann().upload(form()).await.expect(200).json();
+    assert_eq!(names(&again, "files", "originalName"), ["1.bin", "3.bin", "4.txt"]);
+    assert_eq!(names(&again, "errors", "filename"), ["2.bin"]);
+    assert_eq!(app.ann().counters().await, json!([360_008, 0, 0, 7]));
     app.finish().await;
 }

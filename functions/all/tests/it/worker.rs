@@ -187,7 +187,7 @@ async fn the_janitor_undoes_uploads_of_processes_that_are_gone_and_leaves_the_ot
     }
     let body = Form::new().file("a.bin", &bytes(1, 500_000)).into_body();
     let mut living = Raw::start_upload(&app, &token(ANN), body.len(), "").await;
-    living.send(&body[..250_000]).await.unwrap();
+    living.send(&body[..300_000]).await.unwrap();
     eventually("the living upload holds its bytes", async || {
         (app.ann().usage().await["reservedBytes"] == 503_000).then_some(())
     })
@@ -195,7 +195,7 @@ async fn the_janitor_undoes_uploads_of_processes_that_are_gone_and_leaves_the_ot
     assert_eq!(janitor::pass(&app.app).await.unwrap().uploads_cancelled, 3);
     assert_eq!(app.ann().usage().await["reservedBytes"], 500_000);
     assert_eq!(janitor::pass(&app.app).await.unwrap().uploads_cancelled, 0);
-    living.send(&body[250_000..]).await.unwrap();
+    living.send(&body[300_000..]).await.unwrap();
     living.answer().await.expect(200);
     app.finish().await;
 }
@@ -205,14 +205,14 @@ async fn the_janitor_ends_an_upload_whose_time_is_over(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let body = Form::new().file("a.bin", &bytes(1, 500_000)).into_body();
     let mut late = Raw::start_upload(&app, &token(ANN), body.len(), "").await;
-    late.send(&body[..250_000]).await.unwrap();
+    late.send(&body[..300_000]).await.unwrap();
     eventually("the upload holds its bytes", async || {
         (app.ann().usage().await["reservedBytes"] == 500_000).then_some(())
     })
     .await;
     rows::expire_uploads(&mut app.app.db.conn().await.unwrap()).await;
     assert_eq!(janitor::pass(&app.app).await.unwrap().uploads_cancelled, 1);
-    late.send(&body[250_000..]).await.unwrap();
+    late.send(&body[300_000..]).await.unwrap();
     late.answer().await.refused(409, "conflict");
     assert_eq!(app.ann().counters().await, json!([0, 0, 0, 0]));
     app.finish().await;

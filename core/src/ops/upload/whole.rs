@@ -1,0 +1,119 @@
+//! Small files of forms: each waits in memory until its form is complete, and costs two statements and one write then.
+//! Invariant: all of them together hold a bounded part of the memory, and nothing is reserved or written while they wait.
+
+use super::content::{self, Content, final_key};
+use super::held::Held;
+use super::{Incoming, Place, Received};
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::ids::{FileId, UserId};
+use crate::media;
+use crate::model::{BlobKey, ByteSize, FileType, Sha256Digest};
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+
+const KIB: usize = 1024;
+
+/// The largest file that waits in memory.
+const WHOLE_BYTES: usize = 256 * 1024;
+/// What a form holds at most whose files are read into memory: of a large file nothing is held back.
+const WORTH_HOLDING: ByteSize = ByteSize::mib(4);
+
+/// A file in memory.
+pub(super) struct Whole {
+    app: App,
+    file_id: FileId,
+    bytes: Vec<u8>,
+    _memory: Memory,
+}
+
+/// Leave to hold a file in memory; given back when it is dropped.
+pub struct Memory(OwnedSemaphorePermit);
+
+impl Memory {
+    /// Leave for the next file of a form, of which at most `bound` bytes are still to come. `None` for a file that is large,
+    /// or while others hold what there is.
+    #[must_use]
+    pub fn take(app: &App, bound: Option<ByteSize>) -> Option<Self> {
+        let is_small = bound.is_none_or(|bound| bound <= WORTH_HOLDING);
+        let all = u32::try_from(WHOLE_BYTES / KIB).unwrap_or(u32::MAX);
+        let permit = is_small.then(|| Arc::clone(&app.waiting_kib).try_acquire_many_owned(all).ok());
+        permit.flatten().map(Self)
+    }
+
+    /// Whether a file of so many bytes may be held.
+    #[must_use]
+    pub const fn fits(&self, bytes: usize) -> bool {
+        bytes <= WHOLE_BYTES
+    }
+
+    /// What a file of so many bytes needs of it; the rest is given back.
+    #[must_use]
+    pub fn shrunk_to(mut self, bytes: usize) -> Self {
+        let needed = self.0.split(bytes.div_ceil(KIB));
+        needed.map_or(self, Self)
+    }
+}
+
+impl Received {
+    /// A file whose every byte is here, as [`Memory`] allowed.
+    ///
+    /// # Errors
+    /// [`Error::TypeRefused`], [`Error::TypeMismatch`], [`Error::FileTooLarge`], [`Error::VolumeFull`],
+    /// [`Error::TooManyRequests`].
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn whole(
+        app: &App,
+        sender: &UserId,
+        incoming: Incoming<'_>,
+        bytes: Vec<u8>,
+        memory: Memory,
+    ) -> Result<Self> {
+        let sniffed = media::sniff(incoming.head, incoming.name.as_str());
+        content::file_type(&sniffed, incoming.declared)?;
+        let size = ByteSize::new(bytes.len() as u64);
+        let max_bytes = app.config.limits.max_file;
+        if size > max_bytes {
+            return Err(Error::FileTooLarge { max_bytes });
+        }
+        app.blobs.require_room(size).await?;
+        app.rates.upload(sender)?;
+        let limits = app.media_limits.clone();
+        let examined = tokio::task::spawn_blocking(move || {
+            let sha256 = Sha256Digest(Sha256::digest(&bytes).into());
+            let (sniffed, facts) = media::settle_bytes(&bytes, sniffed, &limits);
+            (bytes, sha256, sniffed, facts)
+        });
+        let failed = |cause| Error::Internal(anyhow::Error::new(cause).context("reading a file's facts"));
+        let (bytes, sha256, sniffed, facts) = examined.await.map_err(failed)?;
+        let content = Content { name: incoming.name, sniffed, size, sha256, facts };
+        let whole = Whole { app: app.clone(), file_id: FileId::new(), bytes, _memory: memory };
+        Ok(Self { content, place: Place::Memory(whole) })
+    }
+}
+
+impl Whole {
+    /// Reserves exactly the file's bytes and names where they will be.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`], [`Error::TooManyStoredFiles`].
+    pub(super) async fn reserve(
+        &self,
+        owner: &UserId,
+        content: &Content,
+        file_type: FileType,
+    ) -> Result<Held> {
+        let key = final_key(owner, self.file_id, file_type, &content.sniffed)?;
+        let size = (content.size, content.size);
+        Ok(Held::reserve(&self.app, owner, (self.file_id, key), size).await?.0)
+    }
+
+    /// Writes the file under its final name. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error::VolumeFull`], [`Error::Unavailable`].
+    pub(super) async fn write(self, key: &BlobKey) -> Result<()> {
+        self.app.blobs.put(key, self.bytes).await
+    }
+}
