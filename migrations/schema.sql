@@ -426,23 +426,8 @@ CREATE TABLE public.user_storage (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     deleted_at timestamp with time zone,
-    CONSTRAINT user_storage_audio_bytes_check CHECK ((audio_bytes >= 0)),
-    CONSTRAINT user_storage_audio_count_check CHECK ((audio_count >= 0)),
-    CONSTRAINT user_storage_file_count_check CHECK ((file_count >= 0)),
-    CONSTRAINT user_storage_image_bytes_check CHECK ((image_bytes >= 0)),
-    CONSTRAINT user_storage_image_count_check CHECK ((image_count >= 0)),
-    CONSTRAINT user_storage_max_bytes_check CHECK ((max_bytes >= 0)),
-    CONSTRAINT user_storage_project_bytes_check CHECK ((project_bytes >= 0)),
-    CONSTRAINT user_storage_project_count_check CHECK ((project_count >= 0)),
-    CONSTRAINT user_storage_reserved_bytes_check CHECK ((reserved_bytes >= 0)),
-    CONSTRAINT user_storage_scene_bytes_check CHECK ((scene_bytes >= 0)),
-    CONSTRAINT user_storage_scene_count_check CHECK ((scene_count >= 0)),
-    CONSTRAINT user_storage_total_bytes_check CHECK ((total_bytes >= 0)),
-    CONSTRAINT user_storage_trash_bytes_check CHECK ((trash_bytes >= 0)),
-    CONSTRAINT user_storage_trash_count_check CHECK ((trash_count >= 0)),
-    CONSTRAINT user_storage_user_id_check CHECK ((user_id ~ '^[A-Za-z0-9_-]{1,64}$'::text)),
-    CONSTRAINT user_storage_video_bytes_check CHECK ((video_bytes >= 0)),
-    CONSTRAINT user_storage_video_count_check CHECK ((video_count >= 0))
+    CONSTRAINT user_storage_counters_check CHECK ((LEAST(max_bytes, total_bytes, file_count, reserved_bytes, trash_bytes, trash_count, video_bytes, video_count, image_bytes, image_count, scene_bytes, scene_count, project_bytes, project_count, audio_bytes, audio_count) >= 0)),
+    CONSTRAINT user_storage_user_id_check CHECK ((user_id ~ '^[A-Za-z0-9_-]{1,64}$'::text))
 )
 WITH (fillfactor='50');
 

@@ -320,7 +320,8 @@ async fn small_and_large_files_of_a_form_keep_their_order_and_share_the_quota(po
     let app = TestApp::new(pool).await;
     app.set_quota(ANN, 500_000).await;
     let form = || {
-        let form = Form::new().file("1.bin", &media::bytes(1, 10_000)).file("2.bin", &media::bytes(2, 300_000));
+        let form =
+            Form::new().file("1.bin", &media::bytes(1, 10_000)).file("2.bin", &media::bytes(2, 300_000));
         form.file("3.bin", &media::bytes(3, 20_000)).file("4.txt", b"four")
     };
     let names = |answer: &Value, of: &str, name: &str| {
