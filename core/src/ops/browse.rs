@@ -38,7 +38,7 @@ pub async fn page(
 ) -> Result<(Page, Option<i64>)> {
     let counts_rows = wants_total && !request.filter.is_counted();
     if !request.is_scan() && !counts_rows {
-        return read(&mut *app.db.conn().await?, user, &request, wants_total).await;
+        return read(&mut *app.db.indexed().await?, user, &request, wants_total).await;
     }
     let turn = app.rates.search(user).await?;
     let (db, user) = (app.db.clone(), user.clone());

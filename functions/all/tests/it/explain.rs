@@ -45,6 +45,28 @@ async fn every_order_and_filter_is_answered_by_its_index_at_a_hundred_thousand_f
     }
 }
 
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_plan_that_is_made_once_follows_the_index_also_for_a_library_far_above_the_average(pool: PgPool) {
+    let db = Db::from_pool(pool);
+    let user = user_id(ANN);
+    let conn = &mut *db.conn().await.unwrap();
+    rows::add_files(conn, &user, 20_000).await;
+    for number in 0..200 {
+        rows::add_files(conn, &user_id(&format!("user_{number}")), 10).await;
+    }
+    rows::analyze(conn).await;
+    let look = &mut *db.indexed().await.unwrap();
+    for sort in Sort::ALL {
+        for limit in [50, 1000] {
+            let request = Request { sort, limit, ..first_page(Filter::default()) };
+            for _ in 0..3 {
+                assert_eq!(page(look, &user, &request).await.unwrap().files.len() as i64, limit);
+            }
+        }
+        assert_ordered_by(index_of(sort), &rows::plan_made_once(look, index_of(sort), ANN).await);
+    }
+}
+
 /// The place that a listing reaches after most of its files.
 async fn deep_in(conn: &mut PgConnection, user: &UserId, sort: Sort, order: Order) -> Start {
     let start = Start::Offset(i64::from(FILES) * 9 / 10);

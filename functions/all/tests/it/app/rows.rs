@@ -61,6 +61,23 @@ pub(crate) async fn analyze(conn: &mut PgConnection) {
     sqlx::query("ANALYZE user_files, contents, user_storage, derivatives").execute(conn).await.unwrap();
 }
 
+/// The plan that this connection made once for the pages in an index's order, as it reads a user's first one.
+pub(crate) async fn plan_made_once(conn: &mut PgConnection, index: &str, user: &str) -> String {
+    let column = index.trim_start_matches("user_files_by_");
+    let (name, again): (String, i64) = sqlx::query_as(
+        "SELECT name, custom_plans FROM pg_prepared_statements
+          WHERE statement LIKE '%ORDER BY %' || $1 || '%' AND statement LIKE '%LIMIT%' AND name LIKE 'sqlx%'",
+    )
+    .bind(column)
+    .fetch_one(&mut *conn)
+    .await
+    .unwrap();
+    assert_eq!(again, 0, "{index}: planned again");
+    let explain = format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE {name} ('{user}', '{user}', 51)");
+    let lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(explain)).fetch_all(conn).await.unwrap();
+    lines.join("\n")
+}
+
 /// Keeps every other statement from reading files until the transaction ends.
 pub(crate) async fn lock_files(conn: &mut PgConnection) {
     sqlx::query("LOCK TABLE user_files IN ACCESS EXCLUSIVE MODE").execute(conn).await.unwrap();
