@@ -144,8 +144,11 @@ impl UserFile {
             thumbnail_path: default.filter(is_ready).map(|thumbnail| thumbnail.path.clone()),
             resolution,
             duration: file.duration_seconds.map(clock_time),
-            thumbnail_url: (is_there && has_thumbnail)
-                .then(|| url(Variant::Thumbnail(ThumbnailSize::Default))),
+            thumbnail_url: (is_there && has_thumbnail).then(|| {
+                let default = derivatives.iter().find(|made| made.kind == DerivativeKind::Default);
+                let made = default.and_then(|made| made.url.clone());
+                made.unwrap_or_else(|| url(Variant::Thumbnail(ThumbnailSize::Default)))
+            }),
             download_url: is_there.then(|| url(Variant::Download)),
             stream_url: stream_url.filter(|_| is_there),
             purge_at: file.deleted_at.map(|at| at + app.config.limits.trash_keep),
