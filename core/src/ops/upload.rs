@@ -309,6 +309,7 @@ async fn complete_to_the_end(
         let file = content.into_file(ids, &held.final_key, file_type, metadata);
         arrived.push((file, held));
     }
+    let turn = app.ledger_turn(user).await;
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
     let recorded = match arrived.as_slice() {
         [(file, held)] if content::stands_alone(app, file) => {
@@ -316,6 +317,7 @@ async fn complete_to_the_end(
         }
         several => retrying(|| record_all(app, user, several)).await?,
     };
+    drop(turn);
     match recorded {
         Recorded::Files(files) => {
             arrived.iter_mut().for_each(|(_, held)| held.is_over = true);
