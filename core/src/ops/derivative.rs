@@ -9,6 +9,7 @@ pub use rebuild::{Scope, Tally, rebuild};
 use crate::app::App;
 use crate::blob::Look;
 use crate::db::derivatives::Name;
+use crate::db::files::Wanted;
 use crate::db::jobs::Task;
 use crate::db::{self, Ledger, retrying};
 use crate::error::{Error, Result};
@@ -35,8 +36,43 @@ pub fn name(user: &UserId, content: ContentId, kind: DerivativeKind) -> Name<'_>
     }
 }
 
-/// Queues the derivatives of a new file's content that it does not have yet: the thumbnail that lists show, and a video
-/// that browsers can play. They are made once the caller's transaction is committed. Answers those that were queued.
+/// What is made of a content that has arrived: the thumbnail that lists show, and a video that browsers can play.
+///
+/// # Errors
+/// [`Error::Internal`] when a path cannot be named.
+pub fn wanted(
+    user: &UserId,
+    content: ContentId,
+    mime_type: &str,
+    needs_playback: Option<bool>,
+) -> Result<Vec<Wanted>> {
+    let thumbnail = thumbnail::can_have(mime_type).then_some(DerivativeKind::Default);
+    let playback = (needs_playback == Some(true)).then_some(DerivativeKind::Playback);
+    thumbnail.into_iter().chain(playback).map(|kind| want(user, content, kind)).collect()
+}
+
+fn want(user: &UserId, content: ContentId, kind: DerivativeKind) -> Result<Wanted> {
+    let name = name(user, content, kind);
+    let derivative = Derivative {
+        kind,
+        mime_type: name.mime_type.to_owned(),
+        state: DerivativeState::Pending,
+        progress: None,
+        error: None,
+        path: key(&name)?.as_str().to_owned(),
+    };
+    Ok(Wanted { derivative, task: Task::Derive { content, kind } })
+}
+
+/// Where a derivative goes that is asked for the first time.
+fn key(name: &Name<'_>) -> Result<BlobKey> {
+    match name.kind.thumbnail() {
+        Some(_) => thumbnail::key(name),
+        None => playback::new_key(name.user, name.content),
+    }
+}
+
+/// Queues what is [`wanted`] of a content that it does not have yet. It is made once the caller's transaction is committed.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -46,53 +82,21 @@ pub async fn queue(
     content: ContentId,
     mime_type: &str,
     needs_playback: Option<bool>,
-) -> Result<Vec<Derivative>> {
-    let mut queued = Vec::new();
-    for kind in queued_kinds(mime_type, needs_playback) {
-        queued.extend(request(ledger, content, kind).await?);
+) -> Result<()> {
+    for one in wanted(&ledger.user().clone(), content, mime_type, needs_playback)? {
+        request(ledger, content, one.derivative.kind).await?;
     }
-    Ok(queued)
-}
-
-/// Whether [`queue`] has something to do for a new content.
-#[must_use]
-pub fn is_queued(mime_type: &str, needs_playback: Option<bool>) -> bool {
-    queued_kinds(mime_type, needs_playback).next().is_some()
-}
-
-fn queued_kinds(
-    mime_type: &str,
-    needs_playback: Option<bool>,
-) -> impl Iterator<Item = DerivativeKind> + use<> {
-    let thumbnail = thumbnail::can_have(mime_type).then_some(DerivativeKind::Default);
-    let playback = (needs_playback == Some(true)).then_some(DerivativeKind::Playback);
-    thumbnail.into_iter().chain(playback)
+    Ok(())
 }
 
 /// Names a derivative's path and gives the worker its job, unless the content has it already.
-async fn request(
-    ledger: &mut Ledger,
-    content: ContentId,
-    kind: DerivativeKind,
-) -> Result<Option<Derivative>> {
+async fn request(ledger: &mut Ledger, content: ContentId, kind: DerivativeKind) -> Result<()> {
     let user = ledger.user().clone();
     let name = name(&user, content, kind);
-    let key = match kind.thumbnail() {
-        Some(_) => thumbnail::key(&name)?,
-        None => playback::new_key(&user, content)?,
-    };
-    if !db::derivatives::request(ledger, &name, &key).await? {
-        return Ok(None);
+    if db::derivatives::request(ledger, &name, &key(&name)?).await? {
+        db::jobs::enqueue(ledger, &user, &Task::Derive { content, kind }).await?;
     }
-    db::jobs::enqueue(ledger, &user, &Task::Derive { content, kind }).await?;
-    Ok(Some(Derivative {
-        kind,
-        mime_type: name.mime_type.to_owned(),
-        state: DerivativeState::Pending,
-        progress: None,
-        error: None,
-        path: key.as_str().to_owned(),
-    }))
+    Ok(())
 }
 
 /// Lets the worker try again what failed or was cancelled; what it has not done yet stays as it is.

@@ -309,15 +309,14 @@ async fn complete_to_the_end(
         let file = content.into_file(ids, &held.final_key, file_type, metadata);
         arrived.push((file, held));
     }
-    let turn = app.ledger_turn(user).await;
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
     let recorded = match arrived.as_slice() {
-        [(file, held)] if content::stands_alone(app, file) => {
-            retrying(|| record_alone(app, file, held)).await?
+        [(file, held)] if app.config.scanner.is_none() => {
+            let _turn = app.ledger_turn(user).await;
+            retrying(|| record_one(app, file, held)).await?
         }
         several => retrying(|| record_all(app, user, several)).await?,
     };
-    drop(turn);
     match recorded {
         Recorded::Files(files) => {
             arrived.iter_mut().for_each(|(_, held)| held.is_over = true);
@@ -351,12 +350,12 @@ async fn record_all(app: &App, user: &UserId, arrived: &[(NewFile, Held)]) -> Re
     Ok(Recorded::Files(files))
 }
 
-/// A single file of which nothing is made needs no transaction around its statement.
-async fn record_alone(app: &App, file: &NewFile, held: &Held) -> Result<Recorded> {
+/// A single file that nobody scans needs no transaction around its statement.
+async fn record_one(app: &App, file: &NewFile, held: &Held) -> Result<Recorded> {
     let mut conn = app.db.conn().await?;
-    let recorded = content::record_row(app, &mut conn, held.id, file).await?;
+    let recorded = content::record_unscanned(app, &mut conn, held.id, file).await?;
     Ok(match recorded {
-        Some(arrived) => Recorded::Files(vec![file.arrived(arrived)]),
+        Some(file) => Recorded::Files(vec![file]),
         None => Recorded::Cancelled(held.final_key.clone()),
     })
 }

@@ -1,13 +1,16 @@
 //! A new file's row.
 
+use crate::db::jobs::Task;
 use crate::error::Result;
-use crate::ids::{ContentId, FileId, UploadId, UserId};
+use crate::ids::{ContentId, FileId, JobId, UploadId, UserId};
 use crate::model::{
-    AssetCategory, AudioCategory, ByteSize, File, FileMetadata, FileName, FileType, Sha256Digest, UrlEpochs,
+    AssetCategory, AudioCategory, ByteSize, Derivative, File, FileMetadata, FileName, FileType, Sha256Digest,
+    UrlEpochs,
 };
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 /// A file that has arrived.
 #[derive(Debug, Clone)]
@@ -56,9 +59,9 @@ pub struct Arrived {
 }
 
 impl NewFile {
-    /// The file as it is now, if it brought its own content and nothing is made from it yet.
+    /// The file as it is now, if it brought its own content.
     #[must_use]
-    pub fn arrived(&self, arrived: Arrived) -> File {
+    pub fn arrived(&self, arrived: Arrived, wanted: Vec<Wanted>) -> File {
         File {
             id: self.id,
             user_id: self.user_id.clone(),
@@ -83,14 +86,47 @@ impl NewFile {
             updated_at: arrived.at,
             deleted_at: None,
             url_epochs: arrived.url_epochs,
-            derivatives: Vec::new(),
+            derivatives: wanted.into_iter().map(|one| one.derivative).collect(),
             truncated_fields: Vec::new(),
         }
     }
 }
 
-/// Ends an upload as complete and adds its file, in one statement that takes the user's row in the ledger first. `None`, and
-/// nothing changed, when the upload has ended already or is being cancelled, or the user has `max_files` files.
+/// What is to be made of a new content.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Which derivative, pending.
+    pub derivative: Derivative,
+    /// Who makes it.
+    pub task: Task,
+}
+
+/// The same, column by column.
+struct WantedColumns<'a> {
+    kinds: Vec<&'a str>,
+    mime_types: Vec<&'a str>,
+    paths: Vec<&'a str>,
+    jobs: Vec<Uuid>,
+    tasks: Vec<Json<&'a Task>>,
+    are_long: Vec<bool>,
+}
+
+impl<'a> WantedColumns<'a> {
+    fn of(wanted: &'a [Wanted]) -> Self {
+        Self {
+            kinds: wanted.iter().map(|one| one.derivative.kind.as_str()).collect(),
+            mime_types: wanted.iter().map(|one| one.derivative.mime_type.as_str()).collect(),
+            paths: wanted.iter().map(|one| one.derivative.path.as_str()).collect(),
+            jobs: wanted.iter().map(|_| JobId::new().0).collect(),
+            tasks: wanted.iter().map(|one| Json(&one.task)).collect(),
+            are_long: wanted.iter().map(|one| one.task.is_long()).collect(),
+        }
+    }
+}
+
+/// Ends an upload as complete, adds its file and asks for what is `wanted` of its content, in one statement that takes the
+/// user's row in the ledger first. `None`, and nothing changed, when the upload has ended already or is being cancelled, or
+/// the user has `max_files` files.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -99,9 +135,10 @@ pub async fn insert(
     conn: &mut PgConnection,
     upload: UploadId,
     file: &NewFile,
+    wanted: &[Wanted],
     max_files: i64,
 ) -> Result<Option<Arrived>> {
-    let metadata = &file.metadata;
+    let (metadata, columns) = (&file.metadata, WantedColumns::of(wanted));
     let row = sqlx::query!(
         r#"WITH ledger AS MATERIALIZED (
                SELECT user_id FROM user_storage WHERE user_id = $1 AND file_count < $23 FOR NO KEY UPDATE)
@@ -123,6 +160,14 @@ pub async fn insert(
                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21
                  FROM room
             RETURNING content_id, created_at, url_epoch)
+         , derivative AS (
+               INSERT INTO derivatives (user_id, file_id, kind, mime_type, path)
+               SELECT $1, file.content_id, wanted.kind, wanted.mime_type, wanted.path
+                 FROM file, unnest($24::text[], $25::text[], $26::text[]) wanted (kind, mime_type, path))
+         , job AS (
+               INSERT INTO jobs (id, user_id, task, is_long)
+               SELECT wanted.id, $1, wanted.task, wanted.is_long
+                 FROM file, unnest($27::uuid[], $28::jsonb[], $29::boolean[]) wanted (id, task, is_long))
            SELECT file.content_id AS "content!: ContentId", file.created_at, file.url_epoch, room.url_epoch AS user_url_epoch
              FROM file, room"#,
         file.user_id.as_str(),
@@ -148,12 +193,17 @@ pub async fn insert(
         file.content as Option<ContentId>,
         upload as UploadId,
         max_files,
+        &columns.kinds as _,
+        &columns.mime_types as _,
+        &columns.paths as _,
+        &columns.jobs,
+        &columns.tasks as _,
+        &columns.are_long,
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| Arrived {
-        content: row.content,
-        at: row.created_at,
-        url_epochs: UrlEpochs { user: row.user_url_epoch, file: row.url_epoch },
+    Ok(row.map(|row| {
+        let url_epochs = UrlEpochs { user: row.user_url_epoch, file: row.url_epoch };
+        Arrived { content: row.content, at: row.created_at, url_epochs }
     }))
 }

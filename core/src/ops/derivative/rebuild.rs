@@ -143,7 +143,7 @@ async fn make_again(
 ) -> Result<()> {
     let content = candidate.content;
     match (kind.thumbnail(), candidate.state) {
-        (_, None) => request(ledger, content, kind).await.map(drop),
+        (_, None) => request(ledger, content, kind).await,
         // A thumbnail is replaced in its place.
         (Some(_), Some(_)) => {
             db::derivatives::reset(ledger, &name(user, content, kind)).await?;
@@ -152,7 +152,7 @@ async fn make_again(
         }
         (None, Some(_)) => {
             give_up(ledger, content, kind).await?;
-            request(ledger, content, kind).await.map(drop)
+            request(ledger, content, kind).await
         }
     }
 }

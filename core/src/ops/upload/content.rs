@@ -3,7 +3,7 @@
 
 use super::held::over_file_limit;
 use crate::app::App;
-use crate::db::files::{Arrived, NewFile};
+use crate::db::files::NewFile;
 use crate::db::uploads::Ending;
 use crate::db::{self, Ledger};
 use crate::error::{Error, Result};
@@ -82,32 +82,37 @@ pub(super) async fn record(
     upload: UploadId,
     file: &NewFile,
 ) -> Result<Option<File>> {
-    let Some(arrived) = record_row(app, ledger, upload, file).await? else { return Ok(None) };
-    let content = arrived.content;
-    let derivatives = derivative::queue(ledger, content, &file.mime_type, file.needs_playback).await?;
+    let Some(recorded) = record_unscanned(app, ledger, upload, file).await? else { return Ok(None) };
+    let content = recorded.content_id;
+    if file.content.is_some() {
+        // It may have what a new content would be given.
+        derivative::queue(ledger, content, &file.mime_type, file.needs_playback).await?;
+    }
     let scan = scan::queue(app, ledger, content).await?;
-    Ok(Some(File { derivatives, scan, ..file.arrived(arrived) }))
+    Ok(Some(File { scan, ..recorded }))
 }
 
-/// Whether the row is all that a new file has: nothing is made of it and nobody scans it.
-pub(super) fn stands_alone(app: &App, file: &NewFile) -> bool {
-    app.config.scanner.is_none() && !derivative::is_queued(&file.mime_type, file.needs_playback)
-}
-
-/// Ends an upload as complete and adds its file: one statement, which takes the ledger itself.
+/// The same in one statement, which takes the ledger itself; without the scan, and without what is made of a content that
+/// was stored before.
 ///
 /// # Errors
 /// [`Error::TooManyStoredFiles`].
 #[tracing::instrument(level = "debug", skip_all)]
-pub(super) async fn record_row(
+pub(super) async fn record_unscanned(
     app: &App,
     conn: &mut PgConnection,
     upload: UploadId,
     file: &NewFile,
-) -> Result<Option<Arrived>> {
+) -> Result<Option<File>> {
+    let wanted = match file.content {
+        Some(_) => Vec::new(),
+        None => {
+            derivative::wanted(&file.user_id, ContentId(file.id.0), &file.mime_type, file.needs_playback)?
+        }
+    };
     let max_files = app.config.limits.max_files_per_user;
-    if let Some(arrived) = db::files::insert(conn, upload, file, max_files).await? {
-        return Ok(Some(arrived));
+    if let Some(arrived) = db::files::insert(conn, upload, file, &wanted, max_files).await? {
+        return Ok(Some(file.arrived(arrived, wanted)));
     }
     let usage = db::storage::get(conn, &file.user_id).await?;
     match usage.and_then(|usage| over_file_limit(app, &usage, 0)) {
