@@ -9,16 +9,15 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::ids::UserId;
 use crate::media::MediaLimits;
-use crate::rates::{Rates, Turn, Turns};
+use crate::rates::Rates;
 use crate::upkeep::Upkeep;
 use crate::writers::Writers;
 use anyhow::Context as _;
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,9 +25,6 @@ use tracing::Instrument as _;
 
 /// What small files of forms hold in memory together, in KiB. When it is taken, files are staged on disk as they arrive.
 const WAITING_KIB: usize = 16 * 1024;
-
-/// How long a statement about a ledger waits for those before it.
-const LONGEST_TURN: Duration = Duration::from_secs(1);
 
 /// The application's parts behind one pointer.
 #[derive(Clone)]
@@ -66,8 +62,6 @@ pub struct Parts {
     pub decoders: Arc<Semaphore>,
     /// KiB that small files of forms may hold while they wait in memory for the rest of their form.
     pub waiting_kib: Arc<Semaphore>,
-    /// Whose statement about a user's ledger is next.
-    ledger_turns: Turns,
     /// Work that goes on when its request is gone; a process that ends waits for it.
     pub tasks: TaskTracker,
     /// When the process started.
@@ -127,7 +121,6 @@ impl App {
             },
             decoders: Arc::new(Semaphore::new(cores)),
             waiting_kib: Arc::new(Semaphore::new(WAITING_KIB)),
-            ledger_turns: Turns::new(1),
             tasks: TaskTracker::new(),
             started: Instant::now(),
             config,
@@ -136,13 +129,6 @@ impl App {
 }
 
 impl App {
-    /// Waits for the turn of a statement that locks a user's row in the ledger. Uploads of one user would meet at that row
-    /// in Postgres, where a wait costs more than the work and holds a connection. Only a courtesy: the lock is what counts,
-    /// and whoever has waited for long goes on without a turn.
-    pub async fn ledger_turn(&self, user: &UserId) -> Option<Turn> {
-        tokio::time::timeout(LONGEST_TURN, self.ledger_turns.next(user)).await.ok()
-    }
-
     /// Runs work in a task of its own and waits for it: it goes on to its end when the client hangs up meanwhile. For all
     /// that holds a lease or a permit, or changes state in more than one step.
     ///

@@ -15,6 +15,7 @@ mod listener;
 mod lock;
 mod parts;
 pub mod proof;
+mod refusal;
 pub mod session;
 mod stored;
 mod whole;
@@ -31,7 +32,8 @@ use crate::media::{self, Sniffed};
 use crate::model::{BlobKey, ByteSize, File, FileMetadata, FileName, FileType};
 use bytes::Bytes;
 use content::{Content, file_type, final_key};
-use held::{Held, cancelled, no_room, over_file_limit, over_quota, quota_exceeded};
+use held::{Held, cancelled};
+use refusal::{no_room, over_file_limit, over_quota, quota_exceeded};
 pub use whole::Memory;
 use whole::Whole;
 
@@ -312,7 +314,7 @@ async fn complete_to_the_end(
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
     let recorded = match arrived.as_slice() {
         [(file, held)] if app.config.scanner.is_none() => {
-            let _turn = app.ledger_turn(user).await;
+            let _turn = app.rates.ledger(user).await;
             retrying(|| record_one(app, file, held)).await?
         }
         several => retrying(|| record_all(app, user, several)).await?,

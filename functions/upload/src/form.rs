@@ -157,12 +157,13 @@ impl Parts {
             },
         };
         let bound = multipart.content_bound_bytes().map(ByteSize::new);
-        let start = Start::read(multipart, Memory::take(app, bound)).await?;
+        let mut start = Start::read(multipart, Memory::take(app, bound)).await?;
         let name = name.unwrap_or_else(|| start.name());
         let incoming = Incoming { name: name.clone(), declared, head: &start.head, bound };
         let received = match start.whole {
             Some(memory) => {
-                Received::whole(app, owner.sender(), incoming, start.chunks.concat(), memory).await
+                let bytes = std::mem::take(&mut start.chunks).concat();
+                Received::whole(app, owner.sender(), incoming, bytes, memory).await
             }
             None => stage(app, &owner, incoming, start.chunks, multipart).await,
         };

@@ -1,7 +1,7 @@
 //! What every way in shares once the bytes are here: what they are, where they go, which rows they become.
 //! Never moves a byte.
 
-use super::held::over_file_limit;
+use super::refusal::over_file_limit;
 use crate::app::App;
 use crate::db::files::NewFile;
 use crate::db::uploads::Ending;

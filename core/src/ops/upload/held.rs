@@ -3,14 +3,14 @@
 
 use super::cancel;
 use super::content::final_key;
+use super::refusal::{no_room, quota_exceeded};
 use crate::app::App;
 use crate::db::uploads::{NewOwner, NewUpload, Reason};
 use crate::db::{self, retrying};
 use crate::error::{Error, Result, chain};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::Sniffed;
-use crate::model::{BlobKey, ByteSize, FileType, Folder, Usage};
-use sqlx::PgConnection;
+use crate::model::{BlobKey, ByteSize, FileType, Folder};
 use std::time::Duration;
 
 /// An upload that is not finished by then is given up, whatever its process says.
@@ -39,6 +39,7 @@ impl Held {
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`], [`Error::TooManyStoredFiles`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn reserve(
         app: &App,
         user: &UserId,
@@ -65,6 +66,7 @@ impl Held {
     }
 
     /// Fields may come after the file and change its type, and with it its folder.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn settle_path(&mut self, file_type: FileType, sniffed: &Sniffed) -> Result<()> {
         let settled = final_key(&self.user, self.file_id, file_type, sniffed)?;
         if settled == self.final_key {
@@ -82,6 +84,7 @@ impl Held {
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`] of the owner.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn assign(&mut self, owner: &UserId, bytes: ByteSize) -> Result<()> {
         if self.is_assigned {
             return Ok(());
@@ -98,20 +101,25 @@ impl Held {
         Ok(())
     }
 
-    pub(super) async fn cancel(mut self) {
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub(super) async fn cancel(self) {
+        let mut held = self;
         // After an error the drop tries again.
-        self.is_over = cancel(&self.app, &self.user, self.id, Reason::Wanted).await.is_ok();
+        held.is_over = cancel(&held.app, &held.user, held.id, Reason::Wanted).await.is_ok();
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn try_resize(&self, size: ByteSize) -> Result<bool> {
         let mut conn = self.app.db.conn().await?;
         db::uploads::resize(&mut conn, &self.user, self.id, size).await
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn resize(&self, size: ByteSize) -> Result<()> {
         if self.try_resize(size).await? { Ok(()) } else { Err(self.quota_exceeded().await?) }
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn quota_exceeded(&self) -> Result<Error> {
         quota_exceeded(&self.app, &self.user).await
     }
@@ -145,7 +153,7 @@ async fn cancel_patiently(app: &App, user: &UserId, id: UploadId) {
 
 async fn reserve(app: &App, new: &NewUpload<'_>) -> Result<ByteSize> {
     let max_files = app.config.limits.max_files_per_user;
-    let _turn = app.ledger_turn(new.user).await;
+    let _turn = app.rates.ledger(new.user).await;
     if let Some(granted) = db::uploads::create(&mut *app.db.conn().await?, new, max_files).await? {
         return Ok(granted);
     }
@@ -167,32 +175,4 @@ async fn reserve(app: &App, new: &NewUpload<'_>) -> Result<ByteSize> {
 /// The janitor took the upload away, because its time was over.
 pub(super) fn cancelled() -> Error {
     Error::Conflict { reason: "The upload was cancelled".to_owned() }
-}
-
-/// Why an upload of this user cannot grow.
-pub(super) async fn quota_exceeded(app: &App, user: &UserId) -> Result<Error> {
-    let usage = db::storage::get(&mut *app.db.conn().await?, user).await?;
-    Ok(usage.as_ref().map_or(Error::NotFound, over_quota))
-}
-
-/// Why an upload of this user cannot be reserved. The caller holds their row.
-pub(super) async fn no_room(app: &App, conn: &mut PgConnection, user: &UserId) -> Result<Error> {
-    let Some(usage) = db::storage::get(conn, user).await? else { return Ok(Error::NotFound) };
-    let open = db::uploads::count_files(conn, user).await?;
-    Ok(over_file_limit(app, &usage, open).unwrap_or_else(|| over_quota(&usage)))
-}
-
-/// With `open` uploads that become files as well.
-pub(super) fn over_file_limit(app: &App, usage: &Usage, open: i64) -> Option<Error> {
-    let max_files = app.config.limits.max_files_per_user;
-    let file_count = usage.file_count + usage.trash_count + open;
-    (file_count >= max_files).then_some(Error::TooManyStoredFiles { file_count, max_files })
-}
-
-pub(super) fn over_quota(usage: &Usage) -> Error {
-    Error::QuotaExceeded {
-        total_bytes: usage.total_bytes,
-        reserved_bytes: usage.reserved_bytes,
-        max_bytes: usage.max_bytes,
-    }
 }

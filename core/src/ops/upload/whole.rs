@@ -98,6 +98,7 @@ impl Whole {
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`], [`Error::TooManyStoredFiles`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn reserve(
         &self,
         owner: &UserId,
@@ -113,6 +114,7 @@ impl Whole {
     ///
     /// # Errors
     /// [`Error::VolumeFull`], [`Error::Unavailable`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn write(self, key: &BlobKey) -> Result<()> {
         self.app.blobs.put(key, self.bytes).await
     }
