@@ -19,9 +19,6 @@ const SEARCHES_PER_USER: usize = 2;
 /// ... and how long the next one waits for its turn.
 const SEARCH_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a statement about a ledger waits for those before it.
-const LEDGER_PATIENCE: Duration = Duration::from_secs(1);
-
 /// Keys after which forgotten ones are dropped, so that a flood of addresses cannot fill the memory.
 const SHRINK_ABOVE_KEYS: usize = 100_000;
 
@@ -32,7 +29,6 @@ pub struct Rates {
     uploads: Option<DefaultKeyedRateLimiter<UserId>>,
     searches: Turns,
     forms: Turns,
-    ledgers: Turns,
     clock: DefaultClock,
 }
 
@@ -54,7 +50,6 @@ impl Rates {
             uploads: uploads.map(RateLimiter::keyed),
             searches: Turns::new(SEARCHES_PER_USER),
             forms: Turns::new(limits.max_open_forms),
-            ledgers: Turns::new(1),
             clock: DefaultClock::default(),
         }
     }
@@ -102,13 +97,6 @@ impl Rates {
     /// [`Error::TooManyUploads`].
     pub fn form(&self, user: &UserId) -> Result<Turn> {
         self.forms.try_next(user).ok_or(Error::TooManyUploads { max_open: self.forms.most() })
-    }
-
-    /// Waits for the turn of one statement that locks a user's row in the ledger, and holds it until it is dropped. Uploads
-    /// of one user would meet at that row in Postgres, where a wait costs more than the statement and holds a connection.
-    /// Only a courtesy: the lock is what counts, and whoever has waited for long goes on without a turn.
-    pub async fn ledger(&self, user: &UserId) -> Option<Turn> {
-        tokio::time::timeout(LEDGER_PATIENCE, self.ledgers.next(user)).await.ok()
     }
 
     fn spend<K: std::hash::Hash + Eq + Clone>(

@@ -313,10 +313,7 @@ async fn complete_to_the_end(
     }
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
     let recorded = match arrived.as_slice() {
-        [(file, held)] if app.config.scanner.is_none() => {
-            let _turn = app.rates.ledger(user).await;
-            retrying(|| record_one(app, file, held)).await?
-        }
+        [(file, held)] if app.config.scanner.is_none() => retrying(|| record_one(app, file, held)).await?,
         several => retrying(|| record_all(app, user, several)).await?,
     };
     match recorded {

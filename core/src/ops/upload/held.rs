@@ -153,7 +153,6 @@ async fn cancel_patiently(app: &App, user: &UserId, id: UploadId) {
 
 async fn reserve(app: &App, new: &NewUpload<'_>) -> Result<ByteSize> {
     let max_files = app.config.limits.max_files_per_user;
-    let _turn = app.rates.ledger(new.user).await;
     if let Some(granted) = db::uploads::create(&mut *app.db.conn().await?, new, max_files).await? {
         return Ok(granted);
     }
