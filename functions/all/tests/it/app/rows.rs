@@ -268,8 +268,9 @@ pub(crate) async fn let_time_pass(conn: &mut PgConnection, time: std::time::Dura
 pub(crate) async fn deadlocks(options: &sqlx::postgres::PgConnectOptions) -> i64 {
     let mut conn = <PgConnection as sqlx::Connection>::connect_with(options).await.unwrap();
     super::eventually("nobody else is connected", async || {
+        // A pool may take a connection back while it is closed, and then keeps it.
         let others: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_stat_activity
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
               WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
         )
         .fetch_one(&mut conn)
