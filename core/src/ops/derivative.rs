@@ -9,7 +9,7 @@ pub use rebuild::{Scope, Tally, rebuild};
 use crate::app::App;
 use crate::blob::Look;
 use crate::db::derivatives::Name;
-use crate::db::files::Wanted;
+use crate::db::files::NewDerivative;
 use crate::db::jobs::Task;
 use crate::db::{self, Ledger, retrying};
 use crate::error::{Error, Result};
@@ -40,18 +40,25 @@ pub fn name(user: &UserId, content: ContentId, kind: DerivativeKind) -> Name<'_>
 ///
 /// # Errors
 /// [`Error::Internal`] when a path cannot be named.
-pub fn wanted(
+pub fn of_new(
     user: &UserId,
     content: ContentId,
     mime_type: &str,
     needs_playback: Option<bool>,
-) -> Result<Vec<Wanted>> {
-    let thumbnail = thumbnail::can_have(mime_type).then_some(DerivativeKind::Default);
-    let playback = (needs_playback == Some(true)).then_some(DerivativeKind::Playback);
-    thumbnail.into_iter().chain(playback).map(|kind| want(user, content, kind)).collect()
+) -> Result<Vec<NewDerivative>> {
+    kinds_of_new(mime_type, needs_playback).map(|kind| new(user, content, kind)).collect()
 }
 
-fn want(user: &UserId, content: ContentId, kind: DerivativeKind) -> Result<Wanted> {
+fn kinds_of_new(
+    mime_type: &str,
+    needs_playback: Option<bool>,
+) -> impl Iterator<Item = DerivativeKind> + Send + use<> {
+    let thumbnail = thumbnail::can_have(mime_type).then_some(DerivativeKind::Default);
+    let playback = (needs_playback == Some(true)).then_some(DerivativeKind::Playback);
+    thumbnail.into_iter().chain(playback)
+}
+
+fn new(user: &UserId, content: ContentId, kind: DerivativeKind) -> Result<NewDerivative> {
     let name = name(user, content, kind);
     let derivative = Derivative {
         kind,
@@ -61,7 +68,7 @@ fn want(user: &UserId, content: ContentId, kind: DerivativeKind) -> Result<Wante
         error: None,
         path: key(&name)?.as_str().to_owned(),
     };
-    Ok(Wanted { derivative, task: Task::Derive { content, kind } })
+    Ok(NewDerivative { derivative, task: Task::Derive { content, kind } })
 }
 
 /// Where a derivative goes that is asked for the first time.
@@ -72,7 +79,7 @@ fn key(name: &Name<'_>) -> Result<BlobKey> {
     }
 }
 
-/// Queues what is [`wanted`] of a content that it does not have yet. It is made once the caller's transaction is committed.
+/// Queues what is made of a content that has arrived and that it does not have yet. It is made once the caller's transaction is committed.
 ///
 /// # Errors
 /// When Postgres does not answer.
@@ -83,8 +90,8 @@ pub async fn queue(
     mime_type: &str,
     needs_playback: Option<bool>,
 ) -> Result<()> {
-    for one in wanted(&ledger.user().clone(), content, mime_type, needs_playback)? {
-        request(ledger, content, one.derivative.kind).await?;
+    for kind in kinds_of_new(mime_type, needs_playback) {
+        request(ledger, content, kind).await?;
     }
     Ok(())
 }

@@ -209,13 +209,15 @@ impl Received {
     /// # Errors
     /// [`Error::TypeMismatch`]; [`Error::QuotaExceeded`] and [`Error::TooManyStoredFiles`] of the owner.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn assign(self, owner: &UserId, declared: Option<FileType>) -> Result<Assigned> {
+    pub async fn assign(self, app: &App, owner: &UserId, declared: Option<FileType>) -> Result<Assigned> {
         let Self { content, place } = self;
         let file_type = content.file_type(declared);
         match place {
             Place::Memory(whole) => {
                 let file_type = file_type?;
-                let held = whole.reserve(owner, &content, file_type).await?;
+                let key = final_key(owner, whole.file_id, file_type, &content.sniffed)?;
+                let size = (content.size, content.size);
+                let (held, _) = Held::reserve(app, owner, (whole.file_id, key), size).await?;
                 Ok(Assigned { held, content, file_type, memory: Some(whole) })
             }
             Place::Staged(mut held) => {
@@ -254,7 +256,7 @@ impl Assigned {
     /// Gives the bytes their final name. Durable on return.
     async fn publish(&mut self, app: &App) -> Result<()> {
         match self.memory.take() {
-            Some(whole) => whole.write(&self.held.final_key).await,
+            Some(whole) => app.blobs.put(&self.held.final_key, whole.bytes).await,
             None => {
                 self.held.settle_path(self.file_type, &self.content.sniffed).await?;
                 let is_there = app.blobs.publish(&self.held.staging, &self.held.final_key).await?;

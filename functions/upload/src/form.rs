@@ -236,7 +236,7 @@ impl Parts {
         let mut assigned = Vec::new();
         for ((_, received), (declared, metadata)) in self.received.into_iter().zip(descriptions) {
             let name = received.name().clone();
-            match received.assign(user, declared).await {
+            match received.assign(app, user, declared).await {
                 Ok(file) => assigned.push((file, metadata)),
                 Err(
                     error @ (Error::TypeMismatch { .. }

@@ -61,7 +61,7 @@ pub struct Arrived {
 impl NewFile {
     /// The file as it is now, if it brought its own content.
     #[must_use]
-    pub fn arrived(&self, arrived: Arrived, wanted: Vec<Wanted>) -> File {
+    pub fn arrived(&self, arrived: Arrived, derivatives: Vec<NewDerivative>) -> File {
         File {
             id: self.id,
             user_id: self.user_id.clone(),
@@ -86,23 +86,23 @@ impl NewFile {
             updated_at: arrived.at,
             deleted_at: None,
             url_epochs: arrived.url_epochs,
-            derivatives: wanted.into_iter().map(|one| one.derivative).collect(),
+            derivatives: derivatives.into_iter().map(|one| one.derivative).collect(),
             truncated_fields: Vec::new(),
         }
     }
 }
 
-/// What is to be made of a new content.
+/// A derivative of a new content.
 #[derive(Debug, Clone)]
-pub struct Wanted {
-    /// Which derivative, pending.
+pub struct NewDerivative {
+    /// Which one, pending.
     pub derivative: Derivative,
     /// Who makes it.
     pub task: Task,
 }
 
 /// The same, column by column.
-struct WantedColumns<'a> {
+struct DerivativeColumns<'a> {
     kinds: Vec<&'a str>,
     mime_types: Vec<&'a str>,
     paths: Vec<&'a str>,
@@ -111,20 +111,20 @@ struct WantedColumns<'a> {
     are_long: Vec<bool>,
 }
 
-impl<'a> WantedColumns<'a> {
-    fn of(wanted: &'a [Wanted]) -> Self {
+impl<'a> DerivativeColumns<'a> {
+    fn of(new: &'a [NewDerivative]) -> Self {
         Self {
-            kinds: wanted.iter().map(|one| one.derivative.kind.as_str()).collect(),
-            mime_types: wanted.iter().map(|one| one.derivative.mime_type.as_str()).collect(),
-            paths: wanted.iter().map(|one| one.derivative.path.as_str()).collect(),
-            jobs: wanted.iter().map(|_| JobId::new().0).collect(),
-            tasks: wanted.iter().map(|one| Json(&one.task)).collect(),
-            are_long: wanted.iter().map(|one| one.task.is_long()).collect(),
+            kinds: new.iter().map(|one| one.derivative.kind.as_str()).collect(),
+            mime_types: new.iter().map(|one| one.derivative.mime_type.as_str()).collect(),
+            paths: new.iter().map(|one| one.derivative.path.as_str()).collect(),
+            jobs: new.iter().map(|_| JobId::new().0).collect(),
+            tasks: new.iter().map(|one| Json(&one.task)).collect(),
+            are_long: new.iter().map(|one| one.task.is_long()).collect(),
         }
     }
 }
 
-/// Ends an upload as complete, adds its file and asks for what is `wanted` of its content, in one statement that takes the
+/// Ends an upload as complete, adds its file and asks for the `derivatives` of its content, in one statement that takes the
 /// user's row in the ledger first. `None`, and nothing changed, when the upload has ended already or is being cancelled, or
 /// the user has `max_files` files.
 ///
@@ -135,10 +135,10 @@ pub async fn insert(
     conn: &mut PgConnection,
     upload: UploadId,
     file: &NewFile,
-    wanted: &[Wanted],
+    derivatives: &[NewDerivative],
     max_files: i64,
 ) -> Result<Option<Arrived>> {
-    let (metadata, columns) = (&file.metadata, WantedColumns::of(wanted));
+    let (metadata, columns) = (&file.metadata, DerivativeColumns::of(derivatives));
     let row = sqlx::query!(
         r#"WITH ledger AS MATERIALIZED (
                SELECT user_id FROM user_storage WHERE user_id = $1 AND file_count < $23 FOR NO KEY UPDATE)

@@ -8,7 +8,7 @@ use crate::db::uploads::Ending;
 use crate::db::{self, Ledger};
 use crate::error::{Error, Result};
 use crate::ids::{ContentId, FileId, UploadId, UserId};
-use crate::media::{self, Class, Facts, Sniffed};
+use crate::media::{self, Class, Facts, MediaLimits, Sniffed};
 use crate::model::{BlobKey, ByteSize, File, FileMetadata, FileName, FileType, Folder, Sha256Digest};
 use crate::ops::{derivative, scan};
 use sqlx::PgConnection;
@@ -65,8 +65,20 @@ pub(in crate::ops) async fn settle(
     file: std::fs::File,
     sniffed: Sniffed,
 ) -> Result<(Sniffed, Facts)> {
+    examine(app, move |limits| media::settle(&file, sniffed, limits)).await
+}
+
+/// Reads what a file is, on a thread that may block.
+///
+/// # Errors
+/// [`Error::Internal`] when the reading panics.
+#[tracing::instrument(level = "debug", skip_all)]
+pub(super) async fn examine<T: Send + 'static>(
+    app: &App,
+    read: impl FnOnce(&MediaLimits) -> T + Send + 'static,
+) -> Result<T> {
     let limits = app.media_limits.clone();
-    let read = tokio::task::spawn_blocking(move || media::settle(&file, sniffed, &limits)).await;
+    let read = tokio::task::spawn_blocking(move || read(&limits)).await;
     read.map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")))
 }
 
@@ -104,15 +116,15 @@ pub(super) async fn record_unscanned(
     upload: UploadId,
     file: &NewFile,
 ) -> Result<Option<File>> {
-    let wanted = match file.content {
+    let derivatives = match file.content {
         Some(_) => Vec::new(),
         None => {
-            derivative::wanted(&file.user_id, ContentId(file.id.0), &file.mime_type, file.needs_playback)?
+            derivative::of_new(&file.user_id, ContentId(file.id.0), &file.mime_type, file.needs_playback)?
         }
     };
     let max_files = app.config.limits.max_files_per_user;
-    if let Some(arrived) = db::files::insert(conn, upload, file, &wanted, max_files).await? {
-        return Ok(Some(file.arrived(arrived, wanted)));
+    if let Some(arrived) = db::files::insert(conn, upload, file, &derivatives, max_files).await? {
+        return Ok(Some(file.arrived(arrived, derivatives)));
     }
     let usage = db::storage::get(conn, &file.user_id).await?;
     match usage.and_then(|usage| over_file_limit(app, &usage, 0)) {

@@ -1,14 +1,13 @@
 //! Small files of forms: each waits in memory until its form is complete, and costs two statements and one write then.
 //! Invariant: all of them together hold a bounded part of the memory, and nothing is reserved or written while they wait.
 
-use super::content::{self, Content, final_key};
-use super::held::Held;
+use super::content::{self, Content};
 use super::{Incoming, Place, Received};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UserId};
 use crate::media;
-use crate::model::{BlobKey, ByteSize, FileType, Sha256Digest};
+use crate::model::{ByteSize, Sha256Digest};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
@@ -22,9 +21,8 @@ const WORTH_HOLDING: ByteSize = ByteSize::mib(4);
 
 /// A file in memory.
 pub(super) struct Whole {
-    app: App,
-    file_id: FileId,
-    bytes: Vec<u8>,
+    pub(super) file_id: FileId,
+    pub(super) bytes: Vec<u8>,
     _memory: Memory,
 }
 
@@ -79,43 +77,14 @@ impl Received {
         }
         app.blobs.require_room(size).await?;
         app.rates.upload(sender)?;
-        let limits = app.media_limits.clone();
-        let examined = tokio::task::spawn_blocking(move || {
+        let examined = content::examine(app, move |limits| {
             let sha256 = Sha256Digest(Sha256::digest(&bytes).into());
-            let (sniffed, facts) = media::settle_bytes(&bytes, sniffed, &limits);
+            let (sniffed, facts) = media::settle_bytes(&bytes, sniffed, limits);
             (bytes, sha256, sniffed, facts)
         });
-        let failed = |cause| Error::Internal(anyhow::Error::new(cause).context("reading a file's facts"));
-        let (bytes, sha256, sniffed, facts) = examined.await.map_err(failed)?;
+        let (bytes, sha256, sniffed, facts) = examined.await?;
         let content = Content { name: incoming.name, sniffed, size, sha256, facts };
-        let whole = Whole { app: app.clone(), file_id: FileId::new(), bytes, _memory: memory };
+        let whole = Whole { file_id: FileId::new(), bytes, _memory: memory };
         Ok(Self { content, place: Place::Memory(whole) })
-    }
-}
-
-impl Whole {
-    /// Reserves exactly the file's bytes and names where they will be.
-    ///
-    /// # Errors
-    /// [`Error::QuotaExceeded`], [`Error::TooManyStoredFiles`].
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub(super) async fn reserve(
-        &self,
-        owner: &UserId,
-        content: &Content,
-        file_type: FileType,
-    ) -> Result<Held> {
-        let key = final_key(owner, self.file_id, file_type, &content.sniffed)?;
-        let size = (content.size, content.size);
-        Ok(Held::reserve(&self.app, owner, (self.file_id, key), size).await?.0)
-    }
-
-    /// Writes the file under its final name. Durable on return.
-    ///
-    /// # Errors
-    /// [`Error::VolumeFull`], [`Error::Unavailable`].
-    #[tracing::instrument(level = "debug", skip_all)]
-    pub(super) async fn write(self, key: &BlobKey) -> Result<()> {
-        self.app.blobs.put(key, self.bytes).await
     }
 }

@@ -119,7 +119,7 @@ async fn a_purge_of_everything_needs_a_yes_and_ends_uploads_under_way(pool: PgPo
     assert_eq!((json["filesPurged"].as_u64(), json["uploadsCancelled"].as_u64()), (Some(1), Some(1)));
     // Its bytes may still arrive, but they become nobody's file.
     let received = under_way.finish().await.unwrap();
-    let assigned = received.assign(&user_id("user_a"), Some(FileType::Scene)).await.unwrap();
+    let assigned = received.assign(&jam.app, &user_id("user_a"), Some(FileType::Scene)).await.unwrap();
     let form = vec![(assigned, FileMetadata::default())];
     let completed = upload::complete(&jam.app, &user_id("user_a"), form).await;
     assert!(matches!(completed, Err(Error::Conflict { .. })), "{completed:?}");

@@ -146,7 +146,7 @@ pub(crate) async fn store(app: &App, user: &UserId, name: &str, bytes: &'static 
     let mut receiving = receive(app, user, name, bytes).await;
     receiving.append(Bytes::from_static(bytes)).await.unwrap();
     let received = receiving.finish().await.unwrap();
-    let assigned = received.assign(user, declared(name)).await.unwrap();
+    let assigned = received.assign(app, user, declared(name)).await.unwrap();
     let files = upload::complete(app, user, vec![(assigned, FileMetadata::default())]).await.unwrap();
     files.into_iter().next().unwrap()
 }
