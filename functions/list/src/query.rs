@@ -39,11 +39,11 @@ struct Row {
     name: &'static str,
     about: &'static str,
     schema: fn() -> Value,
-    read: fn(&Params, &'static str, &mut Wanted) -> Result<()>,
+    read: fn(&Params, &'static str, &mut Given) -> Result<()>,
 }
 
 /// What has been read of a query so far.
-struct Wanted {
+struct Given {
     filter: Filter,
     sort: Sort,
     order: Order,
@@ -60,17 +60,17 @@ const ROWS: [Row; 17] = [
         "limit",
         "Files per page, from 1 on; 50 by default. What is above 1,000 counts as 1,000.",
         || json!({ "type": "integer", "minimum": 1, "default": DEFAULT_LIMIT }),
-        |params, name, wanted| set(&mut wanted.limit, params.number_at_most(name, 1, wanted.max_limit)?),
+        |params, name, given| set(&mut given.limit, params.number_at_most(name, 1, given.max_limit)?),
     ),
-    row("includeTotal", "Add `total`.", flag, |params, name, wanted| {
-        set(&mut wanted.total, params.flag(name)?)
+    row("includeTotal", "Add `total`.", flag, |params, name, given| {
+        set(&mut given.total, params.flag(name)?)
     }),
     row(
         "cursor",
         "`nextCursor` of the page before; filter and sort are then taken from it.",
         || json!({ "type": "string" }),
-        |params, name, wanted| {
-            wanted.cursor = params.parsed(name, "a nextCursor as it was given", read_cursor)?;
+        |params, name, given| {
+            given.cursor = params.parsed(name, "a nextCursor as it was given", read_cursor)?;
             Ok(())
         },
     ),
@@ -78,12 +78,12 @@ const ROWS: [Row; 17] = [
         "offset",
         "Files to skip, 0 to 10,000; `cursor` has no such bound.",
         || json!({ "type": "integer", "format": "int64", "minimum": 0, "maximum": MAX_OFFSET, "default": 0 }),
-        |params, name, wanted| {
+        |params, name, given| {
             let expected = format!(
                 "a whole number from 0 to {MAX_OFFSET}; to go deeper, pass the nextCursor of each page as cursor"
             );
             set(
-                &mut wanted.offset,
+                &mut given.offset,
                 params.parsed(name, &expected, |text| {
                     text.parse().ok().filter(|offset| (0..=MAX_OFFSET).contains(offset))
                 })?,
@@ -94,26 +94,26 @@ const ROWS: [Row; 17] = [
         "type",
         "`video`, `image`, `scene`, `project` or `audio`.",
         || component("FileType"),
-        |params, name, wanted| {
-            wanted.filter.file_type =
+        |params, name, given| {
+            given.filter.file_type =
                 params.parsed(name, "video, image, scene, project or audio", FileType::parse)?;
             Ok(())
         },
     ),
-    row("favorite", "Only favourites, or only others.", flag, |params, name, wanted| {
-        wanted.filter.favorite = params.flag(name)?;
+    row("favorite", "Only favourites, or only others.", flag, |params, name, given| {
+        given.filter.favorite = params.flag(name)?;
         Ok(())
     }),
-    row("package", "Only this package.", text, |params, name, wanted| {
-        wanted.filter.package = read_text(params, name)?;
+    row("package", "Only this package.", text, |params, name, given| {
+        given.filter.package = read_text(params, name)?;
         Ok(())
     }),
     row(
         "tags",
         "Files with any of these: a comma list, the parameter several times, or `tags[]=` and `tags[0]=`, where an entry may\nhold a comma.",
         labels,
-        |params, name, wanted| {
-            wanted.filter.tags = read_labels(params, name)?;
+        |params, name, given| {
+            given.filter.tags = read_labels(params, name)?;
             Ok(())
         },
     ),
@@ -121,70 +121,68 @@ const ROWS: [Row; 17] = [
         "assetCategory",
         "Only this asset category.",
         || component("AssetCategory"),
-        |params, name, wanted| {
-            wanted.filter.asset_category =
-                params.parsed(name, "an asset category", named::<AssetCategory>)?;
+        |params, name, given| {
+            given.filter.asset_category = params.parsed(name, "an asset category", named::<AssetCategory>)?;
             Ok(())
         },
     ),
-    row("usageTags", "Files with any of these, as `tags`.", labels, |params, name, wanted| {
-        wanted.filter.usage_tags = read_labels(params, name)?;
+    row("usageTags", "Files with any of these, as `tags`.", labels, |params, name, given| {
+        given.filter.usage_tags = read_labels(params, name)?;
         Ok(())
     }),
     row(
         "audioCategory",
         "Only this audio category.",
         || component("AudioCategory"),
-        |params, name, wanted| {
-            wanted.filter.audio_category =
-                params.parsed(name, "an audio category", named::<AudioCategory>)?;
+        |params, name, given| {
+            given.filter.audio_category = params.parsed(name, "an audio category", named::<AudioCategory>)?;
             Ok(())
         },
     ),
-    row("characterNames", "Files with any of these, as `tags`.", labels, |params, name, wanted| {
-        wanted.filter.character_names = read_labels(params, name)?;
+    row("characterNames", "Files with any of these, as `tags`.", labels, |params, name, given| {
+        given.filter.character_names = read_labels(params, name)?;
         Ok(())
     }),
     row(
         "minWidth",
         "Only images and videos of at least so many pixels across. What has no width is not found.",
         || json!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": MAX_WIDTH }),
-        |params, name, wanted| {
-            wanted.filter.min_width =
+        |params, name, given| {
+            given.filter.min_width =
                 params.parsed(name, &format!("a whole number from 1 to {MAX_WIDTH}"), |text| {
                     text.parse().ok().filter(|width| (1..=MAX_WIDTH).contains(width))
                 })?;
             Ok(())
         },
     ),
-    row("q", "Part of the name, any case.", text, |params, name, wanted| {
-        wanted.filter.q = read_text(params, name)?;
+    row("q", "Part of the name, any case.", text, |params, name, given| {
+        given.filter.q = read_text(params, name)?;
         Ok(())
     }),
-    row("trash", "The trash instead of the files outside it.", flag, |params, name, wanted| {
-        set(&mut wanted.filter.trash, params.flag(name)?)
+    row("trash", "The trash instead of the files outside it.", flag, |params, name, given| {
+        set(&mut given.filter.trash, params.flag(name)?)
     }),
     row(
         "sortBy",
         "`upload_date` (default), `created_at`, `original_name`, `file_name`, `file_size`, `duration`, `date`, `name` or `size`.",
         || json!({ "type": "string", "enum": Sort::NAMES.map(|(name, _)| name), "default": Sort::NAMES[0].0 }),
-        |params, name, wanted| {
+        |params, name, given| {
             let names = format!("one of {}", Sort::NAMES.map(|(name, _)| name).join(", "));
-            set(&mut wanted.sort, params.parsed(name, &names, Sort::parse)?)
+            set(&mut given.sort, params.parsed(name, &names, Sort::parse)?)
         },
     ),
     row(
         "sortOrder",
         "`ASC` or `DESC` (default), any case.",
         || json!({ "type": "string", "enum": ["ASC", "DESC"], "default": "DESC" }),
-        |params, name, wanted| {
+        |params, name, given| {
             let order =
                 params.parsed(name, "ASC or DESC", |text| match text.to_ascii_uppercase().as_str() {
                     "ASC" => Some(Order::Asc),
                     "DESC" => Some(Order::Desc),
                     _ => None,
                 })?;
-            set(&mut wanted.order, order)
+            set(&mut given.order, order)
         },
     ),
 ];
@@ -193,7 +191,7 @@ const fn row(
     name: &'static str,
     about: &'static str,
     schema: fn() -> Value,
-    read: fn(&Params, &'static str, &mut Wanted) -> Result<()>,
+    read: fn(&Params, &'static str, &mut Given) -> Result<()>,
 ) -> Row {
     Row { name, about, schema, read }
 }
@@ -209,7 +207,7 @@ impl FromRequestParts<App> for ListQuery {
 
 impl ListQuery {
     fn read(params: &Params, max_limit: i64) -> Result<Self> {
-        let mut wanted = Wanted {
+        let mut given = Given {
             filter: Filter::default(),
             sort: Sort::default(),
             order: Order::default(),
@@ -220,12 +218,12 @@ impl ListQuery {
             total: false,
         };
         for row in &ROWS {
-            (row.read)(params, row.name, &mut wanted)?;
-            if wanted.cursor.is_some() {
+            (row.read)(params, row.name, &mut given)?;
+            if given.cursor.is_some() {
                 break;
             }
         }
-        let Wanted { filter, sort, order, offset, cursor, limit, total: wants_total, .. } = wanted;
+        let Given { filter, sort, order, offset, cursor, limit, total: wants_total, .. } = given;
         let request = match cursor {
             Some(Cursor { filter, sort, order, place }) => {
                 Request { filter, sort, order, start: Start::After(place), limit }
