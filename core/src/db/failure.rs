@@ -109,9 +109,18 @@ impl From<sqlx::Error> for Error {
 impl Error {
     /// Whether Postgres ended a transaction in favour of another one.
     pub(super) fn is_lost_race(&self) -> bool {
-        let Self::Internal(cause) = self else { return false };
-        let cause = cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
-        cause.and_then(DatabaseError::code).is_some_and(|code| matches!(code.as_ref(), "40P01" | "40001"))
+        let code = self.of_statement().and_then(DatabaseError::code);
+        code.is_some_and(|code| matches!(code.as_ref(), "40P01" | "40001"))
+    }
+
+    /// Whether Postgres refused a statement for what it says: nothing of it has happened.
+    pub(super) fn is_of_statement(&self) -> bool {
+        self.of_statement().is_some()
+    }
+
+    fn of_statement(&self) -> Option<&dyn DatabaseError> {
+        let Self::Internal(cause) = self else { return None };
+        cause.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error)
     }
 }
 

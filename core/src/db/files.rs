@@ -6,7 +6,7 @@ mod content;
 mod copy;
 mod removal;
 
-pub use arrival::{Arrived, NewDerivative, NewFile, insert};
+pub use arrival::{Arrival, NewDerivative, NewFile, insert};
 pub use content::{Content, content, owner};
 pub use copy::{Copied, Copy, copy};
 pub use removal::{Removable, delete, lock_removable, trash_due, trashed};

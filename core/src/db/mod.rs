@@ -10,6 +10,7 @@ pub mod derivatives;
 pub mod evictions;
 mod failure;
 pub mod files;
+mod group_commit;
 pub mod jobs;
 mod ledger;
 pub mod legacy;
@@ -26,6 +27,8 @@ pub use ledger::{Ledger, retrying, within};
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::ids::UserId;
+use files::Arrival;
+use group_commit::Groups;
 use quick_cache::sync::Cache;
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
@@ -37,6 +40,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uploads::NewUpload;
 
 /// The schema, applied in order by `jam-admin migrate`.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
@@ -70,6 +74,8 @@ pub struct Db {
     scans: Arc<Semaphore>,
     /// Users of whom is known whether they were deleted, and when that was asked.
     seen: Arc<Cache<UserId, (bool, Instant)>>,
+    reserving: Arc<Groups<NewUpload>>,
+    adding: Arc<Groups<Arrival>>,
 }
 
 /// A look at many rows: a transaction that only reads, whose statements end after 2 s.
@@ -139,7 +145,13 @@ impl Db {
     pub fn from_pool(pool: PgPool) -> Self {
         let scans = (pool.options().get_max_connections() / 2).max(1);
         let seen = Arc::new(Cache::new(REMEMBERED_USERS));
-        Self { pool, scans: Arc::new(Semaphore::new(scans as usize)), seen }
+        Self {
+            pool,
+            scans: Arc::new(Semaphore::new(scans as usize)),
+            seen,
+            reserving: Arc::default(),
+            adding: Arc::default(),
+        }
     }
 
     /// A connection; one statement a transaction.

@@ -9,18 +9,16 @@ use sqlx::PgConnection;
 use std::time::Duration;
 
 /// What a new upload needs to be known for.
-#[derive(Debug)]
-pub struct NewUpload<'a> {
+#[derive(Debug, Clone)]
+pub struct NewUpload {
     /// The upload.
     pub id: UploadId,
-    /// Its owner.
-    pub user: &'a UserId,
     /// The id its file will have.
     pub file_id: FileId,
     /// Where its bytes are while they arrive.
-    pub staging: &'a BlobKey,
+    pub staging: BlobKey,
     /// Where they go.
-    pub final_key: &'a BlobKey,
+    pub final_key: BlobKey,
     /// The process that receives them; `None` for a resumable upload, which any process may continue.
     pub instance: Option<InstanceId>,
     /// Bytes to reserve.
@@ -31,19 +29,25 @@ pub struct NewUpload<'a> {
     pub expires_in: Duration,
 }
 
-/// Reserves and records an upload in one statement. `None` when the quota does not hold `at_least`, when the user's files
-/// and those under way are `max_files` already, or when the user has no row; otherwise the bytes reserved: `want`, or all
-/// that is left of the quota if that is less.
+/// Reserves and records uploads of one user in one statement, all or none. `None` when the quota does not hold `at_least`,
+/// when the user's files and those under way would be more than `max_files`, or when the user has no row; otherwise the
+/// bytes reserved: `want`, or all that is left of the quota if that is less. Only one that comes alone takes less.
 ///
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn create(
     conn: &mut PgConnection,
-    new: &NewUpload<'_>,
+    user: &UserId,
+    new: &[&NewUpload],
     max_files: i64,
-) -> Result<Option<ByteSize>> {
-    Ok(sqlx::query_scalar!(
+) -> Result<Option<Vec<ByteSize>>> {
+    let sum = |bytes: fn(&NewUpload) -> ByteSize| {
+        new.iter().fold(ByteSize::ZERO, |sum, one| sum.saturating_add(bytes(one)))
+    };
+    let want = sum(|one| one.want);
+    let at_least = if let [one] = new { one.at_least } else { want };
+    let rows = sqlx::query!(
         r#"WITH room AS (
                SELECT user_id, max_bytes - total_bytes - reserved_bytes AS bytes, file_count
                  FROM user_storage WHERE user_id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE)
@@ -52,28 +56,35 @@ pub async fn create(
                   SET reserved_bytes = s.reserved_bytes + least($2, room.bytes), updated_at = now()
                  FROM room
                 WHERE s.user_id = room.user_id AND room.bytes >= $3
-                  AND room.file_count
+                  AND room.file_count + cardinality($5::uuid[])
                     + (SELECT count(*) FROM uploads u
                         WHERE u.user_id = $1
                           AND NOT EXISTS (SELECT 1 FROM upload_sessions p
-                                           WHERE p.user_id = u.user_id AND p.id = u.id AND p.role = 'part')) < $10
+                                           WHERE p.user_id = u.user_id AND p.id = u.id AND p.role = 'part')) <= $4
             RETURNING least($2, room.bytes) AS bytes)
            INSERT INTO uploads (user_id, id, file_id, reserved_bytes, staging_path, final_path, instance_id, expires_at)
-           SELECT $1, $4, $5, granted.bytes, $6, $7, $8, now() + make_interval(secs => $9) FROM granted
-        RETURNING reserved_bytes AS "reserved_bytes: ByteSize""#,
-        new.user.as_str(),
-        new.want as ByteSize,
-        new.at_least as ByteSize,
-        new.id as UploadId,
-        new.file_id as FileId,
-        new.staging.as_str(),
-        new.final_key.as_str(),
-        new.instance as Option<InstanceId>,
-        new.expires_in.as_secs_f64(),
+           SELECT $1, new.id, new.file_id, least(new.bytes, granted.bytes), new.staging_path, new.final_path
+                , new.instance_id, now() + make_interval(secs => new.seconds)
+             FROM granted
+                , unnest($5::uuid[], $6::uuid[], $7::bigint[], $8::text[], $9::text[], $10::uuid[], $11::float8[])
+                  new (id, file_id, bytes, staging_path, final_path, instance_id, seconds)
+        RETURNING id AS "id: UploadId", reserved_bytes AS "reserved_bytes: ByteSize""#,
+        user.as_str(),
+        want as ByteSize,
+        at_least as ByteSize,
         max_files,
+        &new.iter().map(|one| one.id.0).collect::<Vec<_>>(),
+        &new.iter().map(|one| one.file_id.0).collect::<Vec<_>>(),
+        &new.iter().map(|one| one.want).collect::<Vec<_>>() as _,
+        &new.iter().map(|one| one.staging.as_str()).collect::<Vec<_>>() as _,
+        &new.iter().map(|one| one.final_key.as_str()).collect::<Vec<_>>() as _,
+        &new.iter().map(|one| one.instance).collect::<Vec<_>>() as _,
+        &new.iter().map(|one| one.expires_in.as_secs_f64()).collect::<Vec<_>>(),
     )
-    .fetch_optional(conn)
-    .await?)
+    .fetch_all(conn)
+    .await?;
+    let granted = |new: &&NewUpload| rows.iter().find(|row| row.id == new.id).map(|row| row.reserved_bytes);
+    Ok(new.iter().map(granted).collect())
 }
 
 /// Records an upload whose bytes are reserved already, by the parts that it is joined from, or count for nothing yet.
@@ -81,11 +92,11 @@ pub async fn create(
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn create_reserved(conn: &mut PgConnection, new: &NewUpload<'_>) -> Result<()> {
+pub async fn create_reserved(conn: &mut PgConnection, user: &UserId, new: &NewUpload) -> Result<()> {
     sqlx::query!(
         "INSERT INTO uploads (user_id, id, file_id, reserved_bytes, staging_path, final_path, instance_id, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8))",
-        new.user.as_str(),
+        user.as_str(),
         new.id as UploadId,
         new.file_id as FileId,
         new.want as ByteSize,

@@ -234,10 +234,9 @@ impl Adoption<'_> {
         let id = UploadId::new();
         let intent = NewUpload {
             id,
-            user: &record.user,
             file_id: record.id,
-            staging: key,
-            final_key: key,
+            staging: key.clone(),
+            final_key: key.clone(),
             instance: Some(app.blobs.volume().instance()),
             want: ByteSize::ZERO,
             at_least: ByteSize::ZERO,
@@ -245,7 +244,7 @@ impl Adoption<'_> {
         };
         let mut conn = app.db.conn().await?;
         db::storage::ensure(&mut conn, &record.user, app.config.limits.default_quota).await?;
-        db::uploads::create_reserved(&mut conn, &intent).await?;
+        db::uploads::create_reserved(&mut conn, &record.user, &intent).await?;
         drop(conn);
         let adopted = app.blobs.volume().adopt(self.source, path, key).await?;
         let (size, is_link) = (adopted.size, adopted.is_link);

@@ -23,15 +23,16 @@ mod whole;
 use crate::app::App;
 use crate::blob::{Staged, Writer};
 use crate::crash;
-use crate::db::files::NewFile;
+use crate::db::files::Arrival;
 use crate::db::uploads::{Ending, Reason};
 use crate::db::{self, retrying, within};
 use crate::error::{Error, Result};
 use crate::ids::{FileId, UploadId, UserId};
 use crate::media::{self, Sniffed};
-use crate::model::{BlobKey, ByteSize, File, FileMetadata, FileName, FileType};
+use crate::model::{ByteSize, File, FileMetadata, FileName, FileType};
 use bytes::Bytes;
 use content::{Content, file_type, final_key};
+use futures_util::future::join_all;
 use held::{Held, cancelled};
 use refusal::{no_room, over_file_limit, over_quota, quota_exceeded};
 pub use whole::Memory;
@@ -305,60 +306,48 @@ async fn complete_to_the_end(
     user: &UserId,
     received: Vec<(Assigned, FileMetadata)>,
 ) -> Result<Vec<File>> {
-    let mut arrived = Vec::new();
-    for (mut one, metadata) in received {
-        one.publish(app).await?;
+    let publishing = received.into_iter().map(async |(mut one, metadata)| {
+        let published = one.publish(app).await;
+        published.map(|()| (one, metadata))
+    });
+    // Each to its end: nothing is cancelled while its bytes are still being written.
+    let published: Vec<Result<_>> = join_all(publishing).await;
+    let (mut arrivals, mut all_held) = (Vec::new(), Vec::new());
+    for published in published {
+        let (one, metadata) = published?;
         let Assigned { held, content, file_type, .. } = one;
         let ids = (held.user.clone(), held.file_id);
         let file = content.into_file(ids, &held.final_key, file_type, metadata);
-        arrived.push((file, held));
+        arrivals.push(content::arrival(held.id, file)?);
+        all_held.push(held);
     }
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
-    let recorded = match arrived.as_slice() {
-        [(file, held)] if app.config.scanner.is_none() => retrying(|| record_one(app, file, held)).await?,
-        several => retrying(|| record_all(app, user, several)).await?,
+    let recorded = match arrivals.pop() {
+        Some(only) if arrivals.is_empty() && app.config.scanner.is_none() => {
+            content::record_alone(app, only).await?.map(|file| vec![file])
+        }
+        last => {
+            arrivals.extend(last);
+            retrying(|| record_all(app, user, &arrivals)).await?
+        }
     };
-    match recorded {
-        Recorded::Files(files) => {
-            arrived.iter_mut().for_each(|(_, held)| held.is_over = true);
-            Ok(files)
-        }
-        Recorded::Cancelled(lost) => {
-            // Who cancelled it may have looked for its bytes before they had this name, which no row has any more.
-            app.blobs.remove(vec![lost]).await?;
-            Err(cancelled())
-        }
-    }
+    let Some(files) = recorded else {
+        // Who cancelled one may have looked for its bytes before they had this name, which no row has any more.
+        app.blobs.remove(all_held.iter().map(|held| held.final_key.clone()).collect()).await?;
+        return Err(cancelled());
+    };
+    all_held.iter_mut().for_each(|held| held.is_over = true);
+    Ok(files)
 }
 
-/// What became of arrived files: all or none.
-enum Recorded {
-    Files(Vec<File>),
-    /// One was cancelled meanwhile, and this is its path.
-    Cancelled(BlobKey),
-}
-
-async fn record_all(app: &App, user: &UserId, arrived: &[(NewFile, Held)]) -> Result<Recorded> {
+/// `None` when one was cancelled meanwhile.
+async fn record_all(app: &App, user: &UserId, arrivals: &[Arrival]) -> Result<Option<Vec<File>>> {
     let mut ledger = app.db.ledger(user).await?;
-    let mut files = Vec::new();
-    for (file, held) in arrived {
-        match content::record(app, &mut ledger, held.id, file).await? {
-            Some(file) => files.push(file),
-            None => return Ok(Recorded::Cancelled(held.final_key.clone())),
-        }
+    let recorded = content::record(app, &mut ledger, &arrivals.iter().collect::<Vec<_>>()).await?;
+    if recorded.is_some() {
+        ledger.commit().await?;
     }
-    ledger.commit().await?;
-    Ok(Recorded::Files(files))
-}
-
-/// A single file that nobody scans needs no transaction around its statement.
-async fn record_one(app: &App, file: &NewFile, held: &Held) -> Result<Recorded> {
-    let mut conn = app.db.conn().await?;
-    let recorded = content::record_unscanned(app, &mut conn, held.id, file).await?;
-    Ok(match recorded {
-        Some(file) => Recorded::Files(vec![file]),
-        None => Recorded::Cancelled(held.final_key.clone()),
-    })
+    Ok(recorded)
 }
 
 /// Undoes an upload: 1 take it out of its receiver's hands, 2 remove its bytes, 3 remove its row and give back what it

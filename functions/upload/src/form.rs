@@ -3,6 +3,7 @@
 
 use axum::extract::Request;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use jam_core::app::App;
 use jam_core::config::Limits;
 use jam_core::edge::{FilePatch, Multipart, PartHead, shown};
@@ -233,10 +234,14 @@ impl Parts {
 
     /// Makes the staged files the user's.
     async fn store(mut self, app: &App, user: &UserId, descriptions: Vec<Description>) -> Result<Form> {
+        // At once, so that they share their statements; they are still given what room there is in their order.
+        let assigning =
+            self.received.into_iter().zip(descriptions).map(async |((_, received), (declared, metadata))| {
+                (received.name().clone(), received.assign(app, user, declared).await, metadata)
+            });
         let mut assigned = Vec::new();
-        for ((_, received), (declared, metadata)) in self.received.into_iter().zip(descriptions) {
-            let name = received.name().clone();
-            match received.assign(app, user, declared).await {
+        for (name, file, metadata) in join_all(assigning).await {
+            match file {
                 Ok(file) => assigned.push((file, metadata)),
                 Err(
                     error @ (Error::TypeMismatch { .. }

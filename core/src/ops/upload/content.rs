@@ -3,7 +3,7 @@
 
 use super::refusal::over_file_limit;
 use crate::app::App;
-use crate::db::files::NewFile;
+use crate::db::files::{Arrival, NewFile};
 use crate::db::uploads::Ending;
 use crate::db::{self, Ledger};
 use crate::error::{Error, Result};
@@ -82,7 +82,18 @@ pub(super) async fn examine<T: Send + 'static>(
     read.map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("reading a file's facts")))
 }
 
-/// Ends an upload as complete, adds its file and queues what is made from it. `None` when the upload was cancelled meanwhile:
+/// A file that is here, and what is to be made of it.
+pub(super) fn arrival(upload: UploadId, file: NewFile) -> Result<Arrival> {
+    let derivatives = match file.content {
+        Some(_) => Vec::new(),
+        None => {
+            derivative::of_new(&file.user_id, ContentId(file.id.0), &file.mime_type, file.needs_playback)?
+        }
+    };
+    Ok(Arrival { upload, file, derivatives })
+}
+
+/// Ends uploads as complete, adds their files and queues what is made from them. `None` when one was cancelled meanwhile:
 /// then the caller rolls back.
 ///
 /// # Errors
@@ -91,46 +102,45 @@ pub(super) async fn examine<T: Send + 'static>(
 pub(super) async fn record(
     app: &App,
     ledger: &mut Ledger,
-    upload: UploadId,
-    file: &NewFile,
-) -> Result<Option<File>> {
-    let Some(recorded) = record_unscanned(app, ledger, upload, file).await? else { return Ok(None) };
-    let content = recorded.content_id;
-    if file.content.is_some() {
-        // It may have what a new content would be given.
-        derivative::queue(ledger, content, &file.mime_type, file.needs_playback).await?;
+    arrivals: &[&Arrival],
+) -> Result<Option<Vec<File>>> {
+    let (user, max_files) = (ledger.user().clone(), app.config.limits.max_files_per_user);
+    let recorded = db::files::insert(ledger, &user, arrivals, max_files).await?;
+    let mut files = Vec::new();
+    for (recorded, Arrival { file, .. }) in recorded.into_iter().zip(arrivals) {
+        let Some(recorded) = recorded else {
+            return not_recorded(app, ledger, &user).await.map(|()| None);
+        };
+        let content = recorded.content_id;
+        if file.content.is_some() {
+            // It may have what a new content would be given.
+            derivative::queue(ledger, content, &file.mime_type, file.needs_playback).await?;
+        }
+        let scan = scan::queue(app, ledger, content).await?;
+        files.push(File { scan, ..recorded });
     }
-    let scan = scan::queue(app, ledger, content).await?;
-    Ok(Some(File { scan, ..recorded }))
+    Ok(Some(files))
 }
 
-/// The same in one statement, which takes the ledger itself; without the scan, and without what is made of a content that
-/// was stored before.
+/// The same for one file that nobody scans and whose content is new: its statement needs no transaction, and is shared with
+/// other requests of the user.
 ///
 /// # Errors
 /// [`Error::TooManyStoredFiles`].
 #[tracing::instrument(level = "debug", skip_all)]
-pub(super) async fn record_unscanned(
-    app: &App,
-    conn: &mut PgConnection,
-    upload: UploadId,
-    file: &NewFile,
-) -> Result<Option<File>> {
-    let derivatives = match file.content {
-        Some(_) => Vec::new(),
-        None => {
-            derivative::of_new(&file.user_id, ContentId(file.id.0), &file.mime_type, file.needs_playback)?
-        }
-    };
-    let max_files = app.config.limits.max_files_per_user;
-    if let Some(arrived) = db::files::insert(conn, upload, file, &derivatives, max_files).await? {
-        return Ok(Some(file.arrived(arrived, derivatives)));
+pub(super) async fn record_alone(app: &App, arrival: Arrival) -> Result<Option<File>> {
+    let user = arrival.file.user_id.clone();
+    let recorded = app.db.add_file(arrival, app.config.limits.max_files_per_user).await?;
+    if recorded.is_none() {
+        not_recorded(app, &mut *app.db.conn().await?, &user).await?;
     }
-    let usage = db::storage::get(conn, &file.user_id).await?;
-    match usage.and_then(|usage| over_file_limit(app, &usage, 0)) {
-        Some(error) => Err(error),
-        None => Ok(None),
-    }
+    Ok(recorded)
+}
+
+/// Why a file was not added: without an error, its upload was cancelled.
+async fn not_recorded(app: &App, conn: &mut PgConnection, user: &UserId) -> Result<()> {
+    let usage = db::storage::get(conn, user).await?;
+    usage.and_then(|usage| over_file_limit(app, &usage, 0)).map_or(Ok(()), Err)
 }
 
 /// Ends an upload as complete: what it reserved is free for its file, which the caller adds in the same transaction.
@@ -173,12 +183,13 @@ pub(super) async fn queue(
 /// # Errors
 /// [`Error::Gone`] when the upload was cancelled meanwhile; [`Error::TooManyStoredFiles`].
 #[tracing::instrument(level = "debug", skip_all)]
-pub(super) async fn record_session(app: &App, upload: UploadId, file: &NewFile) -> Result<()> {
-    let mut ledger = app.db.ledger(&file.user_id).await?;
-    if record(app, &mut ledger, upload, file).await?.is_none() {
+pub(super) async fn record_session(app: &App, arrival: &Arrival) -> Result<()> {
+    let user = &arrival.file.user_id;
+    let mut ledger = app.db.ledger(user).await?;
+    if record(app, &mut ledger, &[arrival]).await?.is_none() {
         return Err(Error::Gone);
     }
-    db::sessions::set_file(&mut ledger, &file.user_id, upload, file.id).await?;
+    db::sessions::set_file(&mut ledger, user, arrival.upload, arrival.file.id).await?;
     ledger.commit().await
 }
 

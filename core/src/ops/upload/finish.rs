@@ -61,9 +61,10 @@ async fn publish(app: &App, session: &Session, open: &Open, staged: Staged) -> R
     }
     crash::point("finish.renamed");
     let file = content.into_file((user.clone(), open.file_id), &key, file_type, session.metadata.clone());
-    retrying(|| content::record_session(app, session.id, &file)).await?;
+    let arrival = content::arrival(id, file)?;
+    retrying(|| content::record_session(app, &arrival)).await?;
     crash::point("finish.done");
-    tracing::info!(user.id = %user, upload.id = %id, file.id = %file.id, size_bytes = file.size.bytes(), "an upload became a file");
+    tracing::info!(user.id = %user, upload.id = %id, file.id = %arrival.file.id, size_bytes = arrival.file.size.bytes(), "an upload became a file");
     Ok(())
 }
 

@@ -47,22 +47,26 @@ impl Held {
         (want, at_least): (ByteSize, ByteSize),
     ) -> Result<(Self, ByteSize)> {
         let id = UploadId::new();
-        let staging = BlobKey::new(user.as_str(), Folder::Staging, &id.to_string())?;
         let new = NewUpload {
             id,
-            user,
             file_id,
-            staging: &staging,
-            final_key: &final_key,
+            staging: BlobKey::new(user.as_str(), Folder::Staging, &id.to_string())?,
+            final_key,
             instance: Some(app.blobs.volume().instance()),
             want,
             at_least,
             expires_in: LIFETIME,
         };
-        let granted = reserve(app, &new).await?;
-        let (app, user) = (app.clone(), user.clone());
-        let held = Self { app, user, id, file_id, staging, final_key, is_assigned: true, is_over: false };
-        Ok((held, granted))
+        // Of a client that hangs up here, the reservation is made and given back.
+        let (owned, user) = (app.clone(), user.clone());
+        app.outlive(async move {
+            let granted = reserve(&owned, &user, &new).await?;
+            let NewUpload { staging, final_key, .. } = new;
+            let held =
+                Self { app: owned, user, id, file_id, staging, final_key, is_assigned: true, is_over: false };
+            Ok((held, granted))
+        })
+        .await
     }
 
     /// Fields may come after the file and change its type, and with it its folder.
@@ -151,21 +155,21 @@ async fn cancel_patiently(app: &App, user: &UserId, id: UploadId) {
     tracing::error!(user.id = %user, upload.id = %id, "an upload is left to expire");
 }
 
-async fn reserve(app: &App, new: &NewUpload<'_>) -> Result<ByteSize> {
+async fn reserve(app: &App, user: &UserId, new: &NewUpload) -> Result<ByteSize> {
     let max_files = app.config.limits.max_files_per_user;
-    if let Some(granted) = db::uploads::create(&mut *app.db.conn().await?, new, max_files).await? {
+    if let Some(granted) = app.db.reserve(user, new.clone(), max_files).await? {
         return Ok(granted);
     }
     // No row yet, or no room: make the row and ask once more, while nobody changes what the answer goes by.
     retrying(|| async {
-        let mut ledger = app.db.ledger(new.user).await?;
+        let mut ledger = app.db.ledger(user).await?;
         ledger.ensure(app.config.limits.default_quota).await?;
-        match db::uploads::create(&mut ledger, new, max_files).await? {
-            Some(granted) => {
+        match db::uploads::create(&mut ledger, user, &[new], max_files).await?.as_deref() {
+            Some([granted]) => {
                 ledger.commit().await?;
-                Ok(granted)
+                Ok(*granted)
             }
-            None => Err(no_room(app, &mut ledger, new.user).await?),
+            _ => Err(no_room(app, &mut ledger, user).await?),
         }
     })
     .await

@@ -76,10 +76,10 @@ async fn begin(app: &App, new: &New, ids: &[UploadId]) -> Result<Begun> {
     }
     let id = UploadId::new();
     let paths = Paths::new(&new.user, id)?;
-    let mut row = paths.row(app, &new.user, length, length);
+    let mut row = paths.row(app, length, length);
     row.expires_in = app.config.limits.upload_idle;
     row.want = sessions::take_reservations(&mut ledger, ids, row.expires_in).await?;
-    db::uploads::create_reserved(&mut ledger, &row).await?;
+    db::uploads::create_reserved(&mut ledger, &new.user, &row).await?;
     let whole = New { length: Some(length), ..new.clone() };
     sessions::insert(&mut ledger, &session::session_row(&whole, id, ids)).await?;
     ledger.commit().await?;

@@ -2,7 +2,7 @@
 //! Invariant: never across users, and a digest of the whole content alone proves nothing: the proof is a digest over
 //! bytes that the service picks.
 
-use super::content::{key_beside, record_session};
+use super::content::{arrival, key_beside, record_session};
 use super::finish;
 use super::lock::{self, Acquired, Persistence};
 use super::stored;
@@ -140,7 +140,8 @@ async fn share(app: &App, session: &Session, open: &Open, source: &BlobKey, stor
         content: Some(stored.content_id),
         metadata: session.metadata.clone(),
     };
-    retrying(|| record_session(app, id, &file)).await?;
+    let arrival = arrival(id, file)?;
+    retrying(|| record_session(app, &arrival)).await?;
     crash::point("proof.done");
     Ok(())
 }

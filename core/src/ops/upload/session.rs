@@ -109,11 +109,11 @@ async fn begin(app: &App, new: &New, want: ByteSize) -> Result<Begun> {
     require_few(app, &mut ledger, &new.user).await?;
     let id = UploadId::new();
     let paths = Paths::new(&new.user, id)?;
-    let row = paths.row(app, &new.user, want, if new.length.is_some() { want } else { ByteSize::new(1) });
+    let row = paths.row(app, want, if new.length.is_some() { want } else { ByteSize::new(1) });
     // A part is no file: the whole is counted when it is joined.
     let max_files =
         if new.role == UploadRole::Part { i64::MAX } else { app.config.limits.max_files_per_user };
-    if db::uploads::create(&mut ledger, &row, max_files).await?.is_none() {
+    if db::uploads::create(&mut ledger, &new.user, &[&row], max_files).await?.is_none() {
         return Err(no_room(app, &mut ledger, &new.user).await?);
     }
     sessions::insert(&mut ledger, &session_row(new, id, &[])).await?;
@@ -175,19 +175,12 @@ impl Paths {
     }
 
     /// The upload's row in `uploads`.
-    pub(super) fn row<'a>(
-        &'a self,
-        app: &App,
-        user: &'a UserId,
-        want: ByteSize,
-        at_least: ByteSize,
-    ) -> NewUpload<'a> {
+    pub(super) fn row(&self, app: &App, want: ByteSize, at_least: ByteSize) -> NewUpload {
         NewUpload {
             id: self.id,
-            user,
             file_id: self.file_id,
-            staging: &self.staging,
-            final_key: &self.final_key,
+            staging: self.staging.clone(),
+            final_key: self.final_key.clone(),
             instance: None,
             want,
             at_least,

@@ -24,6 +24,7 @@ mod fairness;
 mod faults;
 mod forms;
 mod free_storage;
+mod group_commit;
 mod hostile;
 mod instances;
 mod isolation;

@@ -47,7 +47,9 @@ async fn fields_describe_the_files_whether_they_come_before_or_after_them(pool: 
         .file("a.png", &png(4, 4))
         .field("tags", r#"["one", " two ", "one"]"#)
         .field("assetCategory", "background")
+        .field("usageTags", r#"["a, b", "{\"c\"}", "\\\\x64", "NULL"]"#)
         .field("characterNames", r#"["Ada"]"#)
+        .field("audioCategory", "sfx")
         .field("hasAlphaChannel", "true")
         .field("audioDurationSeconds", "1.5")
         .field("voiceoverType", "female")
@@ -59,7 +61,10 @@ async fn fields_describe_the_files_whether_they_come_before_or_after_them(pool: 
     assert_eq!((&file["tags"], &file["assetCategory"]), (&json!(["one", "two"]), &json!("background")));
     assert_eq!((&file["characterNames"], &file["hasAlphaChannel"]), (&json!(["Ada"]), &json!(true)));
     assert_eq!((&file["audioDurationSeconds"], &file["voiceoverType"]), (&json!(1.5), &json!("female")));
+    assert_eq!(file["usageTags"], json!(["a, b", "{\"c\"}", "\\\\x64", "NULL"]));
+    assert_eq!(file["audioCategory"], "sfx");
     assert_eq!(file["aiMetadata"], json!({ "model": { "name": "m" } }));
+    assert_eq!(&app.ann().file(file["id"].as_str().unwrap()).await, file);
     app.finish().await;
 }
 

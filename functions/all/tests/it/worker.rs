@@ -164,17 +164,16 @@ async fn leave_behind(app: &TestApp, instance: InstanceId) {
     let bytes = ByteSize::new(1000);
     let new = NewUpload {
         id,
-        user: &user,
         file_id: FileId::new(),
-        staging: &staging,
-        final_key: &final_key,
+        staging: staging.clone(),
+        final_key,
         instance: Some(instance),
         want: bytes,
         at_least: bytes,
         expires_in: Duration::from_secs(3600),
     };
     let mut conn = app.app.db.conn().await.unwrap();
-    assert_eq!(db::uploads::create(&mut conn, &new, 1000).await.unwrap(), Some(bytes));
+    assert_eq!(db::uploads::create(&mut conn, &user, &[&new], 1000).await.unwrap(), Some(vec![bytes]));
     drop(app.app.blobs.stage(&staging).await.unwrap());
 }
 
