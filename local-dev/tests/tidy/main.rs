@@ -193,8 +193,7 @@ fn whatever_changes_files_holds_the_ledger_first() {
                 seen += 1;
                 let first = function.lines().next().unwrap_or_default();
                 let head = function.split('{').next().unwrap_or_default();
-                let takes_it =
-                    "WITH ledger AS MATERIALIZED (\n               SELECT user_id FROM user_storage";
+                let takes_it = "WITH ledger AS MATERIALIZED (\n               SELECT user_id";
                 assert!(
                     head.contains("ledger: &mut Ledger") || function.contains(takes_it),
                     "{name}: `{first}` changes files without the ledger"

@@ -172,3 +172,25 @@ async fn a_client_that_hangs_up_while_its_reservation_waits_leaves_none(pool: Pg
     }
     app.finish().await;
 }
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_client_that_hangs_up_takes_nobody_along_who_waits_with_it(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.set_quota(ANN, 1_000_000).await;
+    let holder = app.app.db.ledger(&user_id(ANN)).await.unwrap();
+    let body = Form::new().file("first.bin", &bytes(1, 1000)).into_body();
+    let mut first = Raw::start_upload(&app, &token(ANN), body.len(), "").await;
+    first.send(&body).await.unwrap();
+    somebody_waits(&app.app).await;
+    let ann = app.ann();
+    let others =
+        join_all((0..5).map(|number| ann.upload(Form::new().file(&format!("{number}.bin"), b"other"))));
+    let hang_up = async {
+        drop(first);
+        app.nobody().get("/health").await.expect(200);
+        holder.commit().await.unwrap();
+    };
+    let (answers, ()) = tokio::join!(others, hang_up);
+    answers.into_iter().for_each(|answer| drop(answer.expect(200)));
+    app.finish().await;
+}
