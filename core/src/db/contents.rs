@@ -89,23 +89,6 @@ pub async fn complete_facts(
     Ok(())
 }
 
-/// Records a content's ThumbHash, a preview of about 25 bytes.
-///
-/// # Errors
-/// When Postgres does not answer.
-#[tracing::instrument(level = "debug", skip_all)]
-pub async fn set_thumbhash(ledger: &mut Ledger, id: ContentId, thumbhash: &[u8]) -> Result<()> {
-    sqlx::query!(
-        "UPDATE contents SET thumbhash = $3 WHERE user_id = $1 AND id = $2 AND thumbhash IS DISTINCT FROM $3",
-        ledger.user().as_str(),
-        id as ContentId,
-        thumbhash,
-    )
-    .execute(&mut **ledger)
-    .await?;
-    Ok(())
-}
-
 /// Marks a content that was never scanned as waiting for it. `false` when it was, or waits already.
 ///
 /// # Errors

@@ -163,25 +163,41 @@ pub async fn request(ledger: &mut Ledger, name: &Name<'_>, key: &BlobKey) -> Res
     Ok(done.rows_affected() == 1)
 }
 
-/// Takes the lease of a pending derivative. `false` when it is made, failed, or somebody else makes it.
+/// Records that a derivative is made, and where, and takes the lease to make it, in one statement that takes the user's row
+/// in the ledger first. Keeps an existing row's path. `false` when it is made, failed, or somebody else makes it, and
+/// without the content.
 ///
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn claim(ledger: &mut Ledger, name: &Name<'_>, lease_for: Duration) -> Result<bool> {
-    let done = sqlx::query!(
-        "UPDATE derivatives SET lease_expires_at = now() + make_interval(secs => $5)
-          WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4 AND state = 'pending'
-            AND (lease_expires_at IS NULL OR lease_expires_at < now())",
+pub async fn claim(
+    conn: &mut PgConnection,
+    name: &Name<'_>,
+    key: &BlobKey,
+    lease_for: Duration,
+) -> Result<bool> {
+    let claimed = sqlx::query_scalar!(
+        r#"WITH ledger AS MATERIALIZED (
+               SELECT user_id FROM user_storage WHERE user_id = $1 FOR NO KEY UPDATE)
+         -- Locked, so that one that went while the statement waited for the ledger is not seen any more.
+         , content AS MATERIALIZED (
+               SELECT c.user_id, c.id FROM ledger JOIN contents c USING (user_id) WHERE c.id = $2 FOR KEY SHARE OF c)
+           INSERT INTO derivatives AS d (user_id, file_id, kind, mime_type, path, lease_expires_at)
+           SELECT user_id, id, $3, $4, $5, now() + make_interval(secs => $6) FROM content
+               ON CONFLICT (user_id, file_id, kind, mime_type) DO UPDATE
+              SET lease_expires_at = excluded.lease_expires_at
+            WHERE d.state = 'pending' AND (d.lease_expires_at IS NULL OR d.lease_expires_at < now())
+        RETURNING 1 AS "one!""#,
         name.user.as_str(),
         name.content as ContentId,
         name.kind.as_str(),
         name.mime_type,
+        key.as_str(),
         lease_for.as_secs_f64(),
     )
-    .execute(&mut **ledger)
+    .fetch_optional(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(claimed.is_some())
 }
 
 /// Releases the lease of a derivative that was not made, after a failure that may pass.
@@ -203,30 +219,44 @@ pub async fn give_back(ledger: &mut Ledger, name: &Name<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Records that a derivative is on the volume, with what a person should know about it. `false` when its content is gone
-/// meanwhile.
+/// What is known of a derivative that is on the volume.
+#[derive(Debug, Clone, Copy)]
+pub struct Ready<'a> {
+    /// Its size.
+    pub size: ByteSize,
+    /// What a person should know about it.
+    pub remark: Option<&'a str>,
+    /// The ThumbHash of its content, a preview of about 25 bytes, if making it told that.
+    pub thumbhash: Option<&'a [u8]>,
+}
+
+/// Records that a derivative is on the volume, in one statement that takes the user's row in the ledger first. `false` when
+/// its content is gone meanwhile.
 ///
 /// # Errors
 /// When Postgres does not answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn set_ready(
-    ledger: &mut Ledger,
-    name: &Name<'_>,
-    size: ByteSize,
-    remark: Option<&str>,
-) -> Result<bool> {
+pub async fn set_ready(conn: &mut PgConnection, name: &Name<'_>, ready: Ready<'_>) -> Result<bool> {
     let done = sqlx::query!(
-        "UPDATE derivatives
-            SET state = 'ready', error = $6, file_size = $5, progress = NULL, lease_expires_at = NULL, updated_at = now()
-          WHERE user_id = $1 AND file_id = $2 AND kind = $3 AND mime_type = $4",
+        "WITH ledger AS MATERIALIZED (
+               SELECT user_id FROM user_storage WHERE user_id = $1 FOR NO KEY UPDATE)
+         , content AS (
+               UPDATE contents c SET thumbhash = $7
+                 FROM ledger
+                WHERE c.user_id = ledger.user_id AND c.id = $2 AND c.thumbhash IS DISTINCT FROM $7 AND $7 IS NOT NULL)
+           UPDATE derivatives d
+              SET state = 'ready', error = $6, file_size = $5, progress = NULL, lease_expires_at = NULL, updated_at = now()
+             FROM ledger
+            WHERE d.user_id = ledger.user_id AND d.file_id = $2 AND d.kind = $3 AND d.mime_type = $4",
         name.user.as_str(),
         name.content as ContentId,
         name.kind.as_str(),
         name.mime_type,
-        size as ByteSize,
-        remark,
+        ready.size as ByteSize,
+        ready.remark,
+        ready.thumbhash,
     )
-    .execute(&mut **ledger)
+    .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
 }

@@ -20,7 +20,7 @@ pub(in crate::ops) async fn stored(app: &App, user: &UserId, id: ContentId) -> R
     found.ok_or(Error::NotFound)
 }
 
-/// Finds out what is not known about a content, if it is a video or audio.
+/// A content with what was not known about it, if it is a video or audio.
 ///
 /// # Crash
 /// Before the row is changed: the next one who has something to do with the content asks again.
@@ -29,10 +29,10 @@ pub(in crate::ops) async fn stored(app: &App, user: &UserId, id: ContentId) -> R
 /// [`Error::NotFound`] when the content is gone; when Postgres or the volume does not answer. One that does not tell
 /// either is none.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(in crate::ops) async fn complete(app: &App, user: &UserId, id: ContentId) -> Result<()> {
+pub(in crate::ops) async fn completed(app: &App, user: &UserId, id: ContentId) -> Result<Content> {
     let content = stored(app, user, id).await?;
     if !is_incomplete(&content) {
-        return Ok(());
+        return Ok(content);
     }
     let source = app.blobs.open_blob(&BlobKey::parse(&content.key)?).await?;
     match media::probe(&source, &content.mime_type, &app.media_limits).await {
@@ -44,11 +44,12 @@ pub(in crate::ops) async fn complete(app: &App, user: &UserId, id: ContentId) ->
                 db::contents::complete_facts(&mut ledger, id, size, facts.duration_seconds).await?;
                 ledger.commit().await
             })
-            .await
+            .await?;
+            stored(app, user, id).await
         }
         Err(fault) => {
             tracing::debug!(user.id = %user, content.id = %id, reason = fault.reason, "a content does not tell its size and length");
-            Ok(())
+            Ok(content)
         }
     }
 }

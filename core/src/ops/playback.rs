@@ -6,7 +6,7 @@
 use crate::app::App;
 use crate::blob::Draft;
 use crate::db::contents::Content;
-use crate::db::derivatives::{Found, Name};
+use crate::db::derivatives::{Found, Name, Ready};
 use crate::db::jobs::ClaimedJob;
 use crate::db::{self, retrying, within};
 use crate::error::{Error, Result, chain};
@@ -190,10 +190,11 @@ async fn keep(
     remark: Option<&str>,
 ) -> Result<()> {
     let size = app.blobs.keep(draft, key).await?;
+    let ready = Ready { size, remark, thumbhash: None };
     let is_wanted = retrying(|| async {
         let mut ledger = app.db.ledger(name.user).await?;
         let is_wanted = db::jobs::renew(&mut ledger, job, LEASE).await?
-            && db::derivatives::set_ready(&mut ledger, name, size, remark).await?;
+            && db::derivatives::set_ready(&mut ledger, name, ready).await?;
         ledger.commit().await?;
         Ok(is_wanted)
     })

@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use crate::db::contents::Content;
-use crate::db::derivatives::{Found, Name};
+use crate::db::derivatives::{Found, Name, Ready};
 use crate::db::{self, retrying, within};
 use crate::error::{Error, Result, chain};
 use crate::ids::{ContentId, FileId, UserId};
@@ -98,7 +98,9 @@ pub async fn get(
             return Err(Error::Unavailable { part: "thumbnail" });
         }
         let wanted = Wanted { user, content: found.content, kind, format };
-        if found.is_leased || make(app, &wanted).await? == Made::ByAnother {
+        let is_made_by_another = found.is_leased
+            || make(app, &wanted, content::stored(app, user, found.content).await?).await? == Made::ByAnother;
+        if is_made_by_another {
             tokio::time::sleep(pause).await;
             pause = LONGEST_PAUSE.min(pause * 2);
         }
@@ -141,28 +143,29 @@ pub enum Made {
     ByAnother,
 }
 
-/// Makes a thumbnail unless it is made, failed, or being made: 1 its row and the lease, 2 its bytes, 3 `ready`.
+/// Makes a thumbnail of a stored content unless it is made, failed, or being made: 1 its row and the lease, 2 its bytes,
+/// 3 `ready`.
 /// Continues when the caller is gone, so that the lease never lapses while its owner lives.
 ///
 /// # Crash
 /// After 1 or 2: the lease lapses and another makes it again, under the same name.
 ///
 /// # Errors
-/// [`Error::NotFound`] when the content is gone; a failure that may pass. One that will not pass is recorded instead.
+/// [`Error::ThumbnailUnavailable`] for a type without thumbnails; a failure that may pass. One that will not pass is
+/// recorded instead.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn make(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
+pub async fn make(app: &App, wanted: &Wanted<'_>, stored: Content) -> Result<Made> {
     let (owned, user) = (app.clone(), wanted.user.clone());
     let Wanted { content, kind, format, .. } = *wanted;
     app.outlive(async move {
         let wanted = Wanted { user: &user, content, kind, format };
-        Box::pin(make_to_the_end(&owned, &wanted)).await
+        Box::pin(make_to_the_end(&owned, &wanted, &stored)).await
     })
     .await
 }
 
-async fn make_to_the_end(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
+async fn make_to_the_end(app: &App, wanted: &Wanted<'_>, content: &Content) -> Result<Made> {
     let name = &wanted.name();
-    let content = content::stored(app, name.user, name.content).await?;
     if !can_have(&content.mime_type) {
         return Err(Error::ThumbnailUnavailable {
             reason: "files of this type have no thumbnail".to_owned(),
@@ -174,7 +177,7 @@ async fn make_to_the_end(app: &App, wanted: &Wanted<'_>) -> Result<Made> {
         let is_pending = found.is_some_and(|made| made.state == DerivativeState::Pending);
         return Ok(if is_pending { Made::ByAnother } else { Made::Settled });
     }
-    let recorded = match draw(app, &content, wanted).await {
+    let recorded = match draw(app, content, wanted).await {
         Ok(Ok(image)) => keep(app, name, key, image).await,
         Ok(Err(failure)) if !failure.retryable => set_failed(app, name, &failure.reason).await,
         Ok(Err(failure)) => {
@@ -200,14 +203,7 @@ async fn set_failed(app: &App, name: &Name<'_>, reason: &str) -> Result<()> {
 
 /// Records the thumbnail's path and takes the lease to make it.
 async fn claim(app: &App, name: &Name<'_>, key: &BlobKey) -> Result<bool> {
-    retrying(|| async {
-        let mut ledger = app.db.ledger(name.user).await?;
-        db::derivatives::request(&mut ledger, name, key).await?;
-        let is_ours = db::derivatives::claim(&mut ledger, name, LEASE).await?;
-        ledger.commit().await?;
-        Ok(is_ours)
-    })
-    .await
+    retrying(|| async { db::derivatives::claim(&mut *app.db.conn().await?, name, key, LEASE).await }).await
 }
 
 /// Releases the lease of a thumbnail, so that the next request need not wait until it lapses. Retries later if the
@@ -244,18 +240,11 @@ async fn give_back_once(app: &App, name: &Name<'_>) -> Result<()> {
 async fn keep(app: &App, name: &Name<'_>, key: BlobKey, made: media::Thumbnail) -> Result<()> {
     let size = ByteSize::new(made.bytes.len() as u64);
     app.blobs.put(&key, made.bytes).await?;
-    let thumbhash = &made.thumbhash;
-    let is_recorded = retrying(|| async {
-        let mut ledger = app.db.ledger(name.user).await?;
-        if name.kind == DerivativeKind::Default {
-            db::contents::set_thumbhash(&mut ledger, name.content, thumbhash).await?;
-        }
-        let is_recorded = db::derivatives::set_ready(&mut ledger, name, size, None).await?;
-        ledger.commit().await?;
-        Ok(is_recorded)
-    })
-    .await?;
-    if !is_recorded {
+    let thumbhash = (name.kind == DerivativeKind::Default).then_some(made.thumbhash.as_slice());
+    let ready = Ready { size, remark: None, thumbhash };
+    let is_recorded =
+        retrying(|| async { db::derivatives::set_ready(&mut *app.db.conn().await?, name, ready).await });
+    if !is_recorded.await? {
         // Its content was purged meanwhile, and with it the row that named the thumbnail.
         app.blobs.remove(vec![key]).await?;
     }

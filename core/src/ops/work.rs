@@ -126,9 +126,9 @@ async fn run(app: &App, job: &ClaimedJob, stop: &CancellationToken) -> Result<Ma
 
 /// The first look at a content after its upload also finds out what its headers did not tell.
 async fn draw(app: &App, job: &ClaimedJob, content: ContentId, kind: ThumbnailSize) -> Result<Made> {
-    content::complete(app, &job.user_id, content).await?;
+    let stored = content::completed(app, &job.user_id, content).await?;
     let format = ThumbnailFormat::WebP;
-    thumbnail::make(app, &Wanted { user: &job.user_id, content, kind, format }).await
+    thumbnail::make(app, &Wanted { user: &job.user_id, content, kind, format }, stored).await
 }
 
 /// The last attempt failed: the file's owner sees why, and the job stays for an operator.

@@ -2,7 +2,7 @@
 //! each other in a circle, and the ledger is exact.
 
 use crate::app::media::png;
-use crate::app::{ANN, Answer, As, Form, TestApp, rows, send};
+use crate::app::{ANN, Answer, As, Form, TestApp, eventually, rows, send, user_id};
 use crate::webhooks::{deliver, event, listening};
 use futures_util::future::{LocalBoxFuture, join_all};
 use jam_core::ops::{janitor, work};
@@ -309,4 +309,24 @@ async fn a_change_that_loses_against_others_is_tried_again_and_at_last_503(pool:
     assert_eq!(ann.file(&id).await["isFavorite"], true);
     ann.post(&favorite, json!({ "favorite": false })).await.expect(200);
     app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_thumbnail_is_not_begun_of_a_content_that_goes_while_its_request_waits(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let id = app.ann().store_id("a.png", &png(4, 4)).await;
+    app.run_jobs_in_queue().await;
+    let mut holder = app.app.db.ledger(&user_id(ANN)).await.unwrap();
+    rows::run(&mut holder, "DELETE FROM user_files").await;
+    let purge = async {
+        let mut look = app.app.db.conn().await.unwrap();
+        eventually("it waits", async || rows::is_anybody_waiting(&mut look).await.then_some(())).await;
+        holder.commit().await.unwrap();
+    };
+    let (ann, path) = (app.ann(), format!("/api/files/{id}/thumbnail?size=small"));
+    let (answer, ()) = tokio::join!(ann.get(&path), purge);
+    answer.expect(404);
+    let mut conn = app.app.db.conn().await.unwrap();
+    assert_eq!(rows::count(&mut conn, "SELECT count(*) FROM derivatives").await, 0);
+    app.abandon().await;
 }
