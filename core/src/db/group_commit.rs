@@ -204,3 +204,59 @@ impl Db {
         ask(self, &self.adding, &user, arrival, max_files).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Grouped, Groups, MOST, Turn, Waiting};
+    use crate::error::Result;
+    use crate::ids::UserId;
+    use sqlx::PgConnection;
+    use std::sync::Arc;
+    use tokio::sync::oneshot;
+
+    impl Grouped for u32 {
+        type Answer = u32;
+
+        async fn run(_: &mut PgConnection, _: &UserId, group: &[&Self], _: i64) -> Result<Vec<Option<u32>>> {
+            Ok(group.iter().map(|request| Some(**request)).collect())
+        }
+    }
+
+    fn waiting(request: u32) -> (Waiting<u32>, oneshot::Receiver<Result<Option<u32>>>) {
+        let (answer, answered) = oneshot::channel();
+        (Waiting { request, answer }, answered)
+    }
+
+    #[test]
+    fn what_comes_while_a_group_runs_is_the_next_one_in_order_and_bounded() {
+        let (groups, user) = (Groups::default(), UserId::parse("ann").unwrap());
+        assert!(groups.join(&user, waiting(0).0));
+        assert_eq!(groups.next(&user).unwrap().len(), 1);
+        for request in 1..=40 {
+            assert!(!groups.join(&user, waiting(request).0));
+        }
+        let taken =
+            || groups.next(&user).map(|group| group.iter().map(|one| one.request).collect::<Vec<_>>());
+        assert_eq!(taken(), Some((1..=MOST as u32).collect()));
+        assert_eq!(taken(), Some((MOST as u32 + 1..=40).collect()));
+        assert_eq!(taken(), None);
+        assert!(groups.join(&user, waiting(41).0));
+    }
+
+    #[tokio::test]
+    async fn after_a_panic_nobody_waits_and_the_next_request_is_answered_anew() {
+        let (groups, user) = (Arc::new(Groups::default()), UserId::parse("ann").unwrap());
+        let (request, answered) = waiting(1);
+        assert!(groups.join(&user, request));
+        let turn = Turn { groups: Arc::clone(&groups), user: user.clone() };
+        #[expect(clippy::disallowed_methods, reason = "a panic ends a task of its own")]
+        let answering = tokio::spawn(async move {
+            let _turn = turn;
+            tokio::task::yield_now().await;
+            panic!("the statement panicked");
+        });
+        assert!(answering.await.unwrap_err().is_panic());
+        assert!(answered.await.is_err());
+        assert!(groups.join(&user, waiting(2).0));
+    }
+}
