@@ -322,14 +322,11 @@ async fn complete_to_the_end(
         all_held.push(held);
     }
     // On an error the outcome may be unknown: the files stay held, and cancelling finds out.
-    let recorded = match arrivals.pop() {
-        Some(only) if arrivals.is_empty() && app.config.scanner.is_none() => {
+    let recorded = match arrivals.as_slice() {
+        [only] if app.config.scanner.is_none() => {
             content::record_alone(app, only).await?.map(|file| vec![file])
         }
-        last => {
-            arrivals.extend(last);
-            retrying(|| record_all(app, user, &arrivals)).await?
-        }
+        several => retrying(|| record_all(app, user, several)).await?,
     };
     let Some(files) = recorded else {
         // Who cancelled one may have looked for its bytes before they had this name, which no row has any more.

@@ -128,11 +128,10 @@ pub(super) async fn record(
 /// # Errors
 /// [`Error::TooManyStoredFiles`].
 #[tracing::instrument(level = "debug", skip_all)]
-pub(super) async fn record_alone(app: &App, arrival: Arrival) -> Result<Option<File>> {
-    let user = arrival.file.user_id.clone();
-    let recorded = app.db.add_file(arrival, app.config.limits.max_files_per_user).await?;
+pub(super) async fn record_alone(app: &App, arrival: &Arrival) -> Result<Option<File>> {
+    let recorded = app.db.add_file(arrival.clone(), app.config.limits.max_files_per_user).await?;
     if recorded.is_none() {
-        not_recorded(app, &mut *app.db.conn().await?, &user).await?;
+        not_recorded(app, &mut *app.db.conn().await?, &arrival.file.user_id).await?;
     }
     Ok(recorded)
 }
