@@ -6,9 +6,10 @@ import type {
   BatchResult,
   Derivative,
   DerivativeKind,
-  FileList,
+  FieldList,
+  FieldQuery,
+  FileField,
   FilePatch,
-  FileQuery,
   Health,
   OpenUpload,
   SignedUrl,
@@ -101,29 +102,42 @@ function storageMethods(transport: Transport) {
 }
 
 function listingMethods(transport: Transport) {
-  const list = (path: string, query: FileQuery, options: RequestOptions) =>
-    transport.json<FileList>("GET", path, { ...options, query: { ...query } });
+  const list = <Field extends FileField>(path: string, query: FieldQuery<Field>, options: RequestOptions) =>
+    transport.json<FieldList<Field>>("GET", path, { ...options, query: { ...query } });
 
-  async function* pages(path: string, query: FileQuery, options: RequestOptions) {
+  async function* pages<Field extends FileField>(
+    path: string,
+    query: FieldQuery<Field>,
+    options: RequestOptions,
+  ): AsyncGenerator<Pick<UserFile, Field>, void> {
     let cursor = query.cursor;
     do {
-      const page = await list(path, { limit: 200, ...query, cursor }, options);
+      const page: FieldList<Field> = await list(path, { limit: 200, ...query, cursor }, options);
       yield* page.files;
       cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined);
   }
 
   return {
-    /** One page of the caller's files. */
-    async getFiles(query: FileQuery = {}, options: RequestOptions = {}) {
+    /** One page of the caller's files; with `fields`, only those of each. */
+    async getFiles<Field extends FileField = FileField>(
+      query: FieldQuery<Field> = {},
+      options: RequestOptions = {},
+    ) {
       return (await list("/api/files", query, options)).files;
     },
     /** One page with its cursor, and its total if asked for. */
-    listFiles(query: FileQuery = {}, options: RequestOptions = {}) {
+    listFiles<Field extends FileField = FileField>(
+      query: FieldQuery<Field> = {},
+      options: RequestOptions = {},
+    ) {
       return list("/api/files", query, options);
     },
     /** Every file that the query finds, page by page as the loop goes on. */
-    iterateFiles(query: FileQuery = {}, options: RequestOptions = {}): AsyncGenerator<UserFile, void> {
+    iterateFiles<Field extends FileField = FileField>(
+      query: FieldQuery<Field> = {},
+      options: RequestOptions = {},
+    ) {
       return pages("/api/files", query, options);
     },
     /** One file. */
@@ -136,11 +150,19 @@ function listingMethods(transport: Transport) {
       return answer.derivatives;
     },
     /** A user's files, for administrators. */
-    async getAdminUserFiles(userId: string, query: FileQuery = {}, options: RequestOptions = {}) {
+    async getAdminUserFiles<Field extends FileField = FileField>(
+      userId: string,
+      query: FieldQuery<Field> = {},
+      options: RequestOptions = {},
+    ) {
       return (await list(`/api/admin/files/${encodeURIComponent(userId)}`, query, options)).files;
     },
     /** One page of a user's files with its cursor, for administrators. */
-    listAdminUserFiles(userId: string, query: FileQuery = {}, options: RequestOptions = {}) {
+    listAdminUserFiles<Field extends FileField = FileField>(
+      userId: string,
+      query: FieldQuery<Field> = {},
+      options: RequestOptions = {},
+    ) {
       return list(`/api/admin/files/${encodeURIComponent(userId)}`, query, options);
     },
   };

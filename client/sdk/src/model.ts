@@ -43,7 +43,15 @@ type ListQuery = NonNullable<operations["list_files"]["parameters"]["query"]>;
 type Given<Value> = Value extends readonly (infer Entry)[] ? readonly Entry[] : Value;
 
 /** Which files, in which order. Lists mean "any of". */
-export type FileQuery = { [Name in keyof ListQuery]?: Given<ListQuery[Name]> | undefined };
+export type FileQuery = {
+  [Name in Exclude<keyof ListQuery, "fields">]?: Given<ListQuery[Name]> | undefined;
+};
+/** The name of a field of a file. */
+export type FileField = keyof UserFile;
+/** Which files, and which fields of each; without `fields`, all. Fewer fields are a smaller answer, and come sooner. */
+export type FieldQuery<Field extends FileField> = FileQuery & { fields?: readonly Field[] | undefined };
+/** A page of files with only some fields. */
+export type FieldList<Field extends FileField> = Omit<FileList, "files"> & { files: Pick<UserFile, Field>[] };
 
 /** What the client says about files that it uploads. */
 export type UploadMetadata = Pick<

@@ -776,6 +776,7 @@ export interface components {
         FileList: {
             /** @description Files on this page. */
             count: number;
+            /** @description With `fields`, each has only those. */
             files: components["schemas"]["UserFile"][];
             /** @description Continues this listing, filter and sort included; null on the last page. */
             nextCursor: string | null;
@@ -1240,7 +1241,10 @@ export interface components {
             thumbnailPath: string | null;
             /** @description Ready for `<img>`; null in the trash, like every URL. */
             thumbnailUrl: string | null;
-            /** @description Fields over 1 KiB, which a listing leaves out (null, or an empty object): `GET /api/files/{id}` has them. */
+            /**
+             * @description Fields over 1 KiB, which a listing leaves out (null, or an empty object): `GET /api/files/{id}` has them. A listing
+             *     of some fields says it of those.
+             */
             truncatedFields?: string[];
             /** Format: date-time */
             updatedAt: string;
@@ -1357,6 +1361,11 @@ export interface operations {
                 limit?: number;
                 /** @description Add `total`. */
                 includeTotal?: boolean;
+                /**
+                 * @description Only these fields of each file, as `tags` are written. The answer is smaller and comes sooner. Fields that are not
+                 *     named are missing, also those that the schema requires.
+                 */
+                fields?: ("objectDescription" | "sceneLocation" | "hasAlphaChannel" | "audioDurationSeconds" | "audioStyle" | "audioVocals" | "audioLyrics" | "audioTempo" | "audioKey" | "voiceoverType" | "voiceoverScript" | "relativePath" | "aiMetadata" | "id" | "userId" | "fileName" | "originalName" | "fileType" | "mimeType" | "fileSize" | "fileSizeFormatted" | "filePath" | "thumbnailPath" | "resolution" | "duration" | "packageName" | "tags" | "isFavorite" | "uploadDate" | "createdAt" | "assetCategory" | "usageTags" | "characterNames" | "audioCategory" | "sha256" | "width" | "height" | "durationSeconds" | "updatedAt" | "deletedAt" | "purgeAt" | "thumbhash" | "scan" | "thumbnailUrl" | "downloadUrl" | "streamUrl" | "derivatives" | "truncatedFields")[];
                 /** @description `nextCursor` of the page before; filter and sort are then taken from it. */
                 cursor?: string;
                 /** @description Files to skip, 0 to 10,000; `cursor` has no such bound. */
@@ -1530,6 +1539,11 @@ export interface operations {
                 limit?: number;
                 /** @description Add `total`. */
                 includeTotal?: boolean;
+                /**
+                 * @description Only these fields of each file, as `tags` are written. The answer is smaller and comes sooner. Fields that are not
+                 *     named are missing, also those that the schema requires.
+                 */
+                fields?: ("objectDescription" | "sceneLocation" | "hasAlphaChannel" | "audioDurationSeconds" | "audioStyle" | "audioVocals" | "audioLyrics" | "audioTempo" | "audioKey" | "voiceoverType" | "voiceoverScript" | "relativePath" | "aiMetadata" | "id" | "userId" | "fileName" | "originalName" | "fileType" | "mimeType" | "fileSize" | "fileSizeFormatted" | "filePath" | "thumbnailPath" | "resolution" | "duration" | "packageName" | "tags" | "isFavorite" | "uploadDate" | "createdAt" | "assetCategory" | "usageTags" | "characterNames" | "audioCategory" | "sha256" | "width" | "height" | "durationSeconds" | "updatedAt" | "deletedAt" | "purgeAt" | "thumbhash" | "scan" | "thumbnailUrl" | "downloadUrl" | "streamUrl" | "derivatives" | "truncatedFields")[];
                 /** @description `nextCursor` of the page before; filter and sort are then taken from it. */
                 cursor?: string;
                 /** @description Files to skip, 0 to 10,000; `cursor` has no such bound. */

@@ -204,6 +204,8 @@ pub struct Request {
     pub start: Start,
     /// Files at most.
     pub limit: i64,
+    /// Whether the files come with what was made of them.
+    pub with_derivatives: bool,
 }
 
 impl Filter {
@@ -252,7 +254,9 @@ pub async fn page(conn: &mut PgConnection, user: &UserId, request: &Request) -> 
     // One row more than asked for tells whether another page follows.
     let has_more = files.len() as i64 > request.limit;
     files.truncate(request.limit as usize);
-    put_derivatives(conn, user, &mut files).await?;
+    if request.with_derivatives {
+        put_derivatives(conn, user, &mut files).await?;
+    }
     let next = if has_more {
         files.last().map(|last| Place { key: request.sort.key(last), id: last.id })
     } else {

@@ -2,6 +2,7 @@
 //! Never decides who may see it.
 
 use super::asset_view::AssetView;
+use super::fields::Fields;
 use crate::app::App;
 use crate::auth::{Signer, Variant};
 use crate::ids::{FileId, UserId};
@@ -12,9 +13,11 @@ use crate::model::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use std::sync::LazyLock;
 use time::OffsetDateTime;
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema as _, ToSchema};
 
 /// A file in an answer.
 #[derive(Debug, Serialize, ToSchema)]
@@ -101,7 +104,8 @@ pub struct UserFile {
     #[schema(required)]
     stream_url: Option<String>,
     derivatives: Vec<DerivativeView>,
-    /// Fields over 1 KiB, which a listing leaves out (null, or an empty object): `GET /api/files/{id}` has them.
+    /// Fields over 1 KiB, which a listing leaves out (null, or an empty object): `GET /api/files/{id}` has them. A listing
+    /// of some fields says it of those.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     truncated_fields: Vec<String>,
 }
@@ -121,10 +125,47 @@ pub struct DerivativeView {
     url: Option<String>,
 }
 
+/// Some fields of a file.
+#[derive(Debug)]
+pub struct FileFields {
+    file: UserFile,
+    fields: Fields,
+}
+
+impl FileFields {
+    /// Shows these fields of a file.
+    #[must_use]
+    pub fn new(file: File, app: &App, fields: &Fields) -> Self {
+        Self { file: UserFile::with(file, app, fields), fields: fields.clone() }
+    }
+}
+
+impl Serialize for FileFields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.fields.serialize(&self.file, serializer)
+    }
+}
+
 impl UserFile {
+    /// The names of its fields, as the contract has them.
+    #[must_use]
+    pub fn fields() -> &'static [String] {
+        static FIELDS: LazyLock<Vec<String>> = LazyLock::new(|| {
+            let mut names = properties(AssetView::schema());
+            names.extend(properties(UserFile::schema()));
+            names
+        });
+        &FIELDS
+    }
+
     /// Shows a file with URLs that work in a browser without a token.
     #[must_use]
     pub fn new(file: File, app: &App) -> Self {
+        Self::with(file, app, &Fields::ALL)
+    }
+
+    /// The same without the URLs that are not wanted: signing costs as much as everything else.
+    fn with(file: File, app: &App, wanted: &Fields) -> Self {
         let signer = &app.signer;
         let url = |variant: Variant| url(&file, variant, signer);
         // In the trash a file has no content, as its URLs would say.
@@ -133,27 +174,29 @@ impl UserFile {
         let default = shown(&file).find(|made| made.kind == DerivativeKind::Default);
         let has_thumbnail = default.is_some_and(|made| made.state != DerivativeState::Failed);
         let has_playback = shown(&file).filter(is_ready).any(|made| made.kind == DerivativeKind::Playback);
-        let stream_url = match has_playback {
-            true => Some(url(Variant::Playback)),
-            false => media::is_inline_safe(&file.mime_type).then(|| url(Variant::Stream)),
+        let stream = match has_playback {
+            true => Some(Variant::Playback),
+            false => media::is_inline_safe(&file.mime_type).then_some(Variant::Stream),
         };
-        let derivatives = DerivativeView::all(&file, signer);
+        let wants_url = |name: &str| is_there && wanted.has(name);
+        let derivatives =
+            if wanted.has("derivatives") { DerivativeView::all(&file, signer) } else { Vec::new() };
         let resolution = file.width.zip(file.height).map(|(width, height)| format!("{width}x{height}"));
         Self {
             file_size_formatted: file.size.formatted(),
             thumbnail_path: default.filter(is_ready).map(|thumbnail| thumbnail.path.clone()),
             resolution,
             duration: file.duration_seconds.map(clock_time),
-            thumbnail_url: (is_there && has_thumbnail).then(|| {
+            thumbnail_url: (wants_url("thumbnailUrl") && has_thumbnail).then(|| {
                 let default = derivatives.iter().find(|made| made.kind == DerivativeKind::Default);
                 let made = default.and_then(|made| made.url.clone());
                 made.unwrap_or_else(|| url(Variant::Thumbnail(ThumbnailSize::Default)))
             }),
-            download_url: is_there.then(|| url(Variant::Download)),
-            stream_url: stream_url.filter(|_| is_there),
+            download_url: wants_url("downloadUrl").then(|| url(Variant::Download)),
+            stream_url: stream.filter(|_| wants_url("streamUrl")).map(url),
             purge_at: file.deleted_at.map(|at| at + app.config.limits.trash_keep),
             derivatives,
-            truncated_fields: file.truncated_fields,
+            truncated_fields: file.truncated_fields.into_iter().filter(|name| wanted.has(name)).collect(),
             scan: file.scan,
             thumbhash: file.thumbhash.map(|hash| STANDARD.encode(hash)),
             id: file.id,
@@ -203,6 +246,15 @@ impl DerivativeView {
             .collect();
         all.sort_by_key(|made| made.kind);
         all
+    }
+}
+
+/// The names of an object's properties, without those of the components it includes.
+fn properties(schema: RefOr<Schema>) -> Vec<String> {
+    match schema {
+        RefOr::T(Schema::Object(object)) => object.properties.into_keys().collect(),
+        RefOr::T(Schema::AllOf(all)) => all.items.into_iter().flat_map(properties).collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -11,7 +11,9 @@ use axum::response::{IntoResponse, Response};
 use jam_core::Result;
 use jam_core::app::App;
 use jam_core::auth::Caller;
-use jam_core::edge::{Admin, DerivativeView, PathUser, Public, ReadableFile, UserFile, Validators};
+use jam_core::edge::{
+    Admin, DerivativeView, FileFields, PathUser, Public, ReadableFile, UserFile, Validators,
+};
 use jam_core::ids::UserId;
 use jam_core::ops;
 use query::ListQuery;
@@ -35,7 +37,9 @@ pub fn routes() -> OpenApiRouter<App> {
 #[serde(rename_all = "camelCase")]
 struct FileList {
     success: bool,
-    files: Vec<UserFile>,
+    /// With `fields`, each has only those.
+    #[schema(value_type = Vec<UserFile>)]
+    files: Vec<FileFields>,
     /// Files on this page.
     count: usize,
     /// Continues this listing, filter and sort included; null on the last page.
@@ -79,10 +83,11 @@ async fn list_files_of_user(
 }
 
 async fn list(app: &App, user: &UserId, query: ListQuery) -> Result<Json<FileList>> {
-    let ListQuery { request, wants_total } = query;
+    let ListQuery { request, wants_total, fields } = query;
     let (page, total) = ops::browse::page(app, user, request.clone(), wants_total).await?;
     let next_cursor = page.next.map(|place| query::cursor(&request, place)).transpose()?;
-    let files: Vec<UserFile> = page.files.into_iter().map(|file| UserFile::new(file, app)).collect();
+    let files: Vec<FileFields> =
+        page.files.into_iter().map(|file| FileFields::new(file, app, &fields)).collect();
     Ok(Json(FileList { success: true, count: files.len(), files, next_cursor, total }))
 }
 

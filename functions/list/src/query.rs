@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jam_core::app::App;
 use jam_core::db::listing::{Filter, Order, Place, Request, Sort, Start};
-use jam_core::edge::Params;
+use jam_core::edge::{Fields, Params, UserFile};
 use jam_core::model::{AssetCategory, AudioCategory, FileType};
 use jam_core::{Error, Result};
 use serde::de::DeserializeOwned;
@@ -32,6 +32,7 @@ const MAX_WIDTH: i32 = 1_000_000;
 pub(crate) struct ListQuery {
     pub(crate) request: Request,
     pub(crate) wants_total: bool,
+    pub(crate) fields: Fields,
 }
 
 /// A parameter.
@@ -52,10 +53,11 @@ struct Given {
     limit: i64,
     max_limit: i64,
     total: bool,
+    fields: Fields,
 }
 
 /// Read in this order; a cursor ends the reading, because filter and sort are its own.
-const ROWS: [Row; 17] = [
+const ROWS: [Row; 18] = [
     row(
         "limit",
         "Files per page, from 1 on; 50 by default. What is above 1,000 counts as 1,000.",
@@ -65,6 +67,15 @@ const ROWS: [Row; 17] = [
     row("includeTotal", "Add `total`.", flag, |params, name, given| {
         set(&mut given.total, params.flag(name)?)
     }),
+    row(
+        Fields::PARAMETER,
+        "Only these fields of each file, as `tags` are written. The answer is smaller and comes sooner. Fields that are not\nnamed are missing, also those that the schema requires.",
+        || json!({ "type": "array", "items": { "type": "string", "enum": UserFile::fields() } }),
+        |params, _, given| {
+            given.fields = Fields::read(params)?;
+            Ok(())
+        },
+    ),
     row(
         "cursor",
         "`nextCursor` of the page before; filter and sort are then taken from it.",
@@ -216,6 +227,7 @@ impl ListQuery {
             limit: DEFAULT_LIMIT,
             max_limit,
             total: false,
+            fields: Fields::ALL,
         };
         for row in &ROWS {
             (row.read)(params, row.name, &mut given)?;
@@ -223,14 +235,14 @@ impl ListQuery {
                 break;
             }
         }
-        let Given { filter, sort, order, offset, cursor, limit, total: wants_total, .. } = given;
-        let request = match cursor {
-            Some(Cursor { filter, sort, order, place }) => {
-                Request { filter, sort, order, start: Start::After(place), limit }
-            }
-            None => Request { filter, sort, order, start: Start::Offset(offset), limit },
+        let Given { filter, sort, order, offset, cursor, limit, total: wants_total, fields, .. } = given;
+        let (filter, sort, order, start) = match cursor {
+            Some(Cursor { filter, sort, order, place }) => (filter, sort, order, Start::After(place)),
+            None => (filter, sort, order, Start::Offset(offset)),
         };
-        Ok(Self { request, wants_total })
+        let with_derivatives = fields.need_derivatives();
+        let request = Request { filter, sort, order, start, limit, with_derivatives };
+        Ok(Self { request, wants_total, fields })
     }
 }
 

@@ -72,6 +72,24 @@ describe("files", () => {
     expect(await client.listFiles({ limit: 1, includeTotal: true })).toMatchObject({ count: 1, total: 25 });
   });
 
+  test("a list of some fields has just those, page by page, and its files can be acted on", async () => {
+    const { client } = person("fields");
+    await client.uploadFiles(images(3));
+    const whole = await client.getFiles();
+    const some = await client.getFiles({ fields: ["id", "originalName", "thumbnailUrl"] });
+    expect(some).toEqual(
+      whole.map(({ id, originalName, thumbnailUrl }) => ({ id, originalName, thumbnailUrl })),
+    );
+    const [first] = some;
+    if (!first) throw new Error("not stored");
+    // @ts-expect-error what was not asked for is not there
+    expect(first.tags).toBeUndefined();
+    expect((await client.toggleFavorite(first)).isFavorite).toBe(true);
+    const ids: string[] = [];
+    for await (const { id } of client.iterateFiles({ fields: ["id"], limit: 2 })) ids.push(id);
+    expect(ids).toEqual(whole.map(({ id }) => id));
+  });
+
   test("metadata, favourites, trash and batches change files", async () => {
     const { client } = person("changes");
     const { files } = await client.uploadFiles(images(3));

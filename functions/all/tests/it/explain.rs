@@ -20,7 +20,14 @@ async fn every_order_and_filter_is_answered_by_its_index_at_a_hundred_thousand_f
     for sort in Sort::ALL {
         for order in [Order::Asc, Order::Desc] {
             for start in [Start::Offset(0), deep_in(conn, &user, sort, order).await] {
-                let request = Request { filter: Filter::default(), sort, order, start, limit: 50 };
+                let request = Request {
+                    filter: Filter::default(),
+                    sort,
+                    order,
+                    start,
+                    limit: 50,
+                    with_derivatives: true,
+                };
                 let plan = explain(conn, &user, &request).await.unwrap();
                 assert_ordered_by(index_of(sort), &plan);
                 assert!(!of_files(&plan).contains("Removed"), "rows are read and thrown away:\n{plan}");
@@ -70,12 +77,13 @@ async fn a_plan_that_is_made_once_follows_the_index_also_for_a_library_far_above
 /// The place that a listing reaches after most of its files.
 async fn deep_in(conn: &mut PgConnection, user: &UserId, sort: Sort, order: Order) -> Start {
     let start = Start::Offset(i64::from(FILES) * 9 / 10);
-    let request = Request { filter: Filter::default(), sort, order, start, limit: 1 };
+    let request = Request { filter: Filter::default(), sort, order, start, limit: 1, with_derivatives: true };
     Start::After(page(conn, user, &request).await.unwrap().next.unwrap())
 }
 
 fn first_page(filter: Filter) -> Request {
-    Request { filter, sort: Sort::default(), order: Order::default(), start: Start::Offset(0), limit: 50 }
+    let (sort, order) = (Sort::default(), Order::default());
+    Request { filter, sort, order, start: Start::Offset(0), limit: 50, with_derivatives: true }
 }
 
 fn index_of(sort: Sort) -> &'static str {

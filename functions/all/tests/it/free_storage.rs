@@ -103,6 +103,10 @@ async fn what_is_said_about_a_file_has_a_bound_and_long_texts_stay_out_of_listin
     assert_eq!((&seen["audioLyrics"], &seen["aiMetadata"]), (&Value::Null, &json!({})));
     assert_eq!((&seen["audioKey"], &seen["sceneLocation"]), (&json!("C"), &json!("x".repeat(1024))));
     assert_eq!(seen["audioVocals"], false);
+    let some =
+        ann.get("/api/files?q=song&fields=audioLyrics,audioKey").await.expect(200).json()["files"][0].clone();
+    let said = json!({ "audioLyrics": null, "audioKey": "C", "truncatedFields": ["audioLyrics"] });
+    assert_eq!(some, said, "nobody takes it for a file without lyrics");
     let too_long = json!({ "voiceoverScript": "x".repeat(10_000) });
     let error = ann.patch(&path, too_long).await.refused(400, "invalid_body");
     assert!(error["error"].as_str().unwrap().contains("16384"), "{error}");

@@ -166,6 +166,9 @@ async fn a_value_out_of_bounds_is_refused_with_its_parameter(pool: PgPool) {
         ("sortOrder", "up"),
         ("includeTotal", "2"),
         ("cursor", "not-a-cursor"),
+        ("fields", "colour"),
+        ("fields", "id,original_name"),
+        ("fields", &many),
     ];
     for (parameter, value) in wrong {
         let error =
@@ -384,6 +387,52 @@ async fn a_listing_and_its_files_say_the_same(pool: PgPool) {
     for file in page["files"].as_array().unwrap() {
         assert_eq!(&app.ann().file(file["id"].as_str().unwrap()).await, file);
     }
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn a_listing_of_some_fields_has_just_those_and_says_the_same_of_them(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    store_different_files(&app.ann()).await;
+    let images = app.ann().get("/api/files?type=image&fields=id").await.expect(200).json();
+    let made = format!("/api/files/{}/thumbnail", images["files"][0]["id"].as_str().unwrap());
+    app.ann().get(&made).await.expect(200);
+    for trash in ["false", "true"] {
+        let list = async |query: &str| {
+            let page = app.ann().get(&format!("/api/files?trash={trash}{query}")).await.expect(200).json();
+            page["files"].as_array().unwrap().clone()
+        };
+        let whole = list("").await;
+        let first = whole[0].as_object().unwrap();
+        assert!(first.len() > 40, "{first:?}");
+        let all = first.keys().map(String::as_str).collect::<Vec<_>>();
+        for fields in all.iter().map(|field| vec![*field]).chain([all.clone(), vec!["tags", "id", "tags"]]) {
+            let expected: Vec<Value> = whole
+                .iter()
+                .map(|file| fields.iter().map(|field| ((*field).to_owned(), file[*field].clone())).collect())
+                .collect();
+            assert_eq!(list(&format!("&fields={}", fields.join(","))).await, expected, "{fields:?}");
+        }
+    }
+    app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn some_fields_come_with_a_cursor_and_to_administrators_too(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    store_different_files(&app.ann()).await;
+    let first = app.ann().get("/api/files?limit=4&includeTotal=true&fields=id").await.expect(200).json();
+    assert_eq!((first["count"].as_u64(), first["total"].as_i64()), (Some(4), Some(7)));
+    let cursor = first["nextCursor"].as_str().unwrap();
+    // Each page says for itself what it wants.
+    let second = format!("/api/files?cursor={cursor}&fields=fileSize&fields=isFavorite");
+    for file in app.ann().get(&second).await.expect(200).json()["files"].as_array().unwrap() {
+        assert_eq!(file.as_object().unwrap().keys().collect::<Vec<_>>(), ["fileSize", "isFavorite"]);
+    }
+    let of_ann = format!("/api/admin/files/{ANN}?fields=id");
+    let seen = app.admin().get(&of_ann).await.expect(200).json();
+    let ids = app.ann().get("/api/files?fields=id").await.expect(200).json();
+    assert_eq!(seen["files"], ids["files"]);
     app.finish().await;
 }
 
