@@ -131,6 +131,8 @@ export function MediaGrid({
       aria-colcount={columns}
       aria-multiselectable={props.onSelectionChange ? true : undefined}
       tabIndex={-1}
+      onFocus={() => focus.note(true)}
+      onBlur={() => focus.note(false)}
     >
       <div className="jam-grid-canvas" role="presentation" style={{ height: rows.getTotalSize() }}>
         {visible.map((row) => (
@@ -202,13 +204,18 @@ function useWidth(element: React.RefObject<HTMLElement | null>): number {
   return width;
 }
 
-/** Which card Tab reaches, and the focus that follows the arrow keys to cards that do not exist yet. */
+/**
+ * Which card Tab reaches, and the focus: it follows the arrow keys to cards that do not exist yet, and stays with its
+ * card when that is drawn anew, as in another row of a narrower window.
+ */
 function useRovingFocus(scroller: React.RefObject<HTMLElement | null>, count: number) {
   const [wanted, setWanted] = useState(0);
   const isMoving = useRef(false);
+  const isHere = useRef(false);
   const index = Math.min(wanted, Math.max(0, count - 1));
   useEffect(() => {
-    if (!isMoving.current) return;
+    const isLost = isHere.current && document.activeElement === document.body;
+    if (!isMoving.current && !isLost) return;
     const cell = scroller.current?.querySelector<HTMLElement>(`[data-index="${index}"]`);
     if (!cell) return;
     isMoving.current = false;
@@ -220,6 +227,10 @@ function useRovingFocus(scroller: React.RefObject<HTMLElement | null>, count: nu
     move(target: number) {
       isMoving.current = true;
       setWanted(target);
+    },
+    /** The focus came into the grid, or left it by somebody's hand: React tells of no card that it takes away. */
+    note(comes: boolean) {
+      isHere.current = comes;
     },
   };
 }

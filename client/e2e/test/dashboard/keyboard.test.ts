@@ -19,6 +19,32 @@ describe.skipIf(browserPath === undefined)("the keyboard alone", () => {
     await page.getByRole("heading", { name: "A place for your media" }).waitFor();
   });
 
+  test("stays on its card when the window becomes narrower or wider, and leaves it when told to", async () => {
+    const ann = person("turned");
+    await give(ann, images(30));
+    const page = await browser.signedIn(ann);
+    await page.getByRole("gridcell", { name: "image-22.png" }).focus();
+    const focused = () =>
+      page.evaluate(() => document.querySelector("[role=gridcell]:focus h3")?.textContent ?? "");
+    const resize = async (width: number, columns: string) => {
+      await page.setViewportSize({ width, height: 800 });
+      await expect.poll(() => page.getByRole("grid").getAttribute("aria-colcount")).toBe(columns);
+    };
+    for (const [width, columns] of [
+      [500, "2"],
+      [1100, "3"],
+      [1280, "4"],
+    ] as const) {
+      await resize(width, columns);
+      await expect.poll(focused).toBe("image-22.png");
+    }
+    await page.keyboard.press("ArrowRight");
+    await expect.poll(focused).toBe("image-21.png");
+    await page.getByRole("searchbox").focus();
+    await resize(500, "2");
+    expect(await focused()).toBe("");
+  });
+
   test("moves through a long grid, chooses, marks, opens and goes to the neighbours", async () => {
     const ann = person("grid");
     await give(ann, images(60));
