@@ -11,6 +11,8 @@ const DIST = new URL("../../../dashboard/dist/", import.meta.url);
 const SCRIPT_BYTES = 150 * 1024;
 const STYLE_BYTES = 12 * 1024;
 const FIRST_FILES_MS = 1000;
+/** How long the way to the end may take where many other things run: a page that stands still is found all the same. */
+const END_MS = 180_000;
 
 test("the first page loads at most 150 KB of script and 12 KB of style, gzipped", () => {
   const html = readFileSync(new URL("index.html", DIST), "utf8");
@@ -56,11 +58,15 @@ describe.skipIf(browserPath === undefined)("a library of 1,000 files", () => {
       .poll(
         async () => {
           await page.keyboard.press("End");
-          return page.evaluate(() => document.querySelector("[role=gridcell]:focus h3")?.textContent);
+          return page.evaluate(() => {
+            const focused = document.querySelector("[role=gridcell]:focus h3");
+            const message = document.querySelector("[role=alert]")?.textContent ?? "no message";
+            return focused?.textContent ?? `${document.activeElement?.outerHTML.slice(0, 80)}, ${message}`;
+          });
         },
-        { timeout: 60_000, interval: 200 },
+        { timeout: END_MS, interval: 200 },
       )
       .toBe("image-0.png");
     expect(await page.locator(".jam-card").count()).toBeLessThan(80);
-  });
+  }, 300_000);
 });
