@@ -14,6 +14,12 @@ def photo(path: Path) -> Path:
     return _video(path, "testsrc2=size=800x600:rate=1,noise=alls=15:all_seed=1", "-frames:v", "1", "-q:v", "6")
 
 
+def phone_photo(path: Path, number: int) -> Path:
+    """A 4032x3024 JPEG of about 4 MB, as a phone takes them; its noise goes by the number."""
+    noise = f"testsrc2=size=4032x3024:rate=1,noise=alls=20:all_seed={number}"
+    return _video(path, noise, "-frames:v", "1", "-q:v", "4")
+
+
 def video(path: Path) -> Path:
     """Ten seconds of 1080p H.264, about 7 MB."""
     return _video(path, "testsrc2=size=1920x1080:rate=30:duration=10", "-c:v", "libx264", "-preset", "veryfast",

@@ -1,12 +1,12 @@
 """Uploads that race for the last bytes of a quota."""
 
 import threading
-import uuid
 from collections import Counter
 from dataclasses import dataclass
 
 from . import api, inputs
-from .target import Target, Unmeasurable
+from .account import open_account
+from .target import Target
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,7 @@ class Outcome:
 
 def race(target: Target, uploads: int, size_bytes: int, quota_bytes: int) -> Outcome:
     """Sends all uploads of a new user at the same moment."""
-    if target.admin_token is None:
-        raise Unmeasurable("no admin_token")
-    user = f"race_{uuid.uuid4().hex[:12]}"
-    token = target.token_for(user)
-    api.request_json(target.base_url, "POST", "/api/storage/initialize", token, {})
-    quota = {"userId": user, target.quota_field: quota_bytes}
-    api.request_json(target.base_url, "PUT", "/api/storage/quota", target.admin_token, quota)
-
+    token = open_account(target, "race", quota_bytes)
     media_type, fields = inputs.PLAIN
     body = api.form(target.upload_field, [("race.zip", media_type, bytes(size_bytes))], fields)
     gate, answers = threading.Barrier(uploads, timeout=60), []

@@ -198,6 +198,8 @@ async fn a_filter_that_is_almost_one_is_named_and_not_dropped(pool: PgPool) {
         "sort_by",
         "character_names[]",
         "min_width",
+        "field",
+        "fields[users]",
     ] {
         let error = app.ann().get(&format!("/api/files?{name}=a")).await.refused(400, "invalid_parameter");
         assert_eq!(error["parameter"], name);
@@ -428,6 +430,22 @@ async fn some_fields_come_with_a_cursor_and_to_administrators_too(pool: PgPool) 
     let second = format!("/api/files?cursor={cursor}&fields=fileSize&fields=isFavorite");
     for file in app.ann().get(&second).await.expect(200).json()["files"].as_array().unwrap() {
         assert_eq!(file.as_object().unwrap().keys().collect::<Vec<_>>(), ["fileSize", "isFavorite"]);
+    }
+    // A place in an order is known without the field that it is about.
+    for sort in ["name", "size", "duration", "created_at"] {
+        let all = app.ann().get(&format!("/api/files?sortBy={sort}&fields=id")).await.expect(200).json();
+        let mut paged = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let next = format!("/api/files?sortBy={sort}&fields=id&limit=2&cursor={cursor}");
+            let page = app.ann().get(&next).await.expect(200).json();
+            paged.extend(column(&page, "id"));
+            match page["nextCursor"].as_str() {
+                Some(next) => next.clone_into(&mut cursor),
+                None => break,
+            }
+        }
+        assert_eq!(paged, column(&all, "id"), "{sort}");
     }
     let of_ann = format!("/api/admin/files/{ANN}?fields=id");
     let seen = app.admin().get(&of_ann).await.expect(200).json();
