@@ -59,7 +59,7 @@ def run(recipe: Recipe, doc: str) -> None:
     """The command line of a target's script."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--state", type=Path, default=STATES / recipe.label,
-                        help="its directory, on the disk to measure (default %(default)s)")
+                        help="its directory, on the disk to measure, whose name is the target's (default %(default)s)")
     verbs = parser.add_subparsers(dest="verb", required=True)
     recipe.add_arguments(verbs.add_parser("start", help="start it, make its data and print its description"))
     verbs.add_parser("stop", help="stop it and remove its directory")
@@ -89,7 +89,7 @@ def start(recipe: Recipe, workspace: Workspace, arguments: argparse.Namespace) -
         how = recipe.prepare(workspace, arguments)
         port = launch.free_port()
         target = Target(
-            label=recipe.label,
+            label=workspace.state.name,
             base_url=f"http://127.0.0.1:{port}",
             pid=start_process(how, port, workspace),
             token=workspace.key.token(READER),
