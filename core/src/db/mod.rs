@@ -163,13 +163,29 @@ impl Db {
         Ok(waited(self.pool.acquire()).await?)
     }
 
+    /// Begins a transaction, also when its caller is gone meanwhile. sqlx (0.9) does not end one whose beginning nobody waits
+    /// for, or whose first statement fails: its connection would go back to the pool within it, and what the next one writes
+    /// there would be lost.
+    #[expect(clippy::disallowed_methods, reason = "a client that hangs up must not stop it half way")]
+    async fn begin_to_the_end(&self, statement: &'static str) -> Result<Transaction<'static, Postgres>> {
+        let pool = self.pool.clone();
+        let beginning = tokio::spawn(async move { pool.begin_with(statement).await });
+        let begun = beginning
+            .await
+            .map_err(|panicked| Error::Internal(anyhow::Error::new(panicked).context("BEGIN")))?;
+        if matches!(begun, Err(sqlx::Error::Database(_) | sqlx::Error::BeginFailed)) {
+            failure::retire_connections();
+        }
+        Ok(begun?)
+    }
+
     /// A transaction; rolled back unless committed.
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`] when no connection is free in time.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
-        Ok(waited(self.pool.begin()).await?)
+        waited(self.begin_to_the_end("BEGIN")).await
     }
 
     /// A look that an index answers in its order: a transaction that only reads.
@@ -178,7 +194,7 @@ impl Db {
     /// [`crate::Error::Unavailable`] when no connection is free in time.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn indexed(&self) -> Result<Transaction<'static, Postgres>> {
-        Ok(waited(self.pool.begin_with(BEGIN_INDEXED)).await?)
+        waited(self.begin_to_the_end(BEGIN_INDEXED)).await
     }
 
     /// A look at many rows. At most half of the connections are used for those at once.
@@ -189,7 +205,7 @@ impl Db {
     pub async fn scan(&self) -> Result<Scan> {
         let place = tokio::time::timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.scans).acquire_owned()).await;
         let Ok(Ok(place)) = place else { return Err(Error::Unavailable { part: "database" }) };
-        Ok(Scan { tx: self.pool.begin_with(BEGIN_SCAN).await?, _place: place })
+        Ok(Scan { tx: self.begin_to_the_end(BEGIN_SCAN).await?, _place: place })
     }
 
     /// Lets users pass who were not deleted, as Postgres said within the last 5 s: their tokens live on for a minute.
@@ -217,11 +233,11 @@ impl Db {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn unhurried(&self) -> Result<PoolConnection<Postgres>> {
         let mut conn = self.conn().await?;
+        // The setting stays with the connection, so nobody else may get it, not even when the caller is gone by then.
+        conn.close_on_drop();
         sqlx::query_scalar!("SELECT set_config('statement_timeout', '0', false)")
             .fetch_one(&mut *conn)
             .await?;
-        // The setting stays with the connection, so nobody else may get it.
-        conn.close_on_drop();
         Ok(conn)
     }
 

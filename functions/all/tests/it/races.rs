@@ -4,11 +4,14 @@
 use crate::app::media::png;
 use crate::app::{ANN, Answer, As, Form, TestApp, eventually, rows, send, user_id};
 use crate::webhooks::{deliver, event, listening};
-use futures_util::future::{LocalBoxFuture, join_all};
+use futures_util::future::{BoxFuture, LocalBoxFuture, join_all};
+use futures_util::poll;
+use jam_core::db::Db;
 use jam_core::ops::{janitor, work};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 use std::time::Duration;
 
 /// How often a restore meets something that removes.
@@ -270,6 +273,31 @@ async fn who_hangs_up_after_asking_for_a_copy_has_it(pool: PgPool) {
     })
     .await;
     app.finish().await;
+}
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn who_hangs_up_while_a_transaction_begins_leaves_none_to_the_next(pool: PgPool) {
+    let one = PgPoolOptions::new().max_connections(1).connect_lazy_with((*pool.connect_options()).clone());
+    let db = Db::from_pool(one);
+    for polls in 0..60 {
+        for begin in 0..3 {
+            let mut beginning: BoxFuture<'_, ()> = match begin {
+                0 => Box::pin(async { drop(db.begin().await.unwrap()) }),
+                1 => Box::pin(async { drop(db.indexed().await.unwrap()) }),
+                _ => Box::pin(async { drop(db.scan().await.unwrap()) }),
+            };
+            for _ in 0..polls {
+                if poll!(&mut beginning).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(beginning);
+            let mut next = db.conn().await.unwrap();
+            assert!(!rows::is_in_transaction(&mut next).await, "{begin}, given up after {polls} looks");
+        }
+    }
+    db.close().await;
 }
 
 /// Sends a request and goes away once the derivative that it asks for is leased.

@@ -35,6 +35,15 @@ pub(crate) async fn add_files(conn: &mut PgConnection, user: &UserId, count: i32
     .unwrap();
 }
 
+/// Whether statements of this connection run within a transaction that was begun before them: its time stands still.
+pub(crate) async fn is_in_transaction(conn: &mut PgConnection) -> bool {
+    let mut times: [Option<time::OffsetDateTime>; 2] = [None; 2];
+    for time in &mut times {
+        *time = sqlx::query_scalar("SELECT now()").fetch_one(&mut *conn).await.unwrap();
+    }
+    times[0] == times[1]
+}
+
 /// In which columns two of a user's files differ, by name.
 pub(crate) async fn columns_that_differ(
     conn: &mut PgConnection,
