@@ -21,6 +21,7 @@ mod linger;
 mod listener;
 mod metrics;
 mod multipart;
+mod named_entries;
 mod params;
 mod peer;
 mod problem;

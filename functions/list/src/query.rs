@@ -72,7 +72,7 @@ const ROWS: [Row; 18] = [
         "Only these fields of each file, as `tags` are written. The answer is smaller and comes sooner. Fields that are not\nnamed are missing, also those that the schema requires.",
         || json!({ "type": "array", "items": { "type": "string", "enum": UserFile::fields() } }),
         |params, _, given| {
-            given.fields = Fields::read(params)?;
+            given.fields = Fields::read(params, UserFile::fields())?;
             Ok(())
         },
     ),
