@@ -10,8 +10,8 @@ use crate::ids::{FileId, UserId};
 use crate::ops::upload;
 use time::OffsetDateTime;
 
-/// Files removed in one transaction, which holds the row that the uploads of their owner wait for: some 20 ms.
-const BATCH: i64 = 100;
+/// Files removed in one transaction.
+const BATCH: i64 = 500;
 /// Files of the trash of all users that a pass removes whatever part of it they are: small installations need no operator.
 pub const ALWAYS: i64 = 1000;
 
