@@ -37,10 +37,11 @@ impl Removable {
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn lock_removable(ledger: &mut Ledger, ids: &[FileId], which: Removable) -> Result<Vec<FileId>> {
     Ok(sqlx::query_scalar!(
+        // Comparing truths keeps the index of the trash out: right after many files went there, Postgres counts on few.
         r#"SELECT id AS "id: FileId" FROM user_files
             WHERE user_id = $1 AND id = ANY($2)
-              AND (NOT $3 OR deleted_at IS NOT NULL)
-              AND ($4::double precision IS NULL OR deleted_at <= now() - make_interval(secs => $4))
+              AND (deleted_at IS NOT NULL) >= $3
+              AND coalesce(deleted_at <= now() - make_interval(secs => $4), false) >= ($4::double precision IS NOT NULL)
             ORDER BY id FOR UPDATE"#,
         ledger.user().as_str(),
         ids as &[FileId],

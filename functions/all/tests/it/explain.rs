@@ -2,12 +2,34 @@
 
 use crate::app::{ANN, BOB, rows, user_id};
 use jam_core::db::Db;
+use jam_core::db::files::{self, Removable};
 use jam_core::db::listing::{Filter, Order, Request, Sort, Start, explain, page};
 use jam_core::ids::UserId;
 use jam_core::model::{AssetCategory, AudioCategory, FileType};
 use sqlx::{PgConnection, PgPool};
+use std::time::Duration;
 
 const FILES: i32 = 100_000;
+/// Files that this transaction has read by an index.
+const READ: &str = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'user_files'";
+
+#[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
+async fn files_are_removed_by_their_ids_also_right_after_many_went_to_the_trash(pool: PgPool) {
+    let db = Db::from_pool(pool);
+    let user = user_id(ANN);
+    let conn = &mut *db.conn().await.unwrap();
+    rows::add_files(conn, &user, FILES / 5).await;
+    rows::analyze(conn).await;
+    rows::change_files(conn, "UPDATE user_files SET deleted_at = now()").await;
+    let mut ledger = db.ledger(&user).await.unwrap();
+    let ids = files::trashed(&mut ledger, &user, 100).await.unwrap();
+    for which in [Removable::Trashed, Removable::TrashedFor(Duration::ZERO), Removable::Any] {
+        let before = rows::count(&mut ledger, READ).await;
+        assert_eq!(files::lock_removable(&mut ledger, &ids, which).await.unwrap().len(), 100);
+        let read = rows::count(&mut ledger, READ).await - before;
+        assert!(read < 1000, "{which:?}: {read} files read for 100");
+    }
+}
 
 #[sqlx::test(migrator = "jam_core::db::MIGRATOR")]
 async fn every_order_and_filter_is_answered_by_its_index_at_a_hundred_thousand_files(pool: PgPool) {
