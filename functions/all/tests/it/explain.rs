@@ -42,14 +42,7 @@ async fn every_order_and_filter_is_answered_by_its_index_at_a_hundred_thousand_f
     for sort in Sort::ALL {
         for order in [Order::Asc, Order::Desc] {
             for start in [Start::Offset(0), deep_in(conn, &user, sort, order).await] {
-                let request = Request {
-                    filter: Filter::default(),
-                    sort,
-                    order,
-                    start,
-                    limit: 50,
-                    with_derivatives: true,
-                };
+                let request = Request { sort, order, start, ..first_page(Filter::default()) };
                 let plan = explain(conn, &user, &request).await.unwrap();
                 assert_ordered_by(index_of(sort), &plan);
                 assert!(!of_files(&plan).contains("Removed"), "rows are read and thrown away:\n{plan}");
@@ -99,7 +92,7 @@ async fn a_plan_that_is_made_once_follows_the_index_also_for_a_library_far_above
 /// The place that a listing reaches after most of its files.
 async fn deep_in(conn: &mut PgConnection, user: &UserId, sort: Sort, order: Order) -> Start {
     let start = Start::Offset(i64::from(FILES) * 9 / 10);
-    let request = Request { filter: Filter::default(), sort, order, start, limit: 1, with_derivatives: true };
+    let request = Request { sort, order, start, limit: 1, ..first_page(Filter::default()) };
     Start::After(page(conn, user, &request).await.unwrap().next.unwrap())
 }
 

@@ -285,23 +285,28 @@ async fn paging_through_a_thousand_files_loses_and_doubles_none_while_others_arr
     for order in
         ["sortBy=upload_date", "sortBy=name&sortOrder=asc", "sortBy=duration", "sortBy=size&sortOrder=asc"]
     {
-        let mut seen = Vec::new();
-        let mut cursor = String::new();
-        loop {
-            let page =
-                app.ann().get(&format!("/api/files?limit=97&{order}{cursor}")).await.expect(200).json();
-            seen.extend(column(&page, "id"));
-            rows::add_files(&mut app.app.db.conn().await.unwrap(), &ann, 5).await;
-            match page["nextCursor"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => break,
-            }
-        }
+        let others_arrive = async || rows::add_files(&mut app.app.db.conn().await.unwrap(), &ann, 5).await;
+        let seen = paged_ids(&app, &format!("limit=97&{order}"), others_arrive).await;
         let once: BTreeSet<String> = seen.iter().map(|id| id.as_str().unwrap().to_owned()).collect();
         assert_eq!(once.len(), seen.len(), "{order}: a file came twice");
         assert!(once.is_superset(&before), "{order}: {} files were lost", before.difference(&once).count());
     }
     app.finish_without_blobs().await;
+}
+
+/// Every id of a listing in its order, by cursor; something happens after each page.
+async fn paged_ids(app: &TestApp, query: &str, after_page: impl AsyncFn()) -> Vec<Value> {
+    let mut seen = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = app.ann().get(&format!("/api/files?{query}{cursor}")).await.expect(200).json();
+        seen.extend(column(&page, "id"));
+        after_page().await;
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return seen,
+        }
+    }
 }
 
 /// Every id of a listing, by offset.
@@ -434,17 +439,7 @@ async fn some_fields_come_with_a_cursor_and_to_administrators_too(pool: PgPool) 
     // A place in an order is known without the field that it is about.
     for sort in ["name", "size", "duration", "created_at"] {
         let all = app.ann().get(&format!("/api/files?sortBy={sort}&fields=id")).await.expect(200).json();
-        let mut paged = Vec::new();
-        let mut cursor = String::new();
-        loop {
-            let next = format!("/api/files?sortBy={sort}&fields=id&limit=2&cursor={cursor}");
-            let page = app.ann().get(&next).await.expect(200).json();
-            paged.extend(column(&page, "id"));
-            match page["nextCursor"].as_str() {
-                Some(next) => next.clone_into(&mut cursor),
-                None => break,
-            }
-        }
+        let paged = paged_ids(&app, &format!("sortBy={sort}&fields=id&limit=2"), async || {}).await;
         assert_eq!(paged, column(&all, "id"), "{sort}");
     }
     let of_ann = format!("/api/admin/files/{ANN}?fields=id");
